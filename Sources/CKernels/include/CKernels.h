@@ -1,0 +1,8 @@
+// The loops over numbers that the compiler vectorises. No function here allocates, keeps state or checks its
+// arguments: the Swift side does that, once for a whole tensor.
+#ifndef CONVOY_KERNELS_H
+#define CONVOY_KERNELS_H
+
+#include "vectors.h"
+
+#endif

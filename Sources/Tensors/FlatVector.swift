@@ -1,0 +1,60 @@
+import CKernels
+
+/// A flat vector of fp32 with one owner at a time: parameters, a gradient, or a part of one.
+///
+/// Memory is 64-byte aligned. A vector is handed from thread to thread; it has no lock.
+public final class FlatVector {
+  private var storage: AlignedBuffer<Float>
+
+  /// Number of elements.
+  public let count: Int
+
+  /// A vector of `count` zeros.
+  public init(count: Int) {
+    storage = AlignedBuffer(count: count)
+    self.count = count
+  }
+
+  /// A vector of the given elements.
+  public convenience init(_ elements: [Float]) {
+    self.init(count: elements.count)
+    elements.withUnsafeBufferPointer { source in
+      if let base = source.baseAddress { pointer.update(from: base, count: count) }
+    }
+  }
+
+  /// The first element's address, for kernels that this package calls.
+  package var pointer: UnsafeMutablePointer<Float> { storage.pointer }
+
+  /// Reads the elements.
+  public func withSpan<Result>(_ body: (Span<Float>) throws -> Result) rethrows -> Result {
+    try storage.withSpan(body)
+  }
+
+  /// Reads and writes the elements.
+  public func withMutableSpan<Result>(_ body: (inout MutableSpan<Float>) throws -> Result) rethrows -> Result {
+    try storage.withMutableSpan(body)
+  }
+
+  /// The elements as an array: a copy, for tests and small vectors.
+  public var array: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+
+  /// The bytes of a range of elements, little-endian as in memory.
+  public func withBytes<Result>(of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
+    -> Result
+  {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(range) of a vector of \(count)")
+    return try body(UnsafeRawBufferPointer(UnsafeBufferPointer(start: pointer + range.lowerBound, count: range.count)))
+  }
+
+  /// Adds another vector's range into this one's, element by element: `self[i] += other[i]`.
+  public func add(_ other: FlatVector, in range: Range<Int>) {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= min(count, other.count), "\(range) of \(count) and \(other.count)")
+    let here = pointer + range.lowerBound
+    convoy_add_f32(here, here, other.pointer + range.lowerBound, range.count)
+  }
+}
+
+// A vector has one owner at a time: whoever holds the step or the chunk that it belongs to.
+extension FlatVector: @unchecked Sendable {}
