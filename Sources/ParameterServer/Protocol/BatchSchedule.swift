@@ -1,0 +1,53 @@
+/// Which samples belong to which step and shard of a job.
+///
+/// An epoch of N samples in global batches of B has ⌈N/B⌉ steps; the last is smaller when B does not divide N.
+/// Of a step with n samples, shard v of V takes the positions `v·n/V ..< (v+1)·n/V` (rounded down) of the step.
+public struct BatchSchedule: Hashable, Sendable {
+  /// Number of training samples (N).
+  public let samples: Int
+  /// Samples of a full step (B).
+  public let batch: Int
+  /// The tree over the step's shards (V of them).
+  public let tree: ShardTree
+
+  /// A schedule, or nil where there is no sample or no room in a batch.
+  public init?(samples: Int, batch: Int, tree: ShardTree) {
+    guard samples > 0, batch > 0, batch <= 1 << 40, samples <= 1 << 40 else { return nil }
+    self.samples = samples
+    self.batch = batch
+    self.tree = tree
+  }
+
+  /// Steps of an epoch.
+  public var stepsPerEpoch: Int { (samples + batch - 1) / batch }
+
+  /// The epoch of a step, from 0.
+  public func epoch(ofStep step: Int) -> Int { step / stepsPerEpoch }
+
+  /// The positions of a step's samples within the order of its epoch.
+  public func positions(ofStep step: Int) -> Range<Int> {
+    let first = step % stepsPerEpoch * batch
+    return first..<min(first + batch, samples)
+  }
+
+  /// The positions of a shard's samples within the order of the step's epoch.
+  public func positions(ofStep step: Int, shard: Int) -> Range<Int> {
+    let step = positions(ofStep: step)
+    let lower = step.lowerBound + shard * step.count / tree.shards
+    return lower..<step.lowerBound + (shard + 1) * step.count / tree.shards
+  }
+
+  /// Number of samples of a step under a node of the tree.
+  public func sampleCount(ofStep step: Int, under node: ShardNode) -> Int {
+    let count = positions(ofStep: step).count
+    return node.shards.upperBound * count / tree.shards - node.shards.lowerBound * count / tree.shards
+  }
+
+  /// Number of the step's shards that hold a sample.
+  public func occupiedShards(ofStep step: Int) -> Int {
+    min(positions(ofStep: step).count, tree.shards)
+  }
+
+  /// Most samples that a shard can have: what a worker's engine is compiled for.
+  public var largestShard: Int { (min(batch, samples) + tree.shards - 1) / tree.shards }
+}

@@ -1,0 +1,71 @@
+/// How the flat vector of parameters is cut into chunks: all of one size but the last.
+public struct ChunkTable: Hashable, Sendable {
+  /// Elements of the flat vector.
+  public let elements: Int
+  /// Elements of every chunk but the last, which may be smaller.
+  public let chunkElements: Int
+
+  /// Bytes of an element: fp32.
+  public static let elementBytes = 4
+  /// Bytes of a chunk, unless a server would have too few: large enough that its header costs nothing, small
+  /// enough that sending, adding and applying overlap.
+  public static let preferredBytes = 1 << 20
+  /// Chunks that every server has at least, so that its work comes in pieces.
+  public static let minimumPerServer = 4
+  /// Chunks begin at multiples of this many elements: a cache line.
+  public static let alignment = 16
+  /// Most chunks of a job: bounds what a peer may state.
+  public static let maximumChunks = 1 << 20
+
+  /// The cut for so many elements and servers: about a mebibyte each, less where a server would have fewer than four.
+  ///
+  /// Every machine computes the same cut. Nil where there is no element or no server.
+  public init?(elements: Int, servers: Int) {
+    guard elements > 0, servers > 0 else { return nil }
+    let share = elements / (Self.minimumPerServer * servers)
+    let wanted = min(Self.preferredBytes / Self.elementBytes, share)
+    self.init(elements: elements, chunkElements: max(Self.alignment, wanted / Self.alignment * Self.alignment))
+  }
+
+  /// A cut as stated, or nil where it is not one that `init(elements:servers:)` could have made.
+  public init?(elements: Int, chunkElements: Int) {
+    guard elements > 0, elements <= 1 << 40, chunkElements > 0, chunkElements % Self.alignment == 0,
+      chunkElements <= 1 << 28, (elements + chunkElements - 1) / chunkElements <= Self.maximumChunks
+    else { return nil }
+    self.elements = elements
+    self.chunkElements = chunkElements
+  }
+
+  /// Number of chunks.
+  public var count: Int { (elements + chunkElements - 1) / chunkElements }
+
+  /// The elements of a chunk.
+  public func range(of chunk: Int) -> Range<Int> {
+    precondition(chunk >= 0 && chunk < count, "chunk \(chunk) of \(count)")
+    return chunk * chunkElements..<min((chunk + 1) * chunkElements, elements)
+  }
+
+  /// Bytes of a chunk.
+  public func bytes(of chunk: Int) -> Int { range(of: chunk).count * Self.elementBytes }
+}
+
+/// Which server holds which chunk.
+public enum Placement {
+  /// The server of each chunk, by chunk: the servers' bytes as equal as whole chunks allow, the same on every machine.
+  ///
+  /// Largest chunk first to the server with the fewest bytes; ties go to the smaller number. Neighbouring chunks land
+  /// on different servers, so that the chunks of one layer travel side by side.
+  public static func servers(ofChunks bytes: [Int], servers: Int) -> [Int] {
+    precondition(servers > 0, "no server to place chunks on")
+    let order = bytes.indices.sorted { (bytes[$1], $0) < (bytes[$0], $1) }
+    var load = [Int](repeating: 0, count: servers)
+    var placed = [Int](repeating: 0, count: bytes.count)
+    for chunk in order {
+      var lightest = 0
+      for server in load.indices where load[server] < load[lightest] { lightest = server }
+      placed[chunk] = lightest
+      load[lightest] += bytes[chunk]
+    }
+    return placed
+  }
+}

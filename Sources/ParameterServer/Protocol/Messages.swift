@@ -1,0 +1,290 @@
+/// A message with what every message states: its job, its view, and who sent it.
+public struct Envelope: Hashable, Sendable {
+  /// The job's secret.
+  public let token: JobToken
+  /// The view that the sender was in.
+  public let view: ViewNumber
+  /// The sender's place.
+  public let sender: Member
+  /// The life of the sender's process.
+  public let incarnation: Incarnation
+  /// What it says.
+  public let message: Message
+
+  /// A message of this sender.
+  public init(token: JobToken, view: ViewNumber, sender: Member, incarnation: Incarnation, message: Message) {
+    self.token = token
+    self.view = view
+    self.sender = sender
+    self.incarnation = incarnation
+    self.message = message
+  }
+}
+
+/// What members say to each other. A payload of floats, where there is one, travels beside the message.
+public enum Message: Hashable, Sendable {
+  // To the coordinator.
+  /// A process asks for a place.
+  case hello(Hello)
+  /// A member has read the job and its data and can start.
+  case ready(Ready)
+  /// A server holds its chunks of the view.
+  case viewAccepted
+  /// A member lives, and how far a worker is.
+  case progress(Progress)
+  /// A worker outside sync mode wants units of work.
+  case leaseRequest
+  /// A member has nothing left to do.
+  case finished(Finished)
+  /// A member leaves before the job is over, and why.
+  case leaving(String)
+
+  // From the coordinator.
+  /// The place that a process was given, and the job.
+  case welcome(Welcome)
+  /// A new view.
+  case view(View)
+  /// Units of work for a worker outside sync mode.
+  case leases(Leases)
+  /// The coordinator lives.
+  case alive
+  /// The job is over.
+  case stop(StopReason)
+
+  // Between workers and servers; the coordinator pulls too.
+  /// Asks for a chunk as soon as it has at least a version.
+  case pull(Pull)
+  /// A gradient for a chunk, beside it as payload; the answer is the chunk's next version.
+  case push(Push)
+  /// A chunk's parameters, beside it as payload.
+  case parameters(Parameters)
+
+  /// The answer to what cannot be accepted.
+  case refused(Refusal)
+}
+
+/// SHA-256 digests that must agree before a process may work on a job.
+public struct Digests: Hashable, Sendable {
+  /// Of the program.
+  public var build: [UInt8]
+  /// Of the network's description.
+  public var network: [UInt8]
+  /// Of the job's settings.
+  public var job: [UInt8]
+  /// Of the data set; empty for a member that reads none.
+  public var data: [UInt8]
+
+  /// The digests as stated; each 32 bytes, or empty where it does not apply.
+  public init(build: [UInt8], network: [UInt8], job: [UInt8], data: [UInt8]) {
+    self.build = build
+    self.network = network
+    self.job = job
+    self.data = data
+  }
+}
+
+/// A process asks for a place.
+public struct Hello: Hashable, Sendable {
+  /// What it wants to be: server or worker.
+  public let role: Role
+  /// The name that it was started with; `worker.1` asks for that number; empty takes any.
+  public let name: String
+
+  /// A request for a place.
+  public init(role: Role, name: String) {
+    self.role = role
+    self.name = name
+  }
+}
+
+/// The place that a process was given, and the job.
+public struct Welcome: Hashable, Sendable {
+  /// Its place.
+  public let member: Member
+  /// The job's settings as text, opaque here.
+  public let job: String
+
+  /// A place in a job.
+  public init(member: Member, job: String) {
+    self.member = member
+    self.job = job
+  }
+}
+
+/// A member has read the job and its data and can start.
+public struct Ready: Hashable, Sendable {
+  /// What must agree.
+  public let digests: Digests
+  /// Number of training samples; 0 from a server, which reads none.
+  public let samples: UInt64
+  /// What decides the bits of a worker's gradients; empty from a server.
+  public let engineFingerprint: String
+  /// Where workers reach a server; empty from a worker.
+  public let address: String
+
+  /// A statement of what a member works with.
+  public init(digests: Digests, samples: UInt64, engineFingerprint: String, address: String) {
+    self.digests = digests
+    self.samples = samples
+    self.engineFingerprint = engineFingerprint
+    self.address = address
+  }
+}
+
+/// A worker's totals of one epoch: cumulative, so that a report that is lost or doubled changes nothing.
+public struct EpochTotals: Hashable, Sendable {
+  /// The epoch, from 0.
+  public let epoch: UInt32
+  /// Samples that it computed.
+  public var samples: UInt64
+  /// Sum of their losses.
+  public var lossSum: Double
+  /// Samples whose largest logit was the label's.
+  public var correct: UInt64
+
+  /// Totals as stated.
+  public init(epoch: UInt32, samples: UInt64 = 0, lossSum: Double = 0, correct: UInt64 = 0) {
+    self.epoch = epoch
+    self.samples = samples
+    self.lossSum = lossSum
+    self.correct = correct
+  }
+}
+
+/// A member lives, and how far a worker is.
+public struct Progress: Hashable, Sendable {
+  /// Steps that it has begun: in sync mode the step that it computes plus one.
+  public let steps: UInt64
+  /// Shards that it has computed.
+  public let shards: UInt64
+  /// Its totals of the newest epochs, at most two.
+  public let epochs: [EpochTotals]
+
+  /// A report.
+  public init(steps: UInt64, shards: UInt64, epochs: [EpochTotals]) {
+    self.steps = steps
+    self.shards = shards
+    self.epochs = epochs
+  }
+}
+
+/// A member has nothing left to do.
+public struct Finished: Hashable, Sendable {
+  /// Its last report.
+  public let progress: Progress
+
+  /// The end of a member's work.
+  public init(progress: Progress) {
+    self.progress = progress
+  }
+}
+
+/// Units of work, numbered step after step and shard after shard.
+public struct Leases: Hashable, Sendable {
+  /// The first unit.
+  public let first: UInt64
+  /// Number of units; 0 says that there is no work left.
+  public let count: UInt32
+
+  /// Units from `first`.
+  public init(first: UInt64, count: UInt32) {
+    self.first = first
+    self.count = count
+  }
+}
+
+/// Asks for a chunk as soon as it has at least a version.
+public struct Pull: Hashable, Sendable {
+  /// The chunk.
+  public let chunk: UInt32
+  /// The version that it must have reached.
+  public let version: UInt64
+
+  /// A request for a chunk.
+  public init(chunk: UInt32, version: UInt64) {
+    self.chunk = chunk
+    self.version = version
+  }
+}
+
+/// A gradient for a chunk: the sum over the samples under a node.
+public struct Push: Hashable, Sendable {
+  /// The chunk.
+  public let chunk: UInt32
+  /// The step.
+  public let step: UInt64
+  /// The node of the step's shards that it is the sum of.
+  public let node: ShardNode
+  /// The version of the chunk that it was computed from.
+  public let basis: UInt64
+
+  /// A gradient's statement.
+  public init(chunk: UInt32, step: UInt64, node: ShardNode, basis: UInt64) {
+    self.chunk = chunk
+    self.step = step
+    self.node = node
+    self.basis = basis
+  }
+}
+
+/// A chunk's parameters.
+public struct Parameters: Hashable, Sendable {
+  /// The chunk.
+  public let chunk: UInt32
+  /// Its version: the number of applies.
+  public let version: UInt64
+
+  /// A chunk's statement.
+  public init(chunk: UInt32, version: UInt64) {
+    self.chunk = chunk
+    self.version = version
+  }
+}
+
+/// Why a job is over.
+public enum StopReason: Hashable, Sendable {
+  /// All steps are applied and the model is stored.
+  case completed
+  /// It failed, and why.
+  case failed(String)
+  /// Somebody stopped it.
+  case interrupted
+}
+
+/// The answer to what cannot be accepted.
+public struct Refusal: Hashable, Sendable {
+  /// The kind.
+  public let reason: RefusalReason
+  /// One line for a person.
+  public let explanation: String
+
+  /// A refusal.
+  public init(_ reason: RefusalReason, _ explanation: String) {
+    self.reason = reason
+    self.explanation = explanation
+  }
+}
+
+/// Kinds of what cannot be accepted.
+public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
+  /// The token is another job's.
+  case wrongJob = 1
+  /// The view is not the newest.
+  case oldView = 2
+  /// The sender's place is filled by another life of it.
+  case deadIncarnation = 3
+  /// The sender has no place in the job.
+  case unknownMember = 4
+  /// The name or number is taken.
+  case nameTaken = 5
+  /// The job has all the members that it wants.
+  case jobFull = 6
+  /// A digest or the engine's fingerprint differs.
+  case mismatch = 7
+  /// The message makes no sense now: a step that has not begun, a chunk that is elsewhere.
+  case misplaced = 8
+  /// The message cannot be read, or its payload has another length than stated.
+  case malformed = 9
+  /// The sender speaks another version of the protocol.
+  case wrongProtocol = 10
+}
