@@ -1,0 +1,178 @@
+/// Where a message goes, as a server or a worker sees it.
+public enum Destination: Hashable, Sendable {
+  /// The coordinator.
+  case coordinator
+  /// A server of the view, as a worker reaches it.
+  case server(Member)
+  /// Whoever is at the other end of a connection: where answers go.
+  case connection(Connection)
+}
+
+/// What a member works with, once it has read the job.
+public typealias Preparation = Ready
+
+/// What a session asks of the member that it is part of.
+enum SessionOutcome {
+  /// Nothing more.
+  case none
+  /// Read the job, then say `prepared`.
+  case prepare(Welcome)
+  /// Work in this view.
+  case adopt(View)
+  /// Units of work came.
+  case leases(Leases)
+  /// Asks a server for a chunk.
+  case pull(Pull)
+  /// The job is over for this member.
+  case stop(StopReason)
+}
+
+/// A server's or worker's side of its bond with the coordinator: joining, signs of life, the end.
+///
+/// What is not answered is said again with every heartbeat, so that a lost message only costs time.
+struct MemberSession: Sendable {
+  enum Phase: Sendable {
+    case idle
+    case asking
+    case preparing
+    case waiting(Ready)
+    case working(View)
+    case over
+  }
+
+  let role: Role
+  let name: String
+  let token: JobToken
+  let incarnation: Incarnation
+  let deadlines: Deadlines
+
+  private(set) var phase = Phase.idle
+  private(set) var member: Member
+  private var heardAt = Moment(milliseconds: 0)
+  private var startedAt = Moment(milliseconds: 0)
+  private var saidAt = Moment(milliseconds: 0)
+
+  init(role: Role, name: String, token: JobToken, incarnation: Incarnation, deadlines: Deadlines) {
+    self.role = role
+    self.name = name
+    self.token = token
+    self.incarnation = incarnation
+    self.deadlines = deadlines
+    member = Member(role, Member.unassigned)
+  }
+
+  /// The view that the member works in, or nil.
+  var view: View? {
+    if case .working(let view) = phase { view } else { nil }
+  }
+
+  /// Whether the member has stopped.
+  var isOver: Bool {
+    if case .over = phase { true } else { false }
+  }
+
+  /// A message of this member's.
+  func envelope(_ message: Message) -> Envelope {
+    Envelope(
+      token: token, view: view?.number ?? .none, sender: member, incarnation: incarnation, message: message)
+  }
+
+  /// Asks the coordinator for a place.
+  mutating func start(at now: Moment) -> Message {
+    phase = .asking
+    startedAt = now
+    heardAt = now
+    saidAt = now
+    return .hello(Hello(role: role, name: name))
+  }
+
+  /// The job was read: says so to the coordinator.
+  mutating func prepared(_ ready: Ready, at now: Moment) -> Message? {
+    guard case .preparing = phase else { return nil }
+    phase = .waiting(ready)
+    // Reading a data set can take longer than a heartbeat; the silence was this member's own.
+    heardAt = now
+    saidAt = now
+    return .ready(ready)
+  }
+
+  /// Ends the session.
+  mutating func end() {
+    phase = .over
+  }
+
+  /// Takes a message that came from the coordinator's connection.
+  mutating func receive(_ envelope: Envelope, at now: Moment) -> SessionOutcome {
+    guard envelope.token == token, envelope.sender == .coordinator, !isOver else { return .none }
+    heardAt = now
+    switch (envelope.message, phase) {
+    case (.welcome(let welcome), .asking):
+      guard welcome.member.role == role else { return .none }
+      member = welcome.member
+      phase = .preparing
+      return .prepare(welcome)
+    case (.view(let view), .waiting), (.view(let view), .working):
+      return adopt(view)
+    case (.leases(let leases), .working):
+      return .leases(leases)
+    case (.pull(let pull), .working):
+      return .pull(pull)
+    case (.stop(let reason), _):
+      phase = .over
+      return .stop(reason)
+    case (.refused(let refusal), _):
+      phase = .over
+      return .stop(.failed("the coordinator refused \(member): \(refusal.explanation)"))
+    default:
+      return .none
+    }
+  }
+
+  private mutating func adopt(_ view: View) -> SessionOutcome {
+    if let current = self.view, view.number <= current.number { return .none }
+    if let problem = view.problem {
+      phase = .over
+      return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))
+    }
+    guard view.incarnation(of: member) == incarnation else {
+      phase = .over
+      return .stop(.failed("\(member) is not in view \(view.number.rawValue)"))
+    }
+    phase = .working(view)
+    return .adopt(view)
+  }
+
+  /// What is due by now: a message to the coordinator, or the end of the wait for it.
+  ///
+  /// `progress` is what a sign of life says.
+  mutating func tick(at now: Moment, progress: Progress) -> (message: Message?, stop: StopReason?) {
+    switch phase {
+    case .idle, .preparing, .over:
+      return (nil, nil)
+    case .asking where now.milliseconds(since: startedAt) >= deadlines.joining:
+      phase = .over
+      return (nil, .failed("the coordinator did not answer within \(deadlines.joining / 1000) s"))
+    case .waiting, .working:
+      if now.milliseconds(since: heardAt) >= deadlines.silence {
+        phase = .over
+        return (nil, .failed("the coordinator has been silent for \(deadlines.silence / 1000) s"))
+      }
+    case .asking: break
+    }
+    guard now.milliseconds(since: saidAt) >= deadlines.heartbeat else { return (nil, nil) }
+    saidAt = now
+    switch phase {
+    case .asking: return (.hello(Hello(role: role, name: name)), nil)
+    case .waiting(let ready): return (.ready(ready), nil)
+    default: return (.progress(progress), nil)
+    }
+  }
+
+  /// When `tick` has something to do next; nil where nothing is due.
+  var nextDeadline: Moment? {
+    switch phase {
+    case .idle, .preparing, .over: nil
+    case .asking, .waiting, .working: saidAt.advanced(milliseconds: deadlines.heartbeat)
+    }
+  }
+}
