@@ -54,6 +54,27 @@ public final class FlatVector {
     let here = pointer + range.lowerBound
     convoy_add_f32(here, here, other.pointer + range.lowerBound, range.count)
   }
+
+  /// Sets every element to the sum of two payloads' fp32 values, which may begin at any address.
+  ///
+  /// - Precondition: both hold as many bytes as this vector.
+  package func setSum(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) {
+    let bytes = count * MemoryLayout<Float>.stride
+    precondition(left.count == bytes && right.count == bytes, "\(left.count) and \(right.count) bytes, not \(bytes)")
+    guard let left = left.baseAddress, let right = right.baseAddress else { return }
+    convoy_add_f32(
+      pointer, left.assumingMemoryBound(to: Float.self), right.assumingMemoryBound(to: Float.self), count)
+  }
+
+  /// Copies a payload's fp32 values, which may begin at any address, into a range.
+  ///
+  /// - Precondition: the payload holds as many bytes as the range.
+  package func copy(_ payload: UnsafeRawBufferPointer, to range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(range) of a vector of \(count)")
+    precondition(payload.count == range.count * MemoryLayout<Float>.stride, "\(payload.count) bytes for \(range)")
+    guard let source = payload.baseAddress else { return }
+    UnsafeMutableRawPointer(pointer + range.lowerBound).copyMemory(from: source, byteCount: payload.count)
+  }
 }
 
 // A vector has one owner at a time: whoever holds the step or the chunk that it belongs to.

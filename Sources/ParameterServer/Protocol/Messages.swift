@@ -241,7 +241,9 @@ public struct Parameters: Hashable, Sendable {
   }
 }
 
-/// Why a job is over.
+/// Why a job is over, or why a member leaves it.
+///
+/// On the wire only the first three occur; the others are a member's own conclusion and travel as `failed`.
 public enum StopReason: Hashable, Sendable {
   /// All steps are applied and the model is stored.
   case completed
@@ -249,6 +251,10 @@ public enum StopReason: Hashable, Sendable {
   case failed(String)
   /// Somebody stopped it.
   case interrupted
+  /// The coordinator did not answer in time.
+  case unreachable(String)
+  /// The coordinator does not take this member.
+  case rejected(String)
 }
 
 /// The answer to what cannot be accepted.

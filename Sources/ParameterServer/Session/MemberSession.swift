@@ -122,7 +122,7 @@ struct MemberSession: Sendable {
       return .stop(reason)
     case (.refused(let refusal), _):
       phase = .over
-      return .stop(.failed("the coordinator refused \(member): \(refusal.explanation)"))
+      return .stop(.rejected("the coordinator refused \(member): \(refusal.explanation)"))
     default:
       return .none
     }
@@ -151,7 +151,7 @@ struct MemberSession: Sendable {
       return (nil, nil)
     case .asking where now.milliseconds(since: startedAt) >= deadlines.joining:
       phase = .over
-      return (nil, .failed("the coordinator did not answer within \(deadlines.joining / 1000) s"))
+      return (nil, .unreachable("the coordinator did not answer within \(deadlines.joining / 1000) s"))
     case .waiting, .working:
       if now.milliseconds(since: heardAt) >= deadlines.silence {
         phase = .over
