@@ -1,2 +1,0 @@
-// Placeholder until the generated code lands.
-typedef int convoy_messages_placeholder;
