@@ -1,0 +1,69 @@
+/// Where a hub listens or connects.
+public enum Address: Hashable, Sendable, CustomStringConvertible {
+  /// A host, by name or number, and a port; port 0 asks for any free one.
+  case tcp(host: String, port: UInt16)
+  /// A socket in the file system.
+  case ipc(path: String)
+  /// A name inside this process.
+  case inproc(name: String)
+
+  /// Most bytes of a socket's path: what `sockaddr_un` holds, with its final zero.
+  static let maximumPathBytes = 107
+
+  /// Reads an address: `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`.
+  public init(parsing text: String) throws(TransportError) {
+    func malformed(_ problem: String) -> TransportError {
+      .malformedAddress("\(text) is no address: \(problem); expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+    }
+    let schemes = ["tcp://", "ipc://", "inproc://"]
+    guard let scheme = schemes.first(where: { text.hasPrefix($0) }) else { throw malformed("it has no known scheme") }
+    let rest = String(text.dropFirst(scheme.count))
+    guard !rest.isEmpty, !rest.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
+      throw malformed("nothing usable follows \(scheme)")
+    }
+    switch scheme {
+    case "ipc://":
+      guard rest.utf8.count <= Self.maximumPathBytes else {
+        throw malformed("the path has \(rest.utf8.count) bytes, a socket's at most \(Self.maximumPathBytes)")
+      }
+      self = .ipc(path: rest)
+    case "inproc://":
+      guard rest.utf8.count <= 200 else { throw malformed("the name has more than 200 bytes") }
+      self = .inproc(name: rest)
+    default:
+      guard let colon = rest.lastIndex(of: ":") else { throw malformed("it has no port") }
+      guard let port = UInt16(rest[rest.index(after: colon)...]) else { throw malformed("its port is not 0 to 65535") }
+      var host = String(rest[..<colon])
+      let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+      if isBracketed { host = String(host.dropFirst().dropLast()) }
+      guard !host.isEmpty, isBracketed == host.contains(":") else {
+        throw malformed("its host is none (write an IPv6 one in brackets)")
+      }
+      self = .tcp(host: host, port: port)
+    }
+  }
+
+  /// The address as it is written.
+  public var description: String {
+    switch self {
+    case .tcp(let host, let port): host.contains(":") ? "tcp://[\(host)]:\(port)" : "tcp://\(host):\(port)"
+    case .ipc(let path): "ipc://\(path)"
+    case .inproc(let name): "inproc://\(name)"
+    }
+  }
+
+  /// Whether only this machine reaches it.
+  public var isLoopback: Bool {
+    switch self {
+    case .ipc, .inproc: true
+    case .tcp("localhost", _), .tcp("::1", _): true
+    case .tcp(let host, _): Self.isLoopback(host)
+    }
+  }
+
+  /// Whether a host is a number in 127.0.0.0/8. A name that begins so is not.
+  private static func isLoopback(_ host: String) -> Bool {
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+}

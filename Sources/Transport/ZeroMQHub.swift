@@ -1,0 +1,279 @@
+import CZeroMQ
+import Glibc
+
+/// All ZeroMQ sockets of one thread.
+final class ZeroMQHub: Hub {
+  /// A connection that this hub made.
+  private struct Connection {
+    let peer: Peer
+    let socket: ZeroMQSocket
+    /// Messages that wait until the other side is there; bounded as the library's own queue is.
+    var pending: [[Frame]] = []
+  }
+
+  private let context: ZeroMQContext
+  private let limits: HubLimits
+  private let wakeDescriptor: Int32
+  let waker: Waker
+
+  private var router: ZeroMQSocket?
+  private var boundPath: String?
+  private var connections: [Connection] = []
+  private var routes = RouteTable()
+  private var nextPeer: UInt64 = 1
+  /// Where the next look for messages begins, so that no socket starves another.
+  private var turn = 0
+  private var thread: pthread_t?
+  private var isClosed = false
+
+  init(_ context: ZeroMQContext, _ limits: HubLimits) throws(TransportError) {
+    self.context = context
+    self.limits = limits
+    let descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+    guard descriptor >= 0 else { throw .system("make an eventfd", String(cString: strerror(errno))) }
+    wakeDescriptor = descriptor
+    let owner = EventDescriptor(descriptor)
+    waker = Waker { owner.signal() }
+  }
+
+  deinit {
+    close(lingerMilliseconds: 0)
+  }
+
+  func close(lingerMilliseconds: Int) {
+    guard !isClosed else { return }
+    isClosed = true
+    for index in connections.indices { flush(index) }
+    router?.close(lingerMilliseconds: lingerMilliseconds)
+    for connection in connections { connection.socket.close(lingerMilliseconds: lingerMilliseconds) }
+    router = nil
+    connections = []
+    if let boundPath { unlink(boundPath) }
+  }
+
+  private func checkThread() {
+    let current = pthread_self()
+    if let thread {
+      precondition(pthread_equal(thread, current) != 0, "a hub is used by one thread only")
+    } else {
+      thread = current
+    }
+  }
+
+  // MARK: Opening
+
+  private func configure(_ socket: ZeroMQSocket) throws(TransportError) {
+    let queued = Int32(clamping: limits.maximumQueuedMessages)
+    try socket.set(ZMQ_SNDHWM, queued)
+    try socket.set(ZMQ_RCVHWM, queued)
+    // Never less than a handshake's command needs.
+    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes, 276)))
+    try socket.set(ZMQ_LINGER, 0)
+    try socket.set(ZMQ_IPV6, 1)
+    try socket.set(ZMQ_HEARTBEAT_IVL, 2000)
+    try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
+    try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
+    try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
+    try socket.set(ZMQ_RECONNECT_IVL, 20)
+    try socket.set(ZMQ_RECONNECT_IVL_MAX, 5000)
+  }
+
+  func listen(on address: Address) throws(TransportError) -> Address {
+    checkThread()
+    precondition(router == nil, "a hub listens on one address")
+    try Self.prepare(address)
+    let socket = try ZeroMQSocket(context, type: ZMQ_ROUTER)
+    try configure(socket)
+    try socket.set(ZMQ_ROUTER_MANDATORY, 1)
+    do throws(ZeroMQ.Failure) {
+      try socket.bind(Self.endpoint(address))
+    } catch {
+      if error.code == EADDRINUSE { throw .addressInUse(address) }
+      throw .unusableAddress(address, error.text)
+    }
+    router = socket
+    switch address {
+    case .tcp: return try Address(parsing: socket.boundEndpoint())
+    case .ipc(let path):
+      boundPath = path
+      return address
+    case .inproc: return address
+    }
+  }
+
+  /// The library knows hosts by number; `localhost` is the loopback of IPv4.
+  private static func endpoint(_ address: Address) -> String {
+    if case .tcp("localhost", let port) = address { return Address.tcp(host: "127.0.0.1", port: port).description }
+    return address.description
+  }
+
+  /// libzmq takes over the socket file of whoever listens there: look whether somebody does.
+  private static func prepare(_ address: Address) throws(TransportError) {
+    guard case .ipc(let path) = address else { return }
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    guard status.st_mode & S_IFMT == S_IFSOCK else {
+      throw .unusableAddress(address, "a file of another kind is there")
+    }
+    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard probe >= 0 else { throw .system("probe \(address)", String(cString: strerror(errno))) }
+    defer { Glibc.close(probe) }
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8) }
+    let connected = withUnsafePointer(to: &name) { name in
+      name.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(probe, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    if connected == 0 { throw .addressInUse(address) }
+  }
+
+  func connect(to address: Address) throws(TransportError) -> Peer {
+    checkThread()
+    let socket = try ZeroMQSocket(context, type: ZMQ_DEALER)
+    try configure(socket)
+    // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
+    // absent peer is ours.
+    try socket.set(ZMQ_IMMEDIATE, 1)
+    do throws(ZeroMQ.Failure) {
+      try socket.connect(Self.endpoint(address))
+    } catch {
+      throw .unusableAddress(address, error.text)
+    }
+    let peer = makePeer()
+    connections.append(Connection(peer: peer, socket: socket))
+    return peer
+  }
+
+  private func makePeer() -> Peer {
+    defer { nextPeer += 1 }
+    return Peer(rawValue: nextPeer)
+  }
+
+  // MARK: Sending
+
+  func send(_ frames: [Frame], to peer: Peer) throws(TransportError) -> SendOutcome {
+    checkThread()
+    if let index = connections.firstIndex(where: { $0.peer == peer }) { return send(frames, on: index) }
+    guard let router, let routing = routes.routing(of: peer) else { return .unreachable }
+    guard let failure = router.send(routing: routing, frames) else { return .sent }
+    if failure.code == EAGAIN { return .full }
+    routes.forget(peer)
+    if failure.code == EHOSTUNREACH { return .unreachable }
+    throw failure.during("send a message")
+  }
+
+  private func send(_ frames: [Frame], on index: Int) -> SendOutcome {
+    flush(index)
+    if connections[index].pending.isEmpty, connections[index].socket.send(routing: nil, frames) == nil { return .sent }
+    guard connections[index].pending.count < limits.maximumQueuedMessages else { return .full }
+    connections[index].pending.append(frames)
+    return .sent
+  }
+
+  /// Sends what waits for a connection, as far as it takes it.
+  private func flush(_ index: Int) {
+    var sent = 0
+    for frames in connections[index].pending {
+      guard connections[index].socket.send(routing: nil, frames) == nil else { break }
+      sent += 1
+    }
+    connections[index].pending.removeFirst(sent)
+  }
+
+  // MARK: Receiving
+
+  func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received {
+    checkThread()
+    if let received = try take() { return received }
+    try poll(timeoutMilliseconds)
+    return try take() ?? .timeout
+  }
+
+  /// The next message of the sockets in turn, or a wake; nil when there is none.
+  private func take() throws(TransportError) -> Received? {
+    if takeWake() { return .woken }
+    let sockets = connections.count + 1
+    for offset in 0..<sockets {
+      let index = (turn + offset) % sockets
+      let received = index == connections.count ? try takeFromRouter() : try takeFromConnection(index)
+      if let received {
+        turn = (index + 1) % sockets
+        return received
+      }
+    }
+    return nil
+  }
+
+  private func takeWake() -> Bool {
+    var count: UInt64 = 0
+    return read(wakeDescriptor, &count, 8) == 8
+  }
+
+  private func takeFromConnection(_ index: Int) throws(TransportError) -> Received? {
+    if !connections[index].pending.isEmpty { flush(index) }
+    guard let (frames, isTooLong) = try frames(from: connections[index].socket) else { return nil }
+    let peer = connections[index].peer
+    return isTooLong ? .refused(peer, "a message of more than \(limits.maximumFrames) frames") : .message(peer, frames)
+  }
+
+  private func takeFromRouter() throws(TransportError) -> Received? {
+    guard let router, let (routing, hasMore) = try router.receivePart() else { return nil }
+    let peer = routes.peer(for: [UInt8](routing.bytes)) { makePeer() }
+    guard hasMore, let (frames, isTooLong) = try frames(from: router) else {
+      return .refused(peer, "a message without frames")
+    }
+    return isTooLong ? .refused(peer, "a message of more than \(limits.maximumFrames) frames") : .message(peer, frames)
+  }
+
+  /// The frames of a message; those past the limit are let go one by one.
+  private func frames(from socket: ZeroMQSocket) throws(TransportError) -> (frames: [Frame], isTooLong: Bool)? {
+    var frames: [Frame] = []
+    var isTooLong = false
+    while let (message, hasMore) = try socket.receivePart() {
+      if frames.count < limits.maximumFrames {
+        frames.append(Frame(bytes: message.bytes, storage: .received(message)))
+      } else {
+        isTooLong = true
+      }
+      if !hasMore { return (frames, isTooLong) }
+    }
+    return nil
+  }
+
+  private func poll(_ timeoutMilliseconds: Int) throws(TransportError) {
+    var items: [zmq_pollitem_t] = []
+    items.reserveCapacity(connections.count + 2)
+    items.append(zmq_pollitem_t(socket: nil, fd: wakeDescriptor, events: Int16(ZMQ_POLLIN), revents: 0))
+    if let router { items.append(zmq_pollitem_t(socket: router.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)) }
+    for connection in connections {
+      let events = connection.pending.isEmpty ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT
+      items.append(zmq_pollitem_t(socket: connection.socket.handle, fd: 0, events: Int16(events), revents: 0))
+    }
+    // A signal ends the wait early; the caller looks at its clock and waits again.
+    if zmq_poll(&items, Int32(items.count), timeoutMilliseconds) < 0 {
+      let failure = ZeroMQ.Failure(code: zmq_errno())
+      if failure.code != EINTR { throw failure.during("wait for messages") }
+    }
+  }
+}
+
+/// An eventfd, closed when neither its hub nor a waker needs it.
+private final class EventDescriptor: Sendable {
+  private let descriptor: Int32
+
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+  }
+
+  func signal() {
+    var one: UInt64 = 1
+    // It cannot block: only a count near 2⁶⁴ would.
+    _ = write(descriptor, &one, 8)
+  }
+
+  deinit {
+    close(descriptor)
+  }
+}
