@@ -1,0 +1,52 @@
+import Glibc
+import Tensors
+
+/// Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): 70,000 images of clothes, 28 by 28, ten classes.
+enum FashionMNIST {
+  static let name = "fashion-mnist"
+  /// Where Debian's package puts the files.
+  static let packagedDirectory = "/usr/share/datasets/fashion-mnist"
+  static let package = "dataset-fashion-mnist"
+
+  static let classNames = [
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+  ]
+
+  /// Of the training images' 47,040,000 pixels.
+  static let mean: Float = 0.286_040_6
+  static let deviation: Float = 0.353_024_2
+
+  /// SHA-256 of the uncompressed files.
+  private static let digests = [
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+  ]
+
+  static func load(_ split: Split, directory: String?) throws(DatasetError) -> ImageDataset {
+    let prefix = split == .train ? "train" : "t10k"
+    let images = try file("\(prefix)-images-idx3-ubyte", dimensions: 3, directory)
+    let labels = try file("\(prefix)-labels-idx1-ubyte", dimensions: 1, directory)
+    return ImageDataset(
+      name: name, split: split, sampleShape: [1, images.extents[1], images.extents[2]], classNames: classNames,
+      mean: mean, deviation: deviation, images: images, labels: labels)
+  }
+
+  private static func file(_ name: String, dimensions: Int, _ directory: String?) throws(DatasetError) -> IDXFile {
+    let folder = directory ?? packagedDirectory
+    let candidates = ["\(folder)/\(name).gz", "\(folder)/\(name)"]
+    guard let path = candidates.first(where: { access($0, F_OK) == 0 }) else {
+      throw .missing(
+        "the data set fashion-mnist is not there: no \(name) or \(name).gz in \(folder)",
+        remedy: "install it with apt install \(package), or name its folder with --data-dir")
+    }
+    let file = try IDXFile(path: path, dimensions: dimensions)
+    guard let expected = digests[name], file.digest.description == expected else {
+      throw .damaged(
+        file: path,
+        "its contents are not Fashion-MNIST's: SHA-256 \(file.digest) uncompressed, expected \(digests[name] ?? "")")
+    }
+    return file
+  }
+}

@@ -1,0 +1,125 @@
+import Glibc
+public import Tensors
+
+/// Reads batches ahead of whoever computes, on a thread of its own.
+///
+/// Blocks are read in the order they are enqueued. At most `depth` batches exist; they are used again and again.
+public final class PrefetchingReader: Sendable {
+  private let shared: Shared
+
+  /// Starts a reader.
+  ///
+  /// - Parameters:
+  ///   - capacity: most samples of a block.
+  ///   - depth: batches that are read ahead.
+  public init(reader: BatchReader, capacity: Int, depth: Int, sampleShape: Shape) {
+    precondition(depth > 0, "a reader that holds no batch")
+    shared = Shared(free: (0..<depth).map { _ in Batch(capacity: capacity, sampleShape: sampleShape) })
+    let run = Run(shared: shared, reader: reader)
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        Unmanaged<Run>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, Unmanaged.passRetained(run).toOpaque())
+    precondition(result == 0, "no thread could be started: \(String(cString: strerror(result)))")
+    shared.thread = thread
+  }
+
+  deinit {
+    close()
+  }
+
+  /// Adds a block to what is read.
+  public func enqueue(_ block: SampleBlock) {
+    shared.locked { shared.blocks.append(block) }
+  }
+
+  /// Waits for the next batch; nil once the reader is closed.
+  public func next() -> Batch? {
+    shared.locked {
+      while shared.ready.isEmpty, !shared.isClosed { shared.wait() }
+      return shared.isClosed ? nil : shared.ready.removeFirst()
+    }
+  }
+
+  /// Gives a batch back, to be filled again.
+  public func recycle(_ batch: Batch) {
+    shared.locked { shared.free.append(batch) }
+  }
+
+  /// Ends the thread, and every wait.
+  public func close() {
+    let thread: pthread_t? = shared.locked {
+      shared.isClosed = true
+      defer { shared.thread = nil }
+      return shared.thread
+    }
+    if let thread { pthread_join(thread, nil) }
+  }
+
+  /// What the thread does.
+  private final class Run {
+    let shared: Shared
+    let reader: BatchReader
+
+    init(shared: Shared, reader: BatchReader) {
+      self.shared = shared
+      self.reader = reader
+    }
+
+    func run() {
+      while let (block, batch) = take() {
+        reader.read(block, into: batch)
+        shared.locked { shared.ready.append(batch) }
+      }
+    }
+
+    private func take() -> (SampleBlock, Batch)? {
+      shared.locked {
+        while shared.blocks.isEmpty || shared.free.isEmpty, !shared.isClosed { shared.wait() }
+        return shared.isClosed ? nil : (shared.blocks.removeFirst(), shared.free.removeLast())
+      }
+    }
+  }
+
+  /// What both sides change, under one lock.
+  private final class Shared: @unchecked Sendable {
+    // Unchecked: every variable is read and written inside `locked` only.
+    var blocks: [SampleBlock] = []
+    var ready: [Batch] = []
+    var free: [Batch]
+    var isClosed = false
+    var thread: pthread_t?
+
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init(free: [Batch]) {
+      self.free = free
+      pthread_mutex_init(mutex, nil)
+      pthread_cond_init(changed, nil)
+    }
+
+    deinit {
+      pthread_cond_destroy(changed)
+      pthread_mutex_destroy(mutex)
+      changed.deallocate()
+      mutex.deallocate()
+    }
+
+    /// Changes what is shared and tells the other side.
+    func locked<Result>(_ body: () -> Result) -> Result {
+      pthread_mutex_lock(mutex)
+      defer {
+        pthread_cond_broadcast(changed)
+        pthread_mutex_unlock(mutex)
+      }
+      return body()
+    }
+
+    /// Waits for a change; the lock is held before and after.
+    func wait() { pthread_cond_wait(changed, mutex) }
+  }
+}
