@@ -3,6 +3,7 @@
 #ifndef CONVOY_KERNELS_H
 #define CONVOY_KERNELS_H
 
+#include "layers.h"
 #include "sgd.h"
 #include "vectors.h"
 

@@ -1,0 +1,314 @@
+// No include guard: included by layers.c once for each number format, with REAL, NAME and LOCAL defined.
+
+// Rows of an output plane are short: a copy of a length known to the compiler is a few instructions, a call is not.
+static inline void LOCAL(copy_row)(REAL *to, const REAL *from, size_t count) {
+  switch (count) {
+    case 4: memcpy(to, from, 4 * sizeof(REAL)); break;
+    case 8: memcpy(to, from, 8 * sizeof(REAL)); break;
+    case 10: memcpy(to, from, 10 * sizeof(REAL)); break;
+    case 16: memcpy(to, from, 16 * sizeof(REAL)); break;
+    case 24: memcpy(to, from, 24 * sizeof(REAL)); break;
+    case 28: memcpy(to, from, 28 * sizeof(REAL)); break;
+    case 32: memcpy(to, from, 32 * sizeof(REAL)); break;
+    default: memcpy(to, from, count * sizeof(REAL));
+  }
+}
+
+static inline void LOCAL(add_row)(REAL *to, const REAL *from, size_t count) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (size_t j = 0; j < 8; j++) to[i + j] += from[i + j];
+  for (; i < count; i++) to[i] += from[i];
+}
+
+CONVOY_CLONES
+void NAME(im2col)(const REAL *input, size_t channel_stride, const convoy_window *window, size_t channels,
+                  size_t images, REAL *columns) {
+  const convoy_window w = *window;
+  const size_t plane = w.height * w.width, places = w.output_height * w.output_width;
+  for (size_t channel = 0; channel < channels; channel++) {
+    for (size_t ky = 0; ky < w.kernel_height; ky++) {
+      size_t y0, y1;
+      valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
+      for (size_t kx = 0; kx < w.kernel_width; kx++) {
+        size_t x0, x1;
+        valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
+        const int whole = x0 == 0 && x1 == w.output_width && y0 == 0 && y1 == w.output_height;
+        for (size_t image = 0; image < images; image++) {
+          const REAL *from = input + channel * channel_stride + image * plane;
+          if (!whole) memset(columns, 0, places * sizeof(REAL));
+          for (size_t y = y0; y < y1; y++) {
+            const REAL *row = from + (y * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+            REAL *to = columns + y * w.output_width;
+            if (w.stride_width == 1) {
+              LOCAL(copy_row)(to + x0, row + (x0 + kx * w.dilation_width - w.padding_width), x1 - x0);
+            } else {
+              for (size_t x = x0; x < x1; x++)
+                to[x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
+            }
+          }
+          columns += places;
+        }
+      }
+    }
+  }
+}
+
+CONVOY_CLONES
+void NAME(col2im)(const REAL *columns, const convoy_window *window, size_t channels, size_t images, REAL *output,
+                  size_t channel_stride) {
+  const convoy_window w = *window;
+  const size_t plane = w.height * w.width, places = w.output_height * w.output_width;
+  for (size_t channel = 0; channel < channels; channel++) {
+    REAL *planes = output + channel * channel_stride;
+    memset(planes, 0, images * plane * sizeof(REAL));
+    for (size_t ky = 0; ky < w.kernel_height; ky++) {
+      size_t y0, y1;
+      valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
+      for (size_t kx = 0; kx < w.kernel_width; kx++) {
+        size_t x0, x1;
+        valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
+        for (size_t image = 0; image < images; image++) {
+          REAL *to = planes + image * plane;
+          for (size_t y = y0; y < y1; y++) {
+            REAL *row = to + (y * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+            const REAL *from = columns + y * w.output_width;
+            if (w.stride_width == 1) {
+              LOCAL(add_row)(row + (x0 + kx * w.dilation_width - w.padding_width), from + x0, x1 - x0);
+            } else {
+              for (size_t x = x0; x < x1; x++)
+                row[x * w.stride_width + kx * w.dilation_width - w.padding_width] += from[x];
+            }
+          }
+          columns += places;
+        }
+      }
+    }
+  }
+}
+
+CONVOY_CLONES
+void NAME(add_bias)(REAL *rows, const REAL *bias, int relu, size_t row_count, size_t count, size_t stride) {
+  for (size_t r = 0; r < row_count; r++) {
+    REAL *row = rows + r * stride;
+    const REAL b = bias ? bias[r] : 0;
+    if (relu) {
+      for (size_t i = 0; i < count; i++) row[i] = row[i] + b > 0 ? row[i] + b : 0;
+    } else {
+      for (size_t i = 0; i < count; i++) row[i] += b;
+    }
+  }
+}
+
+CONVOY_CLONES
+void NAME(add_bias_columns)(REAL *values, const REAL *bias, int relu, size_t rows, size_t columns) {
+  for (size_t r = 0; r < rows; r++) {
+    REAL *row = values + r * columns;
+    if (bias) {
+      for (size_t i = 0; i < columns; i++) row[i] += bias[i];
+    }
+    if (relu) {
+      for (size_t i = 0; i < columns; i++) row[i] = row[i] > 0 ? row[i] : 0;
+    }
+  }
+}
+
+CONVOY_CLONES
+void NAME(sum_rows)(const REAL *rows, size_t row_count, size_t count, REAL *sums) {
+  for (size_t r = 0; r < row_count; r++) {
+    const REAL *row = rows + r * count;
+    REAL lanes[16] = {0};
+    size_t i = 0;
+    for (; i + 16 <= count; i += 16)
+      for (size_t j = 0; j < 16; j++) lanes[j] += row[i + j];
+    for (size_t j = 0; i < count; i++, j++) lanes[j] += row[i];
+    for (size_t half = 8; half > 0; half /= 2)
+      for (size_t j = 0; j < half; j++) lanes[j] += lanes[j + half];
+    sums[r] = lanes[0];
+  }
+}
+
+CONVOY_CLONES
+void NAME(sum_columns)(const REAL *rows, size_t row_count, size_t columns, REAL *sums) {
+  memset(sums, 0, columns * sizeof(REAL));
+  for (size_t r = 0; r < row_count; r++)
+    for (size_t i = 0; i < columns; i++) sums[i] += rows[r * columns + i];
+}
+
+CONVOY_CLONES
+void NAME(accumulate)(REAL *sum, const REAL *term, size_t count) {
+  for (size_t i = 0; i < count; i++) sum[i] += term[i];
+}
+
+CONVOY_CLONES
+void NAME(relu)(const REAL *x, REAL *y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : 0;
+}
+
+void NAME(tanh)(const REAL *x, REAL *y, size_t count) {
+  for (size_t i = 0; i < count; i++) y[i] = sizeof(REAL) == 4 ? (REAL)tanhf((float)x[i]) : (REAL)tanh((double)x[i]);
+}
+
+void NAME(sigmoid)(const REAL *x, REAL *y, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const REAL e = sizeof(REAL) == 4 ? (REAL)expf(-(float)x[i]) : (REAL)exp(-(double)x[i]);
+    y[i] = 1 / (1 + e);
+  }
+}
+
+CONVOY_CLONES
+void NAME(relu_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  for (size_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+CONVOY_CLONES
+void NAME(tanh_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
+}
+
+CONVOY_CLONES
+void NAME(sigmoid_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (y[i] * (1 - y[i]));
+}
+
+// The most frequent window: two by two, side by side, within the plane.
+CONVOY_CLONES
+static void LOCAL(max_pool_halving)(const REAL *x, size_t width, size_t output_height, size_t output_width, REAL *y,
+                                    int32_t *places) {
+  for (size_t oy = 0; oy < output_height; oy++) {
+    const REAL *top = x + 2 * oy * width, *bottom = top + width;
+    const int32_t base = (int32_t)(2 * oy * width);
+    for (size_t ox = 0; ox < output_width; ox++) {
+      REAL best = top[2 * ox];
+      int32_t place = base + (int32_t)(2 * ox);
+      const REAL right = top[2 * ox + 1], below = bottom[2 * ox], across = bottom[2 * ox + 1];
+      const int32_t first = place;
+      place = right > best ? first + 1 : place;
+      best = right > best ? right : best;
+      place = below > best ? first + (int32_t)width : place;
+      best = below > best ? below : best;
+      place = across > best ? first + (int32_t)width + 1 : place;
+      best = across > best ? across : best;
+      y[oy * output_width + ox] = best;
+      places[oy * output_width + ox] = place;
+    }
+  }
+}
+
+static int LOCAL(is_halving)(const convoy_window *w) {
+  return w->kernel_height == 2 && w->kernel_width == 2 && w->stride_height == 2 && w->stride_width == 2 &&
+         w->padding_height == 0 && w->padding_width == 0 && w->dilation_height == 1 && w->dilation_width == 1 &&
+         2 * w->output_height <= w->height && 2 * w->output_width <= w->width;
+}
+
+void NAME(max_pool)(const REAL *x, const convoy_window *window, size_t planes, REAL *y, int32_t *places) {
+  const convoy_window w = *window;
+  const size_t plane = w.height * w.width, outputs = w.output_height * w.output_width;
+  const int halving = LOCAL(is_halving)(window);
+  for (size_t p = 0; p < planes; p++, x += plane, y += outputs, places += outputs) {
+    if (halving) {
+      LOCAL(max_pool_halving)(x, w.width, w.output_height, w.output_width, y, places);
+      continue;
+    }
+    for (size_t oy = 0; oy < w.output_height; oy++) {
+      for (size_t ox = 0; ox < w.output_width; ox++) {
+        REAL best = -INFINITY;
+        int32_t place = -1;
+        for (size_t ky = 0; ky < w.kernel_height; ky++) {
+          const size_t iy = oy * w.stride_height + ky * w.dilation_height - w.padding_height;
+          if (iy >= w.height) continue;
+          for (size_t kx = 0; kx < w.kernel_width; kx++) {
+            const size_t ix = ox * w.stride_width + kx * w.dilation_width - w.padding_width;
+            if (ix >= w.width) continue;
+            const REAL value = x[iy * w.width + ix];
+            if (place < 0 || value > best) {
+              best = value;
+              place = (int32_t)(iy * w.width + ix);
+            }
+          }
+        }
+        y[oy * w.output_width + ox] = best;
+        places[oy * w.output_width + ox] = place;
+      }
+    }
+  }
+}
+
+void NAME(max_pool_backward)(const REAL *dy, const int32_t *places, const convoy_window *window, size_t planes,
+                             REAL *dx) {
+  const size_t plane = window->height * window->width, outputs = window->output_height * window->output_width;
+  memset(dx, 0, planes * plane * sizeof(REAL));
+  for (size_t p = 0; p < planes; p++, dx += plane, dy += outputs, places += outputs)
+    for (size_t i = 0; i < outputs; i++) dx[places[i]] += dy[i];
+}
+
+// Calls `each` for the places of a window that lie in the plane; sets `divisor` to those in the padded plane.
+#define WINDOW_PLACES(each)                                                                                   \
+  const size_t top = oy * w.stride_height, left = ox * w.stride_width;                                        \
+  const size_t bottom = top + w.kernel_height < w.height + 2 * w.padding_height ? top + w.kernel_height        \
+                                                                                 : w.height + 2 * w.padding_height; \
+  const size_t right = left + w.kernel_width < w.width + 2 * w.padding_width ? left + w.kernel_width           \
+                                                                             : w.width + 2 * w.padding_width;  \
+  const REAL divisor = (REAL)((bottom - top) * (right - left));                                               \
+  for (size_t py = top; py < bottom; py++) {                                                                  \
+    const size_t iy = py - w.padding_height;                                                                  \
+    if (iy >= w.height) continue;                                                                             \
+    for (size_t px = left; px < right; px++) {                                                                \
+      const size_t ix = px - w.padding_width;                                                                 \
+      if (ix >= w.width) continue;                                                                            \
+      each;                                                                                                   \
+    }                                                                                                         \
+  }
+
+void NAME(average_pool)(const REAL *x, const convoy_window *window, size_t planes, REAL *y) {
+  const convoy_window w = *window;
+  for (size_t p = 0; p < planes; p++, x += w.height * w.width, y += w.output_height * w.output_width) {
+    for (size_t oy = 0; oy < w.output_height; oy++) {
+      for (size_t ox = 0; ox < w.output_width; ox++) {
+        REAL sum = 0;
+        WINDOW_PLACES(sum += x[iy * w.width + ix])
+        y[oy * w.output_width + ox] = sum / divisor;
+      }
+    }
+  }
+}
+
+void NAME(average_pool_backward)(const REAL *dy, const convoy_window *window, size_t planes, REAL *dx) {
+  const convoy_window w = *window;
+  memset(dx, 0, planes * w.height * w.width * sizeof(REAL));
+  for (size_t p = 0; p < planes; p++, dx += w.height * w.width, dy += w.output_height * w.output_width) {
+    for (size_t oy = 0; oy < w.output_height; oy++) {
+      for (size_t ox = 0; ox < w.output_width; ox++) {
+        const REAL gradient = dy[oy * w.output_width + ox];
+        WINDOW_PLACES(dx[iy * w.width + ix] += gradient / divisor)
+      }
+    }
+  }
+}
+#undef WINDOW_PLACES
+
+void NAME(swap_outer)(const REAL *from, size_t outer, size_t inner, size_t count, REAL *to) {
+  for (size_t j = 0; j < inner; j++)
+    for (size_t i = 0; i < outer; i++) {
+      LOCAL(copy_row)(to, from + (i * inner + j) * count, count);
+      to += count;
+    }
+}
+
+void NAME(softmax_cross_entropy)(const REAL *logits, const int32_t *labels, size_t rows, size_t classes,
+                                 REAL *gradient, double *loss, size_t *correct) {
+  for (size_t r = 0; r < rows; r++, logits += classes) {
+    size_t best = 0;
+    for (size_t c = 1; c < classes; c++)
+      if (logits[c] > logits[best]) best = c;
+    const double largest = (double)logits[best];
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++) sum += exp((double)logits[c] - largest);
+    const size_t label = (size_t)labels[r];
+    *loss += log(sum) + largest - (double)logits[label];
+    *correct += best == label;
+    if (!gradient) continue;
+    for (size_t c = 0; c < classes; c++) gradient[c] = (REAL)(exp((double)logits[c] - largest) / sum - (c == label));
+    gradient += classes;
+  }
+}
