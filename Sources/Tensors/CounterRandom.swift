@@ -1,3 +1,5 @@
+import Glibc
+
 /// Random numbers addressed by a key and an index: the n-th number of a stream without the ones before it.
 ///
 /// The function is Philox 4×32 with ten rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
@@ -12,6 +14,11 @@ public struct CounterRandom: Hashable, Sendable {
       state = Self.mixed(state ^ Self.mixed(word &+ 0x9E37_79B9_7F4A_7C15))
     }
     key = [UInt32(truncatingIfNeeded: state), UInt32(truncatingIfNeeded: state >> 32)]
+  }
+
+  /// The stream of a raw key, as the paper's known answers state it.
+  package init(key: SIMD2<UInt32>) {
+    self.key = key
   }
 
   /// SplitMix64's finaliser: every bit of the word reaches every bit of the result.
@@ -47,5 +54,13 @@ public struct CounterRandom: Hashable, Sendable {
   /// A number in [0, 1) with 53 random bits, at an index.
   public func uniform(at index: UInt64) -> Double {
     Double(bits(at: index) >> 11) * 0x1p-53
+  }
+
+  /// A normally distributed number with mean 0 and deviation 1, at an index (Box and Muller, 1958).
+  public func normal(at index: UInt64) -> Double {
+    let words = words(at: index)
+    // Never 0, so that its logarithm is finite.
+    let radius = (-2 * log((Double(words.x) + 1) * 0x1p-32)).squareRoot()
+    return radius * cos(2 * .pi * (Double(words.y) * 0x1p-32))
   }
 }

@@ -1,0 +1,10 @@
+/// The networks that are known by name.
+public enum Catalogue {
+  /// The networks.
+  public static let networks: [Network] = [lenet, leNet5]
+
+  /// The network of a name, or nil.
+  public static func network(named name: String) -> Network? {
+    networks.first { $0.name == name }
+  }
+}
