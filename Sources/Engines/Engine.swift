@@ -1,0 +1,81 @@
+public import Networks
+public import Tensors
+
+/// Computes networks: compiles a whole graph for a batch size into a plan.
+public protocol Engine: Sendable {
+  /// Its name.
+  var name: String { get }
+  /// What decides the bits of its results, as in `openblas 0.3.21 SkylakeX fp32 threads 1`.
+  func fingerprint(threads: Int) -> String
+  /// Compiles a network for up to `batch` samples at once. All memory is taken here.
+  func compile(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) throws(EngineError) -> any Plan
+}
+
+/// What a plan is for.
+public enum PlanPurpose: Hashable, Sendable {
+  /// Gradients; the seed keys what is random, as dropout.
+  case training(seed: UInt64)
+  /// Forward passes only: no memory is taken for gradients.
+  case inference
+}
+
+/// A network compiled for a batch size. Used by one thread at a time.
+public protocol Plan: AnyObject {
+  /// Most samples of a step.
+  var batch: Int { get }
+
+  /// Computes the loss of a batch and its gradient: the sum over the samples. Takes no memory.
+  ///
+  /// - Parameters:
+  ///   - gradient: set, not added to; all zeros for a batch without samples.
+  ///   - onFinal: told of each range of the gradient as it becomes final, on the calling thread, in the order of the
+  ///     backward pass. The ranges are disjoint and cover the vector; once a range was told, the step reads neither its
+  ///     parameters nor its gradient again.
+  func step(
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+  ) throws(EngineError) -> StepResult
+
+  /// Computes the loss of a batch without anything that only training does.
+  func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult
+}
+
+/// What a step found.
+public struct StepResult: Hashable, Sendable {
+  /// The samples' losses, added in their order.
+  public var lossSum: Double
+  /// Samples whose largest logit is the label's.
+  public var correct: Int
+  /// Number of samples.
+  public var samples: Int
+}
+
+/// Why an engine cannot compute.
+public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The network has something that this engine does not compute.
+  case unsupported(String)
+  /// The loss is not a number, or infinite.
+  case notFinite(loss: Double)
+  /// A label is none of the network's classes.
+  case label(Int32, classes: Int)
+
+  /// One line for a person.
+  public var description: String {
+    switch self {
+    case .unsupported(let what): what
+    case .notFinite(let loss):
+      "the loss is \(loss): training has diverged; try a smaller learning rate, or warm-up"
+    case .label(let label, let classes): "a sample has label \(label), the network \(classes) classes"
+    }
+  }
+}
+
+/// The engines that are known by name.
+public enum Engines {
+  /// The names, the default first.
+  public static let names = ["openblas"]
+
+  /// The engine of a name, or nil.
+  public static func engine(named name: String) -> (any Engine)? {
+    name == "openblas" ? OpenBLASEngine() : nil
+  }
+}

@@ -1,0 +1,143 @@
+import Networks
+import Tensors
+
+/// A function of each element, whose derivative follows from its output.
+final class ActivationOperation<Scalar: EngineScalar>: Operation {
+  private let places: Places
+  private let function: LayerKernels<Scalar>.Elementwise
+  private let derivative: LayerKernels<Scalar>.ElementwiseBackward
+
+  init(
+    _ function: @escaping LayerKernels<Scalar>.Elementwise,
+    _ derivative: @escaping LayerKernels<Scalar>.ElementwiseBackward, places: Places
+  ) {
+    self.places = places
+    self.function = function
+    self.derivative = derivative
+  }
+
+  var parameterRange: Range<Int> { 0..<0 }
+
+  func forward(_ context: inout StepContext<Scalar>) {
+    function(context.pointer(places.input), context.pointer(places.output), context.samples * places.input.count)
+  }
+
+  func backward(_ context: inout StepContext<Scalar>) {
+    guard let outputGradient = places.outputGradient, let inputGradient = places.inputGradient else { return }
+    derivative(
+      context.pointer(places.output), context.pointer(outputGradient), context.pointer(inputGradient),
+      context.samples * places.input.count)
+  }
+}
+
+/// Dropout: zeroes elements while training and scales the others by 1 / (1 − p).
+///
+/// What happens to an element follows from (seed, layer, epoch, sample) and its index in the sample, whichever shard,
+/// worker or thread computes it.
+final class DropoutOperation<Scalar: EngineScalar>: Operation {
+  private let places: Places
+  private let probability: Double
+  private let seed: UInt64
+  private let layer: Int
+  /// The factor of each element, 0 or 1 / (1 − p), as the last forward pass drew it.
+  private let factors: Slot
+
+  init(_ probability: Double, seed: UInt64, layer: Int, batch: Int, places: Places, reserve: (Int) -> Slot) {
+    self.places = places
+    self.probability = probability
+    self.seed = seed
+    self.layer = layer
+    factors = reserve(batch * places.input.count)
+  }
+
+  var parameterRange: Range<Int> { 0..<0 }
+
+  func forward(_ context: inout StepContext<Scalar>) {
+    let input = context.pointer(places.input)
+    let output = context.pointer(places.output)
+    let count = context.samples * places.input.count
+    guard context.isTraining else {
+      if input != output { output.update(from: input, count: count) }
+      return
+    }
+    draw(context)
+    let factors = context.pointer(factors)
+    for index in 0..<count { output[index] = input[index] * factors[index] }
+  }
+
+  func backward(_ context: inout StepContext<Scalar>) {
+    guard let outputGradient = places.outputGradient, let inputGradient = places.inputGradient else { return }
+    let (dy, dx) = (context.pointer(outputGradient), context.pointer(inputGradient))
+    let factors = context.pointer(factors)
+    for index in 0..<context.samples * places.input.count { dx[index] = dy[index] * factors[index] }
+  }
+
+  private func draw(_ context: StepContext<Scalar>) {
+    let threshold = UInt64(probability * 0x1p32)
+    let scale = Scalar(1 / (1 - probability))
+    let factors = context.pointer(factors)
+    let plane = places.input.plane ?? 1
+    for sample in 0..<context.samples {
+      let random = CounterRandom(
+        seed, UInt64(layer), UInt64(context.epoch), UInt64(context.sampleNumbers[sample]), Self.purpose)
+      for first in stride(from: 0, to: places.input.count, by: 4) {
+        let words = random.words(at: UInt64(first / 4))
+        for index in first..<min(first + 4, places.input.count) {
+          let place =
+            places.input.plane == nil
+            ? sample * places.input.count + index
+            : (index / plane * context.samples + sample) * plane + index % plane
+          factors[place] = UInt64(words[index - first]) < threshold ? 0 : scale
+        }
+      }
+    }
+  }
+
+  /// Sets dropout's random streams apart from others of the same seed.
+  private static var purpose: UInt64 { 0x6472_6F70 }
+}
+
+/// Turns a spatial tensor, which is channel-major, into a flat one, which is sample-major.
+final class FlattenOperation<Scalar: EngineScalar>: Operation {
+  private let places: Places
+
+  init(places: Places) {
+    self.places = places
+  }
+
+  var parameterRange: Range<Int> { 0..<0 }
+
+  func forward(_ context: inout StepContext<Scalar>) {
+    Scalar.kernels.swapOuter(
+      context.pointer(places.input), places.input.channels, context.samples, places.input.plane ?? 1,
+      context.pointer(places.output))
+  }
+
+  func backward(_ context: inout StepContext<Scalar>) {
+    guard let outputGradient = places.outputGradient, let inputGradient = places.inputGradient else { return }
+    Scalar.kernels.swapOuter(
+      context.pointer(outputGradient), context.samples, places.input.channels, places.input.plane ?? 1,
+      context.pointer(inputGradient))
+  }
+}
+
+/// The loss of the logits: its forward pass also sets their gradient.
+final class LossOperation<Scalar: EngineScalar>: Operation {
+  private let logits: Slot
+  private let gradient: Slot?
+
+  init(logits: Slot, gradient: Slot?) {
+    self.logits = logits
+    self.gradient = gradient
+  }
+
+  var parameterRange: Range<Int> { 0..<0 }
+
+  func forward(_ context: inout StepContext<Scalar>) {
+    let target = context.gradient == nil ? nil : gradient.map { context.pointer($0) }
+    Scalar.kernels.softmaxCrossEntropy(
+      context.pointer(logits), context.labels, context.samples, logits.count, target, &context.loss, &context.correct)
+  }
+
+  func backward(_ context: inout StepContext<Scalar>) {}
+}

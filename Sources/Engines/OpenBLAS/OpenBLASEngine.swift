@@ -1,0 +1,58 @@
+public import Networks
+package import Tensors
+
+/// The engine on OpenBLAS: columns and matrix products. Runs everywhere; the reference that others are checked against.
+public struct OpenBLASEngine: Engine {
+  /// The engine.
+  public init() {}
+
+  /// `openblas`.
+  public var name: String { "openblas" }
+
+  /// What decides the bits of its results. Not the threads: work is shared in parts that do not depend on them.
+  public func fingerprint(threads: Int) -> String {
+    "openblas \(OpenBLAS.version) \(OpenBLAS.core) fp32 threads \(threads)"
+  }
+
+  /// Compiles a network for up to `batch` samples at once.
+  public func compile(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose
+  ) throws(EngineError) -> any Plan {
+    precondition(batch > 0 && threads > 0, "a plan for \(batch) samples on \(threads) threads")
+    return OpenBLASPlan<Float>(network, batch: batch, threads: threads, purpose: purpose)
+  }
+
+  /// The library's version, as in `0.3.21`.
+  public static var libraryVersion: String { OpenBLAS.version }
+  /// The kernels that the library chose for this processor, as in `SkylakeX`.
+  public static var libraryCore: String { OpenBLAS.core }
+}
+
+/// The same operations in double precision, for gradient checks.
+package final class DoublePlan {
+  private let plan: OpenBLASPlan<Double>
+
+  /// Compiles a network for up to `batch` samples at once.
+  package init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) {
+    plan = OpenBLASPlan(network, batch: batch, threads: threads, purpose: purpose)
+  }
+
+  /// Computes a step on inputs in the order of the network's input shape; labels, epoch and samples are the batch's.
+  ///
+  /// - Returns: the samples' losses, summed, and the gradient of that sum.
+  package func step(
+    inputs: [Double], batch: Batch, parameters: [Double]
+  ) throws(EngineError) -> (loss: Double, gradient: [Double]) {
+    var gradient = [Double](repeating: 0, count: parameters.count)
+    let result = try gradient.withUnsafeMutableBufferPointer { gradient throws(EngineError) in
+      try inputs.withUnsafeBufferPointer { inputs throws(EngineError) in
+        try parameters.withUnsafeBufferPointer { parameters throws(EngineError) in
+          try plan.step(
+            inputs: inputs.baseAddress!, batch: batch, parameters: parameters.baseAddress!,
+            gradient: gradient.baseAddress!, isTraining: true, onFinal: { _ in })
+        }
+      }
+    }
+    return (result.lossSum, gradient)
+  }
+}

@@ -1,0 +1,90 @@
+import CKernels
+import Networks
+import Tensors
+
+/// A network compiled for OpenBLAS: operations over one arena.
+final class OpenBLASPlan<Scalar: EngineScalar> {
+  let batch: Int
+  private let network: Network
+  private let operations: [any Operation<Scalar>]
+  private let input: Slot
+  private var arena: AlignedBuffer<Scalar>
+
+  init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) {
+    OpenBLAS.prepare()
+    let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
+    let compiler = PlanCompiler<Scalar>(network, batch: batch, team: ThreadTeam(count: threads), seed: seed)
+    self.network = network
+    self.batch = batch
+    operations = compiler.operations
+    input = compiler.input
+    arena = AlignedBuffer(count: compiler.elements)
+  }
+
+  /// Bytes of the arena.
+  var arenaBytes: Int { arena.count * MemoryLayout<Scalar>.stride }
+
+  /// Computes a step on inputs in the order of the network's input shape, sample after sample.
+  func step(
+    inputs: UnsafePointer<Scalar>, batch: Batch, parameters: UnsafePointer<Scalar>,
+    gradient: UnsafeMutablePointer<Scalar>?, isTraining: Bool, onFinal: (Range<Int>) -> Void
+  ) throws(EngineError) -> StepResult {
+    try check(batch)
+    let mode = convoy_flush_denormals()
+    defer { convoy_restore_denormals(mode) }
+    var context = StepContext(
+      samples: batch.count, arena: arena.pointer, parameters: parameters, gradient: gradient,
+      labels: batch.labelPointer, sampleNumbers: batch.samplePointer, epoch: batch.epoch, isTraining: isTraining)
+    if batch.count > 0 {
+      load(inputs, context)
+      for operation in operations { operation.forward(&context) }
+      guard context.loss.isFinite else { throw .notFinite(loss: context.loss) }
+    } else {
+      gradient?.update(repeating: 0, count: network.parameterLayout.count)
+    }
+    if gradient != nil {
+      for operation in operations.reversed() {
+        if batch.count > 0 { operation.backward(&context) }
+        if !operation.parameterRange.isEmpty { onFinal(operation.parameterRange) }
+      }
+    }
+    return StepResult(lossSum: context.loss, correct: context.correct, samples: batch.count)
+  }
+
+  private func check(_ batch: Batch) throws(EngineError) {
+    precondition(batch.count <= self.batch, "\(batch.count) samples for a plan of \(self.batch)")
+    precondition(batch.sampleShape == network.inputShape, "samples of \(batch.sampleShape) for \(network.inputShape)")
+    for index in 0..<batch.count {
+      let label = batch.labelPointer[index]
+      guard label >= 0, label < Int32(network.classes) else { throw .label(label, classes: network.classes) }
+    }
+  }
+
+  /// Brings the inputs to the arena; a spatial one becomes channel-major.
+  private func load(_ inputs: UnsafePointer<Scalar>, _ context: StepContext<Scalar>) {
+    if let plane = input.plane, input.channels > 1 {
+      Scalar.kernels.swapOuter(inputs, context.samples, input.channels, plane, context.pointer(input))
+    } else {
+      context.pointer(input).update(from: inputs, count: context.samples * input.count)
+    }
+  }
+}
+
+extension OpenBLASPlan: Plan where Scalar == Float {
+  func step(
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+  ) throws(EngineError) -> StepResult {
+    precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
+    precondition(gradient.count == network.parameterLayout.count, "a gradient of \(gradient.count)")
+    return try step(
+      inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),
+      gradient: gradient.pointer, isTraining: true, onFinal: onFinal)
+  }
+
+  func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult {
+    precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
+    return try step(
+      inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),
+      gradient: nil, isTraining: false, onFinal: { _ in })
+  }
+}

@@ -1,0 +1,70 @@
+/// When servers apply what workers push.
+public enum TrainingMode: String, Codable, Hashable, Sendable, CaseIterable {
+  /// Every step applies the sum of all its shards.
+  case sync
+  /// Every push is applied as it comes.
+  case async
+}
+
+/// How the processes of a job reach each other.
+public enum TransportKind: String, Codable, Hashable, Sendable, CaseIterable {
+  /// The fastest that fits: sockets in the file system, as all processes are on this machine.
+  case auto
+  /// TCP on the loopback interface.
+  case tcp
+  /// Sockets in the file system.
+  case ipc
+  /// Threads of one process.
+  case inproc
+}
+
+/// A job's settings, resolved: every one has its value.
+public struct Job: Hashable, Sendable {
+  /// The network, by its name in the catalogue.
+  public var model = "lenet"
+  /// The data set, by its name.
+  public var data = "fashion-mnist"
+  /// The data set's folder; nil for where its package puts it.
+  public var dataDirectory: String?
+  /// Number of parameter servers.
+  public var servers = 1
+  /// Number of workers.
+  public var workers = 2
+  /// When servers apply what workers push.
+  public var mode = TrainingMode.sync
+  /// Epochs to train; whichever ends first of this and `maxSteps`.
+  public var epochs = 2
+  /// Most steps to train; nil for no bound.
+  public var maxSteps: Int?
+  /// What all that is random follows from.
+  public var seed: UInt64 = 1
+  /// Virtual shards of a step: a power of two.
+  public var shards = 2
+  /// Samples of a step, all workers together.
+  public var batch = 128
+  /// The engine that computes gradients.
+  public var engine = "openblas"
+  /// The format of the numbers in a step.
+  public var precision = "fp32"
+  /// Threads of each worker.
+  public var threads = 1
+  /// The optimiser.
+  public var optimizer = "sgd"
+  /// The learning rate that the schedule starts from.
+  public var learningRate = 0.03
+  /// Share of the velocity that stays.
+  public var momentum = 0.9
+  /// Whether momentum looks ahead.
+  public var nesterov = false
+  /// What is added to the gradient for each unit of weight.
+  public var weightDecay = 0.0
+  /// How the learning rate changes, as text: see `LearningRateSchedule`.
+  public var schedule = "cosine"
+  /// Steps of linear warm-up.
+  public var warmupSteps = 0
+  /// How the processes reach each other.
+  public var transport = TransportKind.auto
+
+  /// A job of defaults.
+  public init() {}
+}

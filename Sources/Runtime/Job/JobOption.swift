@@ -1,0 +1,180 @@
+import Datasets
+import Engines
+import Networks
+import Observability
+import ParameterServer
+import Tensors
+
+/// One setting of a job: its name in every place, and how its text is read.
+///
+/// One table serves flags (`--learning-rate`), the environment (`CONVOY_LEARNING_RATE`) and the job file
+/// (`learning-rate:`), so that no place knows less than another.
+public struct JobOption: Sendable {
+  /// The name in the job file; a flag is `--` and the name.
+  public let name: String
+  /// The word that stands for a value in help.
+  public let valueName: String
+  /// What it sets, for help.
+  public let help: String
+  /// Reads a text into a job; throws what is wrong with the text.
+  let set: @Sendable (inout Job, String) throws(OptionProblem) -> Void
+  /// The value of a job as text; nil where it has none.
+  let get: @Sendable (Job) -> String?
+
+  /// The name in the environment.
+  public var environmentName: String {
+    "CONVOY_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+  }
+
+  /// The default as text, for help.
+  public var defaultText: String? { name == "shards" ? "the power of two at or above --workers" : get(Job()) }
+}
+
+/// What is wrong with an option's text.
+struct OptionProblem: Error {
+  let text: String
+}
+
+extension JobOption {
+  /// All settings, in the order of help and of the job file.
+  public static let all: [JobOption] = places + training + optimisation
+
+  private static let places: [JobOption] = [
+    JobOption(
+      name: "model", valueName: "name", help: "network to train",
+      set: { job, text throws(OptionProblem) in job.model = try known(text, Catalogue.networks.map(\.name), "model") },
+      get: { $0.model }),
+    JobOption(
+      name: "data", valueName: "name", help: "data set to train on",
+      set: { job, text throws(OptionProblem) in job.data = try known(text, DatasetCatalogue.names, "data set") },
+      get: { $0.data }),
+    JobOption(
+      name: "data-dir", valueName: "folder", help: "folder of the data set's files",
+      set: { job, text throws(OptionProblem) in job.dataDirectory = try notEmpty(text) }, get: { $0.dataDirectory }),
+    JobOption(
+      name: "servers", valueName: "n", help: "parameter servers",
+      set: { job, text throws(OptionProblem) in job.servers = try integer(text, 1...1024) }, get: { "\($0.servers)" }),
+    JobOption(
+      name: "workers", valueName: "n", help: "workers",
+      set: { job, text throws(OptionProblem) in job.workers = try integer(text, 1...1024) }, get: { "\($0.workers)" }),
+    JobOption(
+      name: "transport", valueName: "kind",
+      help: "how processes reach each other: auto, tcp, ipc, or inproc (threads of one process)",
+      set: { job, text throws(OptionProblem) in
+        job.transport = TransportKind(rawValue: try known(text, TransportKind.allCases.map(\.rawValue), "transport"))!
+      }, get: { $0.transport.rawValue }),
+  ]
+
+  private static let training: [JobOption] = [
+    JobOption(
+      name: "mode", valueName: "mode", help: "when servers apply what workers push: sync or async",
+      set: { job, text throws(OptionProblem) in
+        job.mode = TrainingMode(rawValue: try known(text, TrainingMode.allCases.map(\.rawValue), "mode"))!
+      }, get: { $0.mode.rawValue }),
+    JobOption(
+      name: "epochs", valueName: "n", help: "epochs to train",
+      set: { job, text throws(OptionProblem) in job.epochs = try integer(text, 1...1_000_000) }, get: { "\($0.epochs)" }
+    ),
+    JobOption(
+      name: "max-steps", valueName: "n", help: "most steps to train, if that ends before the epochs",
+      set: { job, text throws(OptionProblem) in job.maxSteps = try integer(text, 1...1_000_000_000) },
+      get: { $0.maxSteps.map { "\($0)" } }),
+    JobOption(
+      name: "seed", valueName: "n", help: "what all that is random follows from",
+      set: { job, text throws(OptionProblem) in
+        guard let seed = UInt64(text) else { throw OptionProblem(text: "\(text) is no whole number from 0") }
+        job.seed = seed
+      }, get: { "\($0.seed)" }),
+    JobOption(
+      name: "batch", valueName: "n", help: "samples of a step, all workers together",
+      set: { job, text throws(OptionProblem) in job.batch = try integer(text, 1...1_000_000) }, get: { "\($0.batch)" }),
+    JobOption(
+      name: "shards", valueName: "n",
+      help: "virtual shards of a step, a power of two: state it for the same bytes on other counts of workers",
+      set: { job, text throws(OptionProblem) in job.shards = try shards(text) }, get: { "\($0.shards)" }),
+    JobOption(
+      name: "engine", valueName: "name", help: "what computes the gradients",
+      set: { job, text throws(OptionProblem) in job.engine = try known(text, Engines.names, "engine") },
+      get: { $0.engine }),
+    JobOption(
+      name: "precision", valueName: "format", help: "number format of a step",
+      set: { job, text throws(OptionProblem) in job.precision = try known(text, ["fp32"], "precision") },
+      get: { $0.precision }),
+    JobOption(
+      name: "threads", valueName: "n", help: "threads of each worker",
+      set: { job, text throws(OptionProblem) in job.threads = try integer(text, 1...256) }, get: { "\($0.threads)" }),
+  ]
+
+  private static let optimisation: [JobOption] = [
+    JobOption(
+      name: "optimizer", valueName: "name", help: "what servers update with",
+      set: { job, text throws(OptionProblem) in job.optimizer = try known(text, ["sgd"], "optimizer") },
+      get: { $0.optimizer }),
+    JobOption(
+      name: "learning-rate", valueName: "x", help: "learning rate that the schedule starts from",
+      set: { job, text throws(OptionProblem) in job.learningRate = try number(text, 0...1e6) },
+      get: { "\($0.learningRate)" }),
+    JobOption(
+      name: "momentum", valueName: "x", help: "share of the velocity that stays",
+      set: { job, text throws(OptionProblem) in job.momentum = try number(text, 0...1) }, get: { "\($0.momentum)" }),
+    JobOption(
+      name: "nesterov", valueName: "true|false", help: "whether momentum looks ahead",
+      set: { job, text throws(OptionProblem) in
+        guard let value = Bool(text) else { throw OptionProblem(text: "\(text) is neither true nor false") }
+        job.nesterov = value
+      }, get: { "\($0.nesterov)" }),
+    JobOption(
+      name: "weight-decay", valueName: "x", help: "what is added to the gradient for each unit of weight",
+      set: { job, text throws(OptionProblem) in job.weightDecay = try number(text, 0...1e6) },
+      get: { "\($0.weightDecay)" }),
+    JobOption(
+      name: "schedule", valueName: "form",
+      help: "how the learning rate changes: \(LearningRateSchedule.forms.joined(separator: ", "))",
+      set: { job, text throws(OptionProblem) in
+        do throws(ScheduleError) { job.schedule = try LearningRateSchedule(parsing: text).description } catch {
+          throw OptionProblem(text: error.description)
+        }
+      }, get: { $0.schedule }),
+    JobOption(
+      name: "warmup-steps", valueName: "n", help: "steps of linear warm-up",
+      set: { job, text throws(OptionProblem) in job.warmupSteps = try integer(text, 0...1_000_000_000) },
+      get: { "\($0.warmupSteps)" }),
+  ]
+
+  // MARK: Reading
+
+  private static func known(_ text: String, _ names: [String], _ what: String) throws(OptionProblem) -> String {
+    guard names.contains(text) else {
+      throw OptionProblem(text: "there is no \(what) \(text); \(NearestName.hint(for: text, in: names))")
+    }
+    return text
+  }
+
+  private static func notEmpty(_ text: String) throws(OptionProblem) -> String {
+    guard !text.isEmpty else { throw OptionProblem(text: "it is empty") }
+    return text
+  }
+
+  private static func integer(_ text: String, _ range: ClosedRange<Int>) throws(OptionProblem) -> Int {
+    guard let value = Int(text), range.contains(value) else {
+      throw OptionProblem(text: "\(text) is no whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  private static func number(_ text: String, _ range: ClosedRange<Double>) throws(OptionProblem) -> Double {
+    guard let value = Double(text), range.contains(value) else {
+      throw OptionProblem(text: "\(text) is no number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  private static func shards(_ text: String) throws(OptionProblem) -> Int {
+    let value = try integer(text, 1...ShardTree.maximumShards)
+    guard ShardTree(shards: value) != nil else {
+      let lower = 1 << (Int.bitWidth - 1 - value.leadingZeroBitCount)
+      throw OptionProblem(text: "\(value) is no power of two; the nearest are \(lower) and \(2 * lower)")
+    }
+    return value
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+
+/// What a job that is over reports: the one object of `convoy train --json`, and a run's `summary.json`.
+public struct JobSummary: Codable, Hashable, Sendable {
+  /// Share of the test set that the model names right.
+  public var testAccuracy: Double
+  /// Mean loss over the test set.
+  public var testLoss: Double
+  /// Mean loss over the last epoch's samples, as they were trained on.
+  public var trainLoss: Double
+  /// Steps applied.
+  public var steps: Int
+  /// Epochs begun.
+  public var epochs: Int
+  /// Seconds of the whole command.
+  public var seconds: Double
+  /// Samples applied in a second, from the first step's start to the last apply.
+  public var imagesPerSecond: Double
+  /// Number of parameters.
+  public var parameters: Int
+  /// SHA-256 over the final flat fp32 vector, little-endian.
+  public var parametersSHA256: String
+  /// SHA-256 over the buffers, likewise; over nothing where the network has none.
+  public var buffersSHA256: String
+  /// When servers applied what workers pushed.
+  public var mode: String
+  /// Virtual shards of a step.
+  public var shards: Int
+  /// Number of workers.
+  public var workers: Int
+  /// Number of servers.
+  public var servers: Int
+  /// The engine.
+  public var engine: String
+  /// The number format.
+  public var precision: String
+  /// The run's folder.
+  public var runDirectory: String
+
+  enum CodingKeys: String, CodingKey {
+    case testAccuracy = "test_accuracy"
+    case testLoss = "test_loss"
+    case trainLoss = "train_loss"
+    case steps, epochs, seconds
+    case imagesPerSecond = "images_per_second"
+    case parameters
+    case parametersSHA256 = "parameters_sha256"
+    case buffersSHA256 = "buffers_sha256"
+    case mode, shards, workers, servers, engine, precision
+    case runDirectory = "run_dir"
+  }
+
+  /// The summary as one JSON object on one line.
+  public var json: String { JSONText.line(self) }
+}
+
+/// JSON on one line.
+public enum JSONText {
+  /// A value as one line of JSON; numbers that JSON has no word for become strings.
+  public static func line(_ value: some Encodable) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    guard let data = try? encoder.encode(value) else { preconditionFailure("\(value) has no JSON") }
+    return String(decoding: data, as: UTF8.self)
+  }
+}
