@@ -63,7 +63,7 @@ enum JobFile {
       .composer(_, let problem, let mark, _):
       ":\(mark.line): \(problem.trimmingCharacters(in: .whitespacesAndNewlines))"
     case .duplicatedKeysInMapping(let duplicates, let context):
-      ":\(context.mark.line): \(duplicates.map { $0.string ?? "a setting" }.joined(separator: ", ")) is set twice"
+      ":\(context.mark.line): \(duplicates.map { $0 }.joined(separator: ", ")) is set twice"
     default: ": it is no YAML that can be read"
     }
   }

@@ -1,0 +1,129 @@
+package import ParameterServer
+package import Tensors
+package import Transport
+
+/// The floats of a server: its chunks' parameters and optimiser state, and the gradients that came for them.
+package final class ChunkStore {
+  /// A chunk's floats. A new version is written beside the one that readers hold.
+  private struct Chunk {
+    var parameters: FlatVector
+    var version: UInt64
+    var pool: VectorPool
+    let velocity: FlatVector?
+  }
+
+  /// A gradient: as it came, or the sum of two.
+  private enum Gradient {
+    case received(Frame)
+    case sum(FlatVector)
+  }
+
+  private let rules: JobRules
+  private let optimizer: SGD
+  private let schedule: LearningRateSchedule
+  private let baseRate: Double
+  private let warmupSteps: Int
+
+  private var chunks: [Chunk?]
+  private var gradients: [GradientHandle: Gradient] = [:]
+  private var sums: [Int: VectorPool] = [:]
+
+  /// Memory for a server's chunks of a view, filled with the network's first parameters.
+  package init(view: View, server: View.Server, initial: FlatVector, settings: UpdateSettings) {
+    rules = view.rules
+    optimizer = settings.optimizer
+    schedule = settings.schedule
+    baseRate = settings.learningRate
+    warmupSteps = settings.warmupSteps
+    chunks = [Chunk?](repeating: nil, count: rules.chunks.count)
+    for chunk in server.chunks {
+      let range = rules.chunks.range(of: Int(chunk))
+      var pool = VectorPool(count: range.count)
+      let parameters = pool.take()
+      parameters.pointer.update(from: initial.pointer + range.lowerBound, count: range.count)
+      chunks[Int(chunk)] = Chunk(
+        parameters: parameters, version: 0, pool: pool,
+        velocity: settings.optimizer.momentum == 0 ? nil : FlatVector(count: range.count))
+    }
+  }
+
+  /// Gradients that are held now.
+  package var gradientCount: Int { gradients.count }
+
+  /// Keeps a gradient as it came.
+  package func receive(_ frame: Frame, as handle: GradientHandle) {
+    gradients[handle] = .received(frame)
+  }
+
+  /// Lets go of a gradient.
+  package func release(_ handle: GradientHandle) {
+    gradients[handle] = nil
+  }
+
+  /// Adds two gradients of one length: left + right, element by element.
+  package func combine(left: GradientHandle, right: GradientHandle, into sum: GradientHandle) {
+    withBytes(of: left) { left in
+      withBytes(of: right) { right in
+        precondition(left.count == right.count, "gradients of \(left.count) and \(right.count) bytes")
+        let count = left.count / MemoryLayout<Float>.stride
+        let vector = sums[count, default: VectorPool(count: count)].take()
+        vector.setSum(left, right)
+        gradients[sum] = .sum(vector)
+      }
+    }
+  }
+
+  private func withBytes(of handle: GradientHandle, _ body: (UnsafeRawBufferPointer) -> Void) {
+    switch gradients[handle] {
+    case .received(let frame): frame.withBytes(body)
+    case .sum(let vector): vector.withBytes(of: 0..<vector.count, body)
+    case nil: preconditionFailure("gradient \(handle.rawValue) is not held")
+    }
+  }
+
+  /// Makes an ordered update and lets go of its gradient.
+  package func apply(_ order: ApplyOrder) {
+    guard var chunk = chunks[order.chunk] else { preconditionFailure("chunk \(order.chunk) is not held") }
+    chunks[order.chunk] = nil
+    let rate = schedule.rate(base: baseRate, step: order.step, totalSteps: rules.steps, warmupSteps: warmupSteps)
+    let next = chunk.pool.take()
+    withBytes(of: order.gradient) { gradient in
+      precondition(gradient.count == next.count * MemoryLayout<Float>.stride, "a gradient of another chunk's size")
+      optimizer.apply(
+        gradient: gradient.baseAddress!, scale: 1 / Float(order.samples), learningRate: rate,
+        from: UnsafePointer(chunk.parameters.pointer), to: next.pointer, velocity: chunk.velocity?.pointer,
+        count: next.count)
+    }
+    chunk.parameters = next
+    chunk.version = order.version
+    chunks[order.chunk] = chunk
+    release(order.gradient)
+  }
+
+  /// A chunk's parameters as a payload, not copied.
+  package func payload(_ parameters: Parameters) -> Frame {
+    guard let chunk = chunks[Int(parameters.chunk)], chunk.version == parameters.version else {
+      preconditionFailure("version \(parameters.version) of chunk \(parameters.chunk) is not held")
+    }
+    return chunk.parameters.frame(of: 0..<chunk.parameters.count)
+  }
+}
+
+/// How servers update: what the job says of optimiser and schedule.
+package struct UpdateSettings: Sendable {
+  /// The optimiser.
+  package let optimizer: SGD
+  /// How the learning rate changes.
+  package let schedule: LearningRateSchedule
+  /// The learning rate that the schedule starts from.
+  package let learningRate: Double
+  /// Steps of linear warm-up.
+  package let warmupSteps: Int
+}
+
+extension FlatVector {
+  /// The bytes of a range as a payload: not copied, the vector lives until the last reader let go.
+  func frame(of range: Range<Int>) -> Frame {
+    withBytes(of: range) { Frame(keeping: self, bytes: $0) }
+  }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import ModelFiles
+import Observability
+package import Tensors
+
+/// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
+package final class RunFolder {
+  /// A model that was stored.
+  package struct StoredModel: Sendable {
+    /// The file.
+    package let path: String
+    /// SHA-256 over the flat fp32 vector, little-endian, in lower-case hexadecimal.
+    package let sha256: String
+  }
+
+  /// Its path, as it was given.
+  package let path: String
+  private let metrics: MetricsFile
+
+  /// Opens a run's folder, making it where it is not there.
+  package init(path: String) throws(ConvoyError) {
+    self.path = path
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      metrics = try MetricsFile(path: "\(path)/metrics.jsonl")
+    } catch {
+      throw ConvoyError(.configuration, "the run folder \(path) cannot be made: \(error.localizedDescription)")
+    }
+  }
+
+  /// Refuses a folder that holds anything: a run is never mixed into another's files.
+  package static func requireEmpty(_ path: String) throws(ConvoyError) {
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), let name = names.sorted().first
+    else { return }
+    throw ConvoyError(
+      .configuration, "the run folder \(path) is not empty (it has \(name)): name another with --run-dir")
+  }
+
+  /// Writes the resolved job, unless it is there.
+  package func write(_ job: Job) throws(ConvoyError) {
+    let file = "\(path)/job.yaml"
+    guard !FileManager.default.fileExists(atPath: file) else { return }
+    try write(Data(job.yaml.utf8), to: file)
+  }
+
+  /// Writes the summary of a run that is over.
+  package func write(_ summary: JobSummary) throws(ConvoyError) {
+    try write(Data((summary.json + "\n").utf8), to: "\(path)/summary.json")
+  }
+
+  private func write(_ data: Data, to file: String) throws(ConvoyError) {
+    do throws(ModelFileError) {
+      try AtomicFile.write(path: file, [UInt8](data))
+    } catch {
+      throw ConvoyError(.failed, error.description)
+    }
+  }
+
+  /// Adds a line to the metrics.
+  package func appendMetrics(_ event: ProgressEvent, seconds: Double) throws(ConvoyError) {
+    do {
+      try metrics.append(MetricsRecord(event, seconds: seconds))
+    } catch {
+      throw ConvoyError(.failed, "\(path)/metrics.jsonl cannot be written: \(error)")
+    }
+  }
+
+  /// Stores the parameters after a step: as a checkpoint, and as the run's model.
+  package func store(
+    _ parameters: FlatVector, layout: ParameterLayout, step: Int, job: Job
+  ) throws(ConvoyError) -> StoredModel {
+    let digits = String(step)
+    let name = "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    let checkpoint = "\(path)/checkpoints/\(name)"
+    let sha256 = parameters.sha256().description
+    let metadata = [
+      "format": "pt", "convoy.model": job.model, "convoy.data": job.data, "convoy.step": digits,
+      "convoy.parameters_sha256": sha256,
+    ]
+    do {
+      try FileManager.default.createDirectory(atPath: checkpoint, withIntermediateDirectories: true)
+    } catch {
+      throw ConvoyError(.failed, "\(checkpoint) cannot be made: \(error.localizedDescription)")
+    }
+    let model = "\(path)/\(Self.modelName)"
+    for file in ["\(checkpoint)/\(Self.modelName)", model] {
+      do throws(ModelFileError) {
+        try Safetensors.write(layout: layout, values: parameters, metadata: metadata, to: file)
+      } catch {
+        throw ConvoyError(.failed, error.description)
+      }
+    }
+    return StoredModel(path: model, sha256: sha256)
+  }
+
+  /// The model's file in a run folder and in a checkpoint.
+  package static let modelName = "model.safetensors"
+
+  /// The model file that a path names: the file itself, a checkpoint, or a run folder.
+  package static func modelFile(at path: String) throws(ConvoyError) -> String {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw ConvoyError(.badData, "there is no run, checkpoint or model at \(path)")
+    }
+    guard isFolder.boolValue else { return path }
+    let file = "\(path)/\(modelName)"
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw ConvoyError(.badData, "\(path) holds no \(modelName): the run there did not end, or it is no run")
+    }
+    return file
+  }
+}
+
+/// A line of the metrics.
+struct MetricsRecord: Codable {
+  let seconds: Double
+  let step: Int
+  let epoch: Int
+  let loss: Double
+  let imagesPerSecond: Double
+
+  enum CodingKeys: String, CodingKey {
+    case seconds, step, epoch, loss
+    case imagesPerSecond = "images_per_second"
+  }
+
+  init(_ event: ProgressEvent, seconds: Double) {
+    self.seconds = seconds
+    step = event.step
+    epoch = event.epoch
+    loss = event.loss
+    imagesPerSecond = event.imagesPerSecond
+  }
+}

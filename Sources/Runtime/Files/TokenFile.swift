@@ -1,0 +1,92 @@
+import Foundation
+import Glibc
+package import ParameterServer
+
+/// The files that carry a job's token from its coordinator to its members: mode 0600, read by their owner only.
+package enum TokenFile {
+  /// Writes a fresh token, or reads the one that the file already holds.
+  package static func create(at path: String) throws(ConvoyError) -> JobToken {
+    if FileManager.default.fileExists(atPath: path) { return try read(path) }
+    var generator = SystemRandomNumberGenerator()
+    let bytes = (0..<JobToken.byteCount).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    try write(bytes, to: path)
+    return JobToken(bytes)!
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String) throws(ConvoyError) {
+    let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure("cannot write the job's token to", path) }
+    defer { close(file) }
+    let text = Array(hexadecimal(bytes).utf8) + [UInt8(ascii: "\n")]
+    guard Glibc.write(file, text, text.count) == text.count, fsync(file) == 0 else {
+      throw failure("cannot write the job's token to", path)
+    }
+  }
+
+  /// Reads a token. A file that others may read is refused.
+  package static func read(_ path: String) throws(ConvoyError) -> JobToken {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw failure("cannot read the job's token from", path) }
+    defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0 else { throw failure("cannot read the job's token from", path) }
+    guard status.st_mode & 0o077 == 0 else {
+      throw ConvoyError(
+        .refused, "the token file \(path) may be read by others: chmod 600 it, or make a new one")
+    }
+    // One byte more than a token has, so that a longer file is seen.
+    var buffer = [UInt8](repeating: 0, count: 2 * JobToken.byteCount + 2)
+    let count = max(0, Glibc.read(file, &buffer, buffer.count))
+    let text = String(decoding: buffer[..<count], as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    guard let bytes = bytes(ofHexadecimal: text), let token = JobToken(bytes) else {
+      throw ConvoyError(
+        .configuration, "the token file \(path) does not hold \(2 * JobToken.byteCount) hexadecimal digits")
+    }
+    return token
+  }
+
+  private static func failure(_ what: String, _ path: String) -> ConvoyError {
+    ConvoyError(.configuration, "\(what) \(path): \(String(cString: strerror(errno)))")
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+  }
+
+  private static func bytes(ofHexadecimal text: String) -> [UInt8]? {
+    let digits = text.utf8.map { Character(UnicodeScalar($0)).hexDigitValue }
+    guard digits.count.isMultiple(of: 2), !digits.contains(nil) else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0]! * 16 + digits[$0 + 1]!) }
+  }
+
+  // MARK: Finding the token of a coordinator on this machine
+
+  /// Where the coordinator at an address leaves its token for members that the same person starts on this machine.
+  package static func shared(for address: String) -> String {
+    let name = String(address.map { $0.isLetter || $0.isNumber || $0 == "." || $0 == "-" ? $0 : "_" })
+    return "\(sharedFolder)/\(name).token"
+  }
+
+  private static var sharedFolder: String {
+    let environment = ProcessInfo.processInfo.environment
+    if let runtime = environment["XDG_RUNTIME_DIR"], !runtime.isEmpty { return "\(runtime)/convoy" }
+    return "\(NSTemporaryDirectory())convoy-\(getuid())"
+  }
+
+  /// Leaves a token where members of the same person find it; the result is the file, to be removed at the end.
+  package static func share(_ token: JobToken, for address: String) throws(ConvoyError) -> String {
+    let folder = sharedFolder
+    if mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure("cannot make", folder) }
+    var status = stat()
+    guard lstat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & S_IFMT == S_IFDIR,
+      status.st_mode & 0o077 == 0
+    else {
+      throw ConvoyError(.refused, "\(folder) is not a folder of yours alone: no token is left there")
+    }
+    let path = shared(for: address)
+    // A coordinator that was killed leaves its file; the address is this one's now.
+    unlink(path)
+    try write(token.bytes, to: path)
+    return path
+  }
+}

@@ -1,0 +1,64 @@
+import Synchronization
+
+/// A request from outside to stop: a signal, or the end of the process that started this one.
+package final class StopRequest: Sendable {
+  /// What asks.
+  package enum Signal: Sendable {
+    /// Ctrl-C.
+    case interrupt
+    /// `kill`.
+    case terminate
+    /// The launcher is gone.
+    case orphaned
+
+    /// Its name for a person.
+    package var name: String {
+      switch self {
+      case .interrupt: "SIGINT"
+      case .terminate: "SIGTERM"
+      case .orphaned: "the end of the process that started it"
+      }
+    }
+
+    /// The exit code that says so.
+    package var exitCode: ExitCode {
+      switch self {
+      case .interrupt: .interrupted
+      case .terminate: .terminated
+      case .orphaned: .failed
+      }
+    }
+  }
+
+  private struct State {
+    var signal: Signal?
+    var handler: (@Sendable (Signal) -> Void)?
+  }
+
+  private let state = Mutex(State())
+
+  /// Nobody asks yet.
+  package init() {}
+
+  /// What asked first, or nil.
+  package var signal: Signal? { state.withLock { $0.signal } }
+
+  /// Asks to stop; the first time, whoever listens is told.
+  package func request(_ signal: Signal) {
+    let handler: (@Sendable (Signal) -> Void)? = state.withLock { state in
+      guard state.signal == nil else { return nil }
+      state.signal = signal
+      return state.handler
+    }
+    handler?(signal)
+  }
+
+  /// Listens; told at once where somebody has asked before.
+  package func listen(_ handler: @escaping @Sendable (Signal) -> Void) {
+    let earlier: Signal? = state.withLock { state in
+      state.handler = handler
+      return state.signal
+    }
+    if let earlier { handler(earlier) }
+  }
+}

@@ -1,0 +1,249 @@
+import Engines
+import Foundation
+import Glibc
+package import Logging
+import ModelFiles
+import Networks
+import ParameterServer
+import Tensors
+package import Transport
+
+/// What a coordinator is started with.
+public struct CoordinatorOptions: Sendable {
+  /// The job.
+  public var job: Job
+  /// The address that members reach, as in `tcp://127.0.0.1:5555`.
+  public var listen: String
+  /// The run's folder.
+  public var runDirectory: String
+  /// The file of the job's token; nil for `token` in the run's folder.
+  public var tokenFile: String?
+  /// Whether members of the same person on this machine find the token by the address.
+  public var sharesToken: Bool
+  /// When the command that the person gave began, in seconds of the monotonic clock; nil for now.
+  public var launchedAt: Double?
+
+  /// Options as stated.
+  public init(
+    job: Job, listen: String, runDirectory: String, tokenFile: String? = nil, sharesToken: Bool = true,
+    launchedAt: Double? = nil
+  ) {
+    self.job = job
+    self.listen = listen
+    self.runDirectory = runDirectory
+    self.tokenFile = tokenFile
+    self.sharesToken = sharesToken
+    self.launchedAt = launchedAt
+  }
+}
+
+/// What a server or a worker is started with.
+public struct MemberOptions: Sendable {
+  /// The coordinator's address.
+  public var coordinator: String
+  /// The name that it asks for; nil takes any place.
+  public var name: String?
+  /// The file of the job's token; nil looks where a coordinator on this machine leaves it.
+  public var tokenFile: String?
+
+  /// Options as stated.
+  public init(coordinator: String, name: String? = nil, tokenFile: String? = nil) {
+    self.coordinator = coordinator
+    self.name = name
+    self.tokenFile = tokenFile
+  }
+}
+
+/// Runs a coordinator until its job is over.
+///
+/// - Parameters:
+///   - stop: what stops it from outside.
+///   - report: told of what happens, on the calling thread.
+package func runCoordinator(
+  _ options: CoordinatorOptions, stop: StopRequest, logger: Logger, report: @escaping (JobEvent) -> Void
+) throws(ConvoyError) -> JobSummary {
+  let folder = try RunFolder(path: options.runDirectory)
+  try folder.write(options.job)
+  let token = try TokenFile.create(at: options.tokenFile ?? "\(options.runDirectory)/token")
+  let coordinator = try CoordinatorRole(
+    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, stop: stop, logger: logger,
+    launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
+  let address = try coordinator.listen(on: try parseAddress(options.listen))
+  let shared = options.sharesToken ? try TokenFile.share(token, for: address.description) : nil
+  defer { if let shared { unlink(shared) } }
+  return try coordinator.run()
+}
+
+/// Runs a server until its job is over.
+package func runServer(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
+  try ServerRole(memberContext(options, stop: stop, logger: logger)).run()
+}
+
+/// Runs a worker until its job is over.
+package func runWorker(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
+  try WorkerRole(memberContext(options, stop: stop, logger: logger)).run()
+}
+
+private func memberContext(
+  _ options: MemberOptions, stop: StopRequest, logger: Logger
+) throws(ConvoyError) -> MemberContext {
+  let address = try parseAddress(options.coordinator)
+  try MemberContext.requireLoopback(address)
+  if case .inproc = address {
+    throw ConvoyError(.usage, "\(address) is inside another process: use tcp:// or ipc://")
+  }
+  let token: JobToken
+  if let file = options.tokenFile {
+    token = try TokenFile.read(file)
+  } else {
+    token = try waitForSharedToken(address, stop: stop)
+  }
+  return MemberContext(
+    transport: ZeroMQTransport(), coordinator: address, name: options.name ?? "", token: token, stop: stop,
+    logger: logger)
+}
+
+/// A member may be started before its coordinator: it waits for the token as long as it would for an answer.
+private func waitForSharedToken(_ address: Address, stop: StopRequest) throws(ConvoyError) -> JobToken {
+  let path = TokenFile.shared(for: address.description)
+  let deadline = MonotonicClock.now.advanced(milliseconds: Deadlines().joining)
+  while !FileManager.default.fileExists(atPath: path) {
+    if let signal = stop.signal { throw ConvoyError(signal.exitCode, "stopped by \(signal.name)") }
+    guard MonotonicClock.now < deadline else {
+      throw ConvoyError(
+        .tryAgain,
+        "no coordinator at \(address) within \(Deadlines().joining / 1000) s: none has left its token in \(path); start it, or name the token's file with --token-file"
+      )
+    }
+    usleep(50_000)
+  }
+  return try TokenFile.read(path)
+}
+
+private func parseAddress(_ text: String) throws(ConvoyError) -> Address {
+  do throws(TransportError) {
+    return try Address(parsing: text)
+  } catch {
+    throw ConvoyError(.usage, error.description)
+  }
+}
+
+/// Runs a whole job as threads of this process, over ZeroMQ's `inproc` transport or another.
+package func runInProcess(
+  job: Job, runDirectory: String, stop: StopRequest = StopRequest(), transport: (any Transport)? = nil,
+  logger: @escaping @Sendable (String) -> Logger, report: @escaping @Sendable (JobEvent) -> Void
+) throws(ConvoyError) -> JobSummary {
+  let transport = transport ?? ZeroMQTransport()
+  let launchedAt = MonotonicClock.seconds
+  let folder = try RunFolder(path: runDirectory)
+  try folder.write(job)
+  let token = try TokenFile.create(at: "\(runDirectory)/token")
+  let coordinator = try CoordinatorRole(
+    job: job, transport: transport, folder: folder, token: token, stop: stop, logger: logger("coordinator"),
+    launchedAt: launchedAt, report: report)
+  let address = try coordinator.listen(on: .inproc(name: "convoy-\(UInt64.random(in: 0 ... .max))"))
+  let members = MemberThreads()
+  let memberStop = StopRequest()
+  for (role, count) in [(Role.server, job.servers), (.worker, job.workers)] {
+    for number in 0..<UInt32(count) {
+      let name = Member(role, number).description
+      let context = MemberContext(
+        transport: transport, coordinator: address, name: name, token: token, stop: memberStop, logger: logger(name))
+      members.start(role, context)
+    }
+  }
+  defer { members.waitForAll() }
+  do throws(ConvoyError) {
+    return try coordinator.run()
+  } catch {
+    memberStop.request(.terminate)
+    throw error
+  }
+}
+
+/// The threads of a job inside one process.
+private final class MemberThreads: Sendable {
+  private let group = DispatchGroup()
+
+  func start(_ role: Role, _ context: MemberContext) {
+    group.enter()
+    let thread = Thread { [group] in
+      do throws(ConvoyError) {
+        switch role {
+        case .server: try ServerRole(context).run()
+        case .worker: try WorkerRole(context).run()
+        case .coordinator: break
+        }
+      } catch {
+        context.logger.error("\(error.message)")
+      }
+      group.leave()
+    }
+    thread.name = context.name
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  func waitForAll() {
+    group.wait()
+  }
+}
+
+/// What an evaluation found.
+public struct EvaluationSummary: Codable, Sendable {
+  /// Share of the samples that the model names right.
+  public let testAccuracy: Double
+  /// Mean loss.
+  public let testLoss: Double
+  /// Number of samples.
+  public let samples: Int
+  /// The model's name.
+  public let model: String
+  /// The data set's name.
+  public let data: String
+  /// The model's file.
+  public let checkpoint: String
+
+  enum CodingKeys: String, CodingKey {
+    case testAccuracy = "test_accuracy"
+    case testLoss = "test_loss"
+    case samples, model, data, checkpoint
+  }
+}
+
+/// Evaluates a stored model on a data set's test split.
+///
+/// - Parameters:
+///   - checkpoint: a run folder, a checkpoint, or a model file.
+///   - model: the network's name; nil reads it from the file.
+package func evaluate(
+  checkpoint: String, model: String? = nil, data: String, dataDirectory: String?, engine: String
+) throws(ConvoyError) -> EvaluationSummary {
+  let path = try RunFolder.modelFile(at: checkpoint)
+  let file: SafetensorsFile
+  do throws(ModelFileError) {
+    file = try Safetensors.read(path: path)
+  } catch {
+    throw ConvoyError(.badData, error.description)
+  }
+  guard let name = model ?? file.metadata["convoy.model"] else {
+    throw ConvoyError(.badData, "\(path) does not say which network it is of: name it with --model")
+  }
+  guard let network = Catalogue.network(named: name) else {
+    throw ConvoyError(.badData, "\(path) is of the network \(name), which is not in the catalogue")
+  }
+  let parameters: FlatVector
+  do throws(ModelFileError) {
+    parameters = try file.flatVector(for: network.parameterLayout)
+  } catch {
+    throw ConvoyError(.badData, error.description)
+  }
+  guard let engine = Engines.engine(named: engine) else {
+    throw ConvoyError(.configuration, "there is no engine \(engine)")
+  }
+  let result = try Evaluation.evaluate(
+    network, parameters: parameters, engine: engine, data: data, directory: dataDirectory)
+  return EvaluationSummary(
+    testAccuracy: result.accuracy, testLoss: result.loss, samples: result.samples, model: network.name, data: data,
+    checkpoint: path)
+}

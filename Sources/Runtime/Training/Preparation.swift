@@ -1,0 +1,95 @@
+import Datasets
+package import Engines
+import Glibc
+package import Networks
+package import ParameterServer
+package import Tensors
+
+/// A job's settings turned into what the roles work with.
+package struct PreparedJob: Sendable {
+  /// The settings.
+  package let job: Job
+  /// The network.
+  package let network: Network
+  /// The digests that members compare; the data set's is a worker's to add.
+  package var digests: Digests
+
+  /// Reads a job as its coordinator sent it.
+  package init(text: String) throws(ConvoyError) {
+    try self.init(job: Job(yaml: text, source: "the coordinator's job"), text: text)
+  }
+
+  /// Prepares a job; `text` is what members are given.
+  package init(job: Job, text: String) throws(ConvoyError) {
+    guard let network = Catalogue.network(named: job.model) else {
+      throw ConvoyError(.configuration, "there is no model \(job.model)")
+    }
+    self.job = job
+    self.network = network
+    digests = Digests(
+      build: try Build.digest().bytes, network: SHA256.digest(of: network.canonicalDescription).bytes,
+      job: SHA256.digest(of: text).bytes, data: [])
+  }
+
+  /// What servers need to know of the optimiser and the schedule.
+  package func updateSettings() throws(ConvoyError) -> UpdateSettings {
+    do throws(ScheduleError) {
+      return UpdateSettings(
+        optimizer: SGD(
+          momentum: Float(job.momentum), nesterov: job.nesterov, weightDecay: Float(job.weightDecay)),
+        schedule: try LearningRateSchedule(parsing: job.schedule), learningRate: job.learningRate,
+        warmupSteps: job.warmupSteps)
+    } catch {
+      throw ConvoyError(.configuration, "schedule: \(error.description)")
+    }
+  }
+
+  /// The engine that the job names.
+  package func engine() throws(ConvoyError) -> any Engine {
+    guard let engine = Engines.engine(named: job.engine) else {
+      throw ConvoyError(
+        .configuration, "there is no engine \(job.engine): there are \(Engines.names.joined(separator: ", "))")
+    }
+    return engine
+  }
+
+  /// The tree over the job's shards.
+  package func shardTree() throws(ConvoyError) -> ShardTree {
+    guard let tree = ShardTree(shards: job.shards) else {
+      throw ConvoyError(.configuration, "shards: \(job.shards) is not a power of two up to \(ShardTree.maximumShards)")
+    }
+    return tree
+  }
+}
+
+/// The program that runs.
+package enum Build {
+  /// The version that `--version` prints.
+  package static let version = "0.1.0"
+
+  private static let cached = Result { () throws(ConvoyError) in try computeDigest() }
+
+  /// The SHA-256 of this very program: members of a job must run the same.
+  package static func digest() throws(ConvoyError) -> SHA256Digest {
+    switch cached {
+    case .success(let digest): return digest
+    case .failure(let error): throw error
+    }
+  }
+
+  private static func computeDigest() throws(ConvoyError) -> SHA256Digest {
+    let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      throw ConvoyError(.failed, "cannot read /proc/self/exe: \(String(cString: strerror(errno)))")
+    }
+    defer { close(file) }
+    let size = Int(lseek(file, 0, SEEK_END))
+    guard size > 0, let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, file, 0), address != MAP_FAILED else {
+      throw ConvoyError(.failed, "cannot map /proc/self/exe: \(String(cString: strerror(errno)))")
+    }
+    defer { munmap(address, size) }
+    var hasher = SHA256()
+    hasher.update(UnsafeRawBufferPointer(start: address, count: size))
+    return hasher.finalize()
+  }
+}

@@ -1,0 +1,72 @@
+package import Datasets
+package import Engines
+import Networks
+package import ParameterServer
+import Tensors
+
+/// What a worker works with, once it has read the job and its data.
+package struct PreparedWork: Sendable {
+  private let prepared: PreparedJob
+  private let engine: any Engine
+  private let dataset: ImageDataset
+
+  /// The samples, read ahead.
+  package let samples: PrefetchingReader
+  /// The digests that it tells the coordinator.
+  package let digests: Digests
+  /// What decides the bits of its gradients.
+  package let fingerprint: String
+  /// Elements of the flat vector.
+  package let parameterCount: Int
+
+  /// Batches that are read ahead of the computation.
+  static let readAheadBatches = 4
+
+  /// Reads the job and its data.
+  package init(_ welcome: Welcome) throws(ConvoyError) {
+    prepared = try PreparedJob(text: welcome.job)
+    let job = prepared.job
+    engine = try prepared.engine()
+    fingerprint = engine.fingerprint(threads: job.threads)
+    parameterCount = prepared.network.parameterLayout.count
+    do throws(DatasetError) {
+      dataset = try DatasetCatalogue.load(job.data, split: .train, directory: job.dataDirectory)
+      let reader = try BatchReader(
+        dataset: dataset, order: SampleOrder(count: dataset.count, seed: job.seed),
+        sampleShape: prepared.network.inputShape)
+      let largest = (min(job.batch, dataset.count) + job.shards - 1) / job.shards
+      samples = PrefetchingReader(
+        reader: reader, capacity: largest, depth: Self.readAheadBatches,
+        sampleShape: prepared.network.inputShape)
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+    var digests = prepared.digests
+    digests.data = dataset.digest.bytes
+    self.digests = digests
+  }
+
+  /// Number of training samples.
+  package var sampleCount: Int { dataset.count }
+
+  /// The engine's plan for shards of up to so many samples.
+  package func compile(batch: Int) throws(ConvoyError) -> any Plan {
+    do throws(EngineError) {
+      return try engine.compile(
+        prepared.network, batch: batch, threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed))
+    } catch {
+      throw ConvoyError(.failed, error.description)
+    }
+  }
+
+  /// Has the samples of an order read ahead, shard by shard as they are computed.
+  package func readAhead(_ order: ComputeOrder) {
+    let epoch = order.schedule.epoch(ofStep: order.step)
+    for node in order.nodes {
+      for shard in node.shards {
+        let positions = order.schedule.positions(ofStep: order.step, shard: shard)
+        if !positions.isEmpty { samples.enqueue(SampleBlock(epoch: epoch, positions: positions)) }
+      }
+    }
+  }
+}

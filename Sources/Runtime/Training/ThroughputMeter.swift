@@ -1,0 +1,58 @@
+package import ParameterServer
+
+/// Images a second, of the whole job and of the newest stretch.
+package struct ThroughputMeter: Sendable {
+  /// What the newest stretch showed.
+  package struct Recent: Sendable {
+    /// Mean loss over its samples.
+    package let loss: Double
+    /// Samples computed in a second.
+    package let imagesPerSecond: Double
+  }
+
+  private var begunAt: Double?
+  private var endedAt: Double?
+  private var updatedAt: Double?
+  private var newest = Recent(loss: .nan, imagesPerSecond: 0)
+
+  /// A meter that has not begun.
+  package init() {}
+
+  /// Training begins.
+  package mutating func begin(at seconds: Double) {
+    begunAt = seconds
+    updatedAt = seconds
+  }
+
+  /// The last update was made.
+  package mutating func end(at seconds: Double) {
+    endedAt = seconds
+  }
+
+  /// The stretch from an earlier report to this one; the stretch before where this one has no sample.
+  package mutating func update(_ progress: JobProgress, at seconds: Double, since earlier: JobProgress?) -> Recent {
+    let samples = progress.samples - min(progress.samples, earlier?.samples ?? 0)
+    guard samples > 0, let updatedAt, seconds > updatedAt else { return newest }
+    let sums = { (progress: JobProgress?) in progress?.epochs.reduce(0) { $0 + $1.lossSum } ?? 0 }
+    newest = Recent(
+      loss: (sums(progress) - sums(earlier)) / Double(samples),
+      imagesPerSecond: Double(samples) / (seconds - updatedAt))
+    self.updatedAt = seconds
+    return newest
+  }
+
+  /// Images a second from the first step's start to the last update.
+  package func total(samples: UInt64) -> Double {
+    guard let begunAt, let endedAt, endedAt > begunAt else { return 0 }
+    return Double(samples) / (endedAt - begunAt)
+  }
+}
+
+extension Double {
+  /// Rounded to so many decimal places, for logs.
+  package func rounded(toPlaces places: Int) -> Double {
+    var factor = 1.0
+    for _ in 0..<places { factor *= 10 }
+    return (self * factor).rounded() / factor
+  }
+}
