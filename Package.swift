@@ -49,7 +49,7 @@ let package = Package(
     // 5
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
-    .target(name: "Convoy", dependencies: ["Launch", "Runtime", "Engines", "Datasets", "Networks", "Tensors"]),
+    .target(name: "Convoy", dependencies: ["Runtime", logging]),
     // 7
     .executableTarget(
       name: "convoy",

@@ -9,11 +9,13 @@ public struct LineLogHandler: LogHandler {
   public var metadata: Logger.Metadata = [:]
   private let label: String
   private let descriptor: Int32
+  private let prefix: String
 
-  /// A handler that writes to standard error, or to another open file.
-  public init(label: String, descriptor: Int32 = 2) {
+  /// A handler that writes to standard error, or to another open file, with a prefix before each line.
+  public init(label: String, descriptor: Int32 = 2, prefix: String = "") {
     self.label = label
     self.descriptor = descriptor
+    self.prefix = prefix
   }
 
   /// One value of what belongs to every line.
@@ -30,7 +32,7 @@ public struct LineLogHandler: LogHandler {
     let text = Self.line(
       seconds: time.tv_sec, milliseconds: time.tv_nsec / 1_000_000, level: event.level.rawValue, label: who,
       message: event.message.description)
-    var bytes = Array(text.utf8)
+    var bytes = Array((prefix + text).utf8)
     bytes.append(0x0A)
     _ = write(descriptor, bytes, bytes.count)
   }

@@ -45,12 +45,29 @@ public struct MemberOptions: Sendable {
   public var name: String?
   /// The file of the job's token; nil looks where a coordinator on this machine leaves it.
   public var tokenFile: String?
+  /// Seconds until the coordinator must have answered.
+  public var joinTimeoutSeconds: Double?
 
   /// Options as stated.
-  public init(coordinator: String, name: String? = nil, tokenFile: String? = nil) {
+  public init(
+    coordinator: String, name: String? = nil, tokenFile: String? = nil, joinTimeoutSeconds: Double? = nil
+  ) {
     self.coordinator = coordinator
     self.name = name
     self.tokenFile = tokenFile
+    self.joinTimeoutSeconds = joinTimeoutSeconds
+  }
+
+  /// How long it waits.
+  func deadlines() throws(ConvoyError) -> Deadlines {
+    var deadlines = Deadlines()
+    if let seconds = joinTimeoutSeconds {
+      guard seconds > 0, seconds <= 86_400 else {
+        throw ConvoyError(.usage, "--join-timeout: \(seconds) is not a number of seconds up to a day")
+      }
+      deadlines.joining = UInt64(seconds * 1000)
+    }
+    return deadlines
   }
 }
 
@@ -92,27 +109,30 @@ private func memberContext(
   if case .inproc = address {
     throw ConvoyError(.usage, "\(address) is inside another process: use tcp:// or ipc://")
   }
+  let deadlines = try options.deadlines()
   let token: JobToken
   if let file = options.tokenFile {
     token = try TokenFile.read(file)
   } else {
-    token = try waitForSharedToken(address, stop: stop)
+    token = try waitForSharedToken(address, deadlines, stop: stop)
   }
   return MemberContext(
-    transport: ZeroMQTransport(), coordinator: address, name: options.name ?? "", token: token, stop: stop,
-    logger: logger)
+    transport: ZeroMQTransport(), coordinator: address, name: options.name ?? "", token: token,
+    deadlines: deadlines, stop: stop, logger: logger)
 }
 
 /// A member may be started before its coordinator: it waits for the token as long as it would for an answer.
-private func waitForSharedToken(_ address: Address, stop: StopRequest) throws(ConvoyError) -> JobToken {
+private func waitForSharedToken(
+  _ address: Address, _ deadlines: Deadlines, stop: StopRequest
+) throws(ConvoyError) -> JobToken {
   let path = TokenFile.shared(for: address.description)
-  let deadline = MonotonicClock.now.advanced(milliseconds: Deadlines().joining)
+  let deadline = MonotonicClock.now.advanced(milliseconds: deadlines.joining)
   while !FileManager.default.fileExists(atPath: path) {
     if let signal = stop.signal { throw ConvoyError(signal.exitCode, "stopped by \(signal.name)") }
     guard MonotonicClock.now < deadline else {
       throw ConvoyError(
         .tryAgain,
-        "no coordinator at \(address) within \(Deadlines().joining / 1000) s: none has left its token in \(path); start it, or name the token's file with --token-file"
+        "no coordinator at \(address) within \(deadlines.joining / 1000) s: none has left its token in \(path); start it, or name the token's file with --token-file"
       )
     }
     usleep(50_000)

@@ -36,6 +36,16 @@ package final class RunFolder {
       .configuration, "the run folder \(path) is not empty (it has \(name)): name another with --run-dir")
   }
 
+  /// Makes what a run's processes expect: the resolved job, and the folder of their logs.
+  package func prepare(_ job: Job) throws(ConvoyError) {
+    do {
+      try FileManager.default.createDirectory(atPath: "\(path)/logs", withIntermediateDirectories: true)
+    } catch {
+      throw ConvoyError(.configuration, "\(path)/logs cannot be made: \(error.localizedDescription)")
+    }
+    try write(job)
+  }
+
   /// Writes the resolved job, unless it is there.
   package func write(_ job: Job) throws(ConvoyError) {
     let file = "\(path)/job.yaml"

@@ -32,7 +32,7 @@ package final class StopRequest: Sendable {
 
   private struct State {
     var signal: Signal?
-    var handler: (@Sendable (Signal) -> Void)?
+    var handlers: [@Sendable (Signal) -> Void] = []
   }
 
   private let state = Mutex(State())
@@ -45,18 +45,18 @@ package final class StopRequest: Sendable {
 
   /// Asks to stop; the first time, whoever listens is told.
   package func request(_ signal: Signal) {
-    let handler: (@Sendable (Signal) -> Void)? = state.withLock { state in
-      guard state.signal == nil else { return nil }
+    let handlers: [@Sendable (Signal) -> Void] = state.withLock { state in
+      guard state.signal == nil else { return [] }
       state.signal = signal
-      return state.handler
+      return state.handlers
     }
-    handler?(signal)
+    for handler in handlers { handler(signal) }
   }
 
   /// Listens; told at once where somebody has asked before.
   package func listen(_ handler: @escaping @Sendable (Signal) -> Void) {
     let earlier: Signal? = state.withLock { state in
-      state.handler = handler
+      state.handlers.append(handler)
       return state.signal
     }
     if let earlier { handler(earlier) }

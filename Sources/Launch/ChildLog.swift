@@ -1,0 +1,46 @@
+import Glibc
+
+/// A child's lines on their way to its log, and the newest of them.
+struct ChildLog {
+  private let prefix: String
+  private let descriptor: Int32
+  private var partial: [UInt8] = []
+  /// The newest lines, oldest first.
+  private(set) var newest: [String] = []
+
+  private static let newestCount = 20
+  /// Bytes after which a line without an end is taken as one.
+  private static let longestLine = 64 << 10
+
+  /// A log with the child's name before each line.
+  init(name: String, path: String) {
+    prefix = "[\(name)] "
+    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+  }
+
+  /// Takes bytes; returns the lines that they end.
+  mutating func take(_ bytes: ArraySlice<UInt8>) -> [String] {
+    var lines: [String] = []
+    for byte in bytes {
+      if byte == 0x0A || partial.count >= Self.longestLine { lines.append(endLine()) }
+      if byte != 0x0A { partial.append(byte) }
+    }
+    return lines
+  }
+
+  /// Ends what is left without an end of line.
+  mutating func finish() {
+    if !partial.isEmpty { _ = endLine() }
+    if descriptor >= 0 { close(descriptor) }
+  }
+
+  private mutating func endLine() -> String {
+    let line = String(decoding: partial, as: UTF8.self)
+    partial.removeAll(keepingCapacity: true)
+    newest.append(line)
+    if newest.count > Self.newestCount { newest.removeFirst() }
+    let bytes = Array("\(prefix)\(line)\n".utf8)
+    _ = write(descriptor, bytes, bytes.count)
+    return line
+  }
+}

@@ -1,0 +1,128 @@
+import Glibc
+
+/// A child process: its number, the ends of its pipes, and how it ended.
+///
+/// Everything that this program opens is closed on exec, so a child has its three standard descriptors and nothing else.
+final class ChildProcess {
+  /// How a process ended.
+  enum Ending: Hashable {
+    case exit(Int32)
+    case signal(Int32)
+
+    /// One phrase for a person.
+    var text: String {
+      switch self {
+      case .exit(let code): "ended with exit code \(code)"
+      case .signal(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
+      }
+    }
+  }
+
+  let name: String
+  let identifier: pid_t
+  /// What it writes to its standard output and error, to be read here; -1 once closed.
+  private(set) var output: Int32
+  private(set) var errors: Int32
+  private(set) var ending: Ending?
+
+  /// Starts a program.
+  ///
+  /// - Parameter input: the descriptor that becomes its standard input.
+  init(
+    name: String, executable: String, arguments: [String], environment: [String: String], input: Int32
+  ) throws(SpawnFailure) {
+    let outputPipe = try Pipe()
+    let errorPipe = try Pipe()
+    defer {
+      close(outputPipe.writing)
+      close(errorPipe.writing)
+    }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+    posix_spawn_file_actions_adddup2(&actions, outputPipe.writing, STDOUT_FILENO)
+    posix_spawn_file_actions_adddup2(&actions, errorPipe.writing, STDERR_FILENO)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // The launcher blocks the signals that it waits for; its children begin with none blocked.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var process: pid_t = 0
+    let result = Self.withCStrings([executable] + arguments) { arguments in
+      Self.withCStrings(environment.map { "\($0.key)=\($0.value)" }) { environment in
+        posix_spawn(&process, executable, &actions, &attributes, arguments, environment)
+      }
+    }
+    guard result == 0 else {
+      close(outputPipe.reading)
+      close(errorPipe.reading)
+      throw SpawnFailure(text: "\(name) cannot be started: \(String(cString: strerror(result)))")
+    }
+    self.name = name
+    identifier = process
+    output = outputPipe.reading
+    errors = errorPipe.reading
+  }
+
+  deinit {
+    closeOutput()
+    closeErrors()
+  }
+
+  /// A pipe whose ends are closed on exec.
+  struct Pipe {
+    let reading: Int32
+    let writing: Int32
+
+    init() throws(SpawnFailure) {
+      var ends: [Int32] = [-1, -1]
+      // Only the thread that makes pipes starts processes, so none is started before the flags are set.
+      guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
+        throw SpawnFailure(text: "no pipe can be made: \(String(cString: strerror(errno)))")
+      }
+      reading = ends[0]
+      writing = ends[1]
+    }
+  }
+
+  private static func withCStrings<Result>(
+    _ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+  ) -> Result {
+    let pointers = texts.map { strdup($0) } + [nil]
+    defer { for pointer in pointers { free(pointer) } }
+    return body(pointers)
+  }
+
+  func closeOutput() {
+    if output >= 0 { close(output) }
+    output = -1
+  }
+
+  func closeErrors() {
+    if errors >= 0 { close(errors) }
+    errors = -1
+  }
+
+  func send(_ signal: Int32) {
+    // Not once it was waited for: its number may be another's by then.
+    if ending == nil { kill(identifier, signal) }
+  }
+
+  /// Looks whether it has ended, or waits for it.
+  func reap(waiting: Bool) {
+    guard ending == nil else { return }
+    var status: Int32 = 0
+    guard waitpid(identifier, &status, waiting ? 0 : WNOHANG) == identifier else { return }
+    let signal = status & 0x7F
+    ending = signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal)
+  }
+}
+
+/// Why a process cannot be started.
+struct SpawnFailure: Error {
+  let text: String
+}

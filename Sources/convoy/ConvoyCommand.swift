@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import Observability
+import Runtime
+
+/// The command line.
+@main
+struct ConvoyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convoy",
+    abstract: "Trains convolutional networks with parameter servers, on the CPU machines that you have.",
+    discussion: """
+      Try it:  convoy train
+      It trains LeNet on Fashion-MNIST with one server and two workers on this machine.
+      """,
+    version: Build.version,
+    subcommands: [
+      TrainCommand.self, CoordinatorCommand.self, ServerCommand.self, WorkerCommand.self, EvaluateCommand.self,
+      ModelsCommand.self, DoctorCommand.self,
+    ])
+
+  /// Parses and runs; an unknown command names the nearest, which the parser does for options only.
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+    if let first = arguments.first, !first.hasPrefix("-"), first != "help", !names.contains(first) {
+      Terminal.error("there is no command \(first); \(NearestName.hint(for: first, in: names))")
+      Foundation.exit(Runtime.ExitCode.usage.rawValue)
+    }
+    do {
+      var command = try parseAsRoot(arguments)
+      try command.run()
+    } catch let error as ConvoyError {
+      Terminal.error(error.message)
+      Foundation.exit(error.code.rawValue)
+    } catch {
+      exit(withError: error)
+    }
+  }
+}
+
+/// What a person reads.
+enum Terminal {
+  /// A line on standard error that says what went wrong.
+  static func error(_ text: String) {
+    note("convoy: \(text)")
+  }
+
+  /// A line on standard error.
+  static func note(_ text: String) {
+    write(text + "\n")
+  }
+
+  /// Text on standard error as it is.
+  static func write(_ text: String) {
+    FileHandle.standardError.write(Data(text.utf8))
+  }
+
+  /// A line of the result, on standard output.
+  static func result(_ text: String) {
+    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+  }
+}

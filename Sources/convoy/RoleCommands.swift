@@ -1,0 +1,125 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Observability
+import Runtime
+
+/// How a role's process is set up: signals, the launcher's pipe, the log.
+struct RoleProcess {
+  let stop = StopRequest()
+  let isLaunched: Bool
+  let environment: [String: String]
+
+  init() {
+    environment = ProcessInfo.processInfo.environment
+    isLaunched = environment["CONVOY_LIFELINE"] == "1"
+    SignalThread.start(stop, ignoringInterrupts: isLaunched) { signal in Foundation.exit(signal.exitCode.rawValue) }
+    if isLaunched { Lifeline.watch(stop) }
+  }
+
+  func logger(_ name: String) -> Logger {
+    Logger(label: name) { LineLogHandler(label: $0) }
+  }
+
+  var tokenFile: String? { environment["CONVOY_TOKEN_FILE"] }
+  var launchedAt: Double? { environment["CONVOY_LAUNCHED_AT"].flatMap(Double.init) }
+}
+
+/// `convoy coordinator`: the coordinator of a job whose members are started by hand.
+struct CoordinatorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "coordinator", abstract: "Coordinate a job: servers and workers connect to this process.")
+
+  @Option(name: .customLong("job"), help: ArgumentHelp("job file: settings in YAML", valueName: "file"))
+  var jobFile: String
+  @Option(help: ArgumentHelp("address that members reach, as in tcp://127.0.0.1:5555", valueName: "address"))
+  var listen: String
+  @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
+  var runDir: String?
+  @Option(help: ArgumentHelp("file of the job's token (default: token in the run's folder)", valueName: "file"))
+  var tokenFile: String?
+  @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
+
+  func run() throws {
+    let process = RoleProcess()
+    let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
+    let folder = runDir ?? TrainCommand.defaultRunDirectory(job)
+    if !process.isLaunched { try RunFolder.requireEmpty(folder) }
+    let options = CoordinatorOptions(
+      job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
+      sharesToken: !process.isLaunched, launchedAt: process.launchedAt)
+    let presenter = Presenter(
+      style: .standardError(environment: process.environment), job: job, runDirectory: folder)
+    let logger = process.logger("coordinator")
+    let isLaunched = process.isLaunched
+    do throws(ConvoyError) {
+      let summary = try runCoordinator(options, stop: process.stop, logger: logger) { event in
+        if isLaunched { Terminal.result(JSONText.line(event)) } else { presenter.show(event) }
+      }
+      if !isLaunched { presenter.finish(summary, json: json) }
+    } catch {
+      if isLaunched {
+        Terminal.result(JSONText.line(JobEvent.failed(message: error.message, exitCode: error.code.rawValue)))
+      }
+      logger.error("\(error.message)")
+      throw isLaunched ? ArgumentParser.ExitCode(error.code.rawValue) : error
+    }
+  }
+}
+
+/// What servers and workers are started with.
+struct MemberFlags: ParsableArguments {
+  @Option(help: ArgumentHelp("the coordinator's address", valueName: "address"))
+  var coordinator: String
+  @Option(help: ArgumentHelp("name to join with, as in worker.1 (default: the first free number)", valueName: "name"))
+  var name: String?
+  @Option(
+    help: ArgumentHelp(
+      "file of the job's token (default: where a coordinator on this machine leaves it)", valueName: "file"))
+  var tokenFile: String?
+  @Option(help: ArgumentHelp("seconds to wait for the coordinator (default: 30)", valueName: "seconds"))
+  var joinTimeout: Double?
+
+  func run(
+    as role: String, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
+  ) throws {
+    let process = RoleProcess()
+    let logger = process.logger(name ?? role)
+    let options = MemberOptions(
+      coordinator: coordinator, name: name, tokenFile: tokenFile ?? process.tokenFile, joinTimeoutSeconds: joinTimeout)
+    do throws(ConvoyError) {
+      try body(options, process.stop, logger)
+    } catch {
+      logger.error("\(error.message)")
+      throw ArgumentParser.ExitCode(error.code.rawValue)
+    }
+  }
+}
+
+/// `convoy server`: one parameter server.
+struct ServerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "server", abstract: "Serve parameters: joins a coordinator, holds chunks, applies updates.")
+
+  @OptionGroup var flags: MemberFlags
+
+  func run() throws {
+    try flags.run(as: "server") { options, stop, logger throws(ConvoyError) in
+      try runServer(options, stop: stop, logger: logger)
+    }
+  }
+}
+
+/// `convoy worker`: one worker.
+struct WorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "Compute gradients: joins a coordinator, reads the data, trains.")
+
+  @OptionGroup var flags: MemberFlags
+
+  func run() throws {
+    try flags.run(as: "worker") { options, stop, logger throws(ConvoyError) in
+      try runWorker(options, stop: stop, logger: logger)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import ArgumentParser
+import Foundation
+import Launch
+import Logging
+import Observability
+import Runtime
+
+/// `convoy train`: a whole job on this machine.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train", abstract: "Train a network: starts the coordinator, the servers and the workers.")
+
+  @OptionGroup var job: JobFlags
+  @Option(name: .customLong("job"), help: ArgumentHelp("job file: settings in YAML", valueName: "file"))
+  var jobFile: String?
+  @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
+  var runDir: String?
+  @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
+
+  func run() throws {
+    let launchedAt = MonotonicClock.seconds
+    let environment = ProcessInfo.processInfo.environment
+    let job = try Job.resolve(flags: self.job.values, environment: environment, file: jobFile)
+    let folder = runDir ?? Self.defaultRunDirectory(job)
+    try RunFolder.requireEmpty(folder)
+    let stop = StopRequest()
+    let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: folder)
+    presenter.begin()
+    let summary: JobSummary
+    do throws(ConvoyError) {
+      summary = try train(job, folder, launchedAt: launchedAt, stop: stop, presenter)
+    } catch {
+      presenter.endLine()
+      throw ConvoyError(error.code, "\(error.message) (logs: \(folder)/logs)")
+    }
+    presenter.finish(summary, json: json)
+  }
+
+  private func train(
+    _ job: Job, _ folder: String, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
+  ) throws(ConvoyError) -> JobSummary {
+    if job.transport == .inproc {
+      SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
+      let logs = try LogFiles(folder: "\(folder)/logs")
+      stop.listen { presenter.note("stopped by \($0.name): ending the job") }
+      return try runInProcess(
+        job: job, runDirectory: folder, stop: stop, logger: { logs.logger($0) }, report: { presenter.show($0) })
+    }
+    try RunFolder(path: folder).prepare(job)
+    let cluster = LocalCluster(
+      job: job, runDirectory: folder, launchedAt: launchedAt, report: { presenter.show($0) },
+      notice: { presenter.note($0) })
+    SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
+    return try cluster.run(stop: stop)
+  }
+
+  static func defaultRunDirectory(_ job: Job) -> String {
+    var now = time(nil)
+    var calendar = tm()
+    localtime_r(&now, &calendar)
+    var buffer = [CChar](repeating: 0, count: 32)
+    strftime(&buffer, buffer.count, "%Y%m%d-%H%M%S", &calendar)
+    let stamp = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    let base = "runs/\(job.model)-\(stamp)"
+    // A second run in the same second gets a folder of its own.
+    var path = base
+    var number = 2
+    while FileManager.default.fileExists(atPath: path) {
+      path = "\(base)-\(number)"
+      number += 1
+    }
+    return path
+  }
+}
