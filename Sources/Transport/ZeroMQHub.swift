@@ -62,14 +62,15 @@ final class ZeroMQHub: Hub {
 
   // MARK: Opening
 
-  private func configure(_ socket: ZeroMQSocket) throws(TransportError) {
+  private func configure(_ socket: ZeroMQSocket, for address: Address) throws(TransportError) {
     let queued = Int32(clamping: limits.maximumQueuedMessages)
     try socket.set(ZMQ_SNDHWM, queued)
     try socket.set(ZMQ_RCVHWM, queued)
     // Never less than a handshake's command needs.
     try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes, 276)))
     try socket.set(ZMQ_LINGER, 0)
-    try socket.set(ZMQ_IPV6, 1)
+    // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
+    if case .tcp(let host, _) = address, host.contains(":") { try socket.set(ZMQ_IPV6, 1) }
     try socket.set(ZMQ_HEARTBEAT_IVL, 2000)
     try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
     try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
@@ -83,7 +84,7 @@ final class ZeroMQHub: Hub {
     precondition(router == nil, "a hub listens on one address")
     try Self.prepare(address)
     let socket = try ZeroMQSocket(context, type: ZMQ_ROUTER)
-    try configure(socket)
+    try configure(socket, for: address)
     try socket.set(ZMQ_ROUTER_MANDATORY, 1)
     do throws(ZeroMQ.Failure) {
       try socket.bind(Self.endpoint(address))
@@ -132,7 +133,7 @@ final class ZeroMQHub: Hub {
   func connect(to address: Address) throws(TransportError) -> Peer {
     checkThread()
     let socket = try ZeroMQSocket(context, type: ZMQ_DEALER)
-    try configure(socket)
+    try configure(socket, for: address)
     // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
     // absent peer is ours.
     try socket.set(ZMQ_IMMEDIATE, 1)

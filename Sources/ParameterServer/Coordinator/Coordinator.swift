@@ -11,6 +11,8 @@ public struct Coordinator: Sendable {
     /// All updates are made; the chunks that are still to come.
     case collecting(View, missing: Set<Int>)
     case storing(View)
+    /// Everyone was told to stop; those who have not said goodbye are waited for until the deadline.
+    case ending(StopReason, deadline: Moment)
     case over
   }
 
@@ -52,13 +54,13 @@ public struct Coordinator: Sendable {
     case .unreadable(let refusal, let connection):
       refuse(refusal, connection, &effects)
     case .stored:
-      if case .storing = phase { end(.completed, &effects) }
+      if case .storing = phase { end(.completed, at: now, &effects) }
     case .timer:
       tick(at: now, &effects)
     case .interrupted:
-      end(.interrupted, &effects)
+      end(.interrupted, at: now, &effects)
     case .failed(let text):
-      end(.failed(text), &effects)
+      end(.failed(text), at: now, &effects)
     }
     if case .over = phase { return effects }
     let deadline = timer.flatMap { $0 > now ? $0 : nil } ?? now.advanced(milliseconds: deadlines.heartbeat)
@@ -88,12 +90,22 @@ public struct Coordinator: Sendable {
   private var view: View? {
     switch phase {
     case .placing(let view), .training(let view), .collecting(let view, _), .storing(let view): view
-    case .gathering, .over: nil
+    case .gathering, .ending, .over: nil
     }
   }
 
-  private mutating func end(_ reason: StopReason, _ effects: inout [CoordinatorEffect]) {
+  /// Tells everyone to stop, and leaves once they have said goodbye: a connection that is closed too early takes what
+  /// it has not delivered with it.
+  private mutating func end(_ reason: StopReason, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    if case .ending = phase { return }
     for entry in roster.entries { send(.stop(reason), to: entry.connection, &effects) }
+    phase = .ending(reason, deadline: now.advanced(milliseconds: deadlines.goodbye))
+    leaveIfAlone(at: now, &effects)
+  }
+
+  private mutating func leaveIfAlone(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard case .ending(let reason, let deadline) = phase else { return }
+    guard roster.entries.isEmpty || now >= deadline else { return }
     phase = .over
     effects.append(.stop(reason))
   }
@@ -101,10 +113,16 @@ public struct Coordinator: Sendable {
   // MARK: Time
 
   private mutating func tick(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    if case .ending(let reason, _) = phase {
+      for entry in roster.entries { send(.stop(reason), to: entry.connection, &effects) }
+      return leaveIfAlone(at: now, &effects)
+    }
     for entry in roster.entries where entry.isReady {
       if now.milliseconds(since: entry.heardAt) >= deadlines.silence {
+        roster.remove(entry.member)
         return end(
-          .failed("\(entry.member) (\(entry.name)) has been silent for \(deadlines.silence / 1000) s"), &effects)
+          .failed("\(entry.member) (\(entry.name)) has been silent for \(deadlines.silence / 1000) s"), at: now,
+          &effects)
       }
     }
     if case .gathering = phase, now.milliseconds(since: reportedMissingAt ?? now) >= deadlines.missingReport {
@@ -145,14 +163,21 @@ public struct Coordinator: Sendable {
       return collect(parameters, payload, from: envelope.sender, &effects)
     }
     if let payload { effects.append(.release(payload.handle)) }
-    receive(envelope.message, of: envelope.sender, connection, &effects)
+    receive(envelope.message, of: envelope.sender, connection, at: now, &effects)
   }
 
   private mutating func receive(
-    _ message: Message, of sender: Member, _ connection: Connection, _ effects: inout [CoordinatorEffect]
+    _ message: Message, of sender: Member, _ connection: Connection, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
   ) {
+    if case .leaving(let text) = message {
+      roster.remove(sender)
+      end(.failed("\(sender): \(text)"), at: now, &effects)
+      return leaveIfAlone(at: now, &effects)
+    }
+    if case .ending = phase { return }
     switch message {
-    case .ready(let ready): memberReady(ready, of: sender, connection, &effects)
+    case .ready(let ready): memberReady(ready, of: sender, connection, at: now, &effects)
     case .viewAccepted: viewAccepted(by: sender, &effects)
     case .progress(let progress):
       roster.record(progress, of: sender)
@@ -162,8 +187,8 @@ public struct Coordinator: Sendable {
       roster.record(finished.progress, of: sender)
       roster.finish(sender)
       collectIfFinished(&effects)
-    case .leaving(let text): end(.failed("\(sender): \(text)"), &effects)
-    case .refused(let refusal): end(.failed("\(sender) refused the coordinator: \(refusal.explanation)"), &effects)
+    case .refused(let refusal):
+      end(.failed("\(sender) refused the coordinator: \(refusal.explanation)"), at: now, &effects)
     default:
       refuse(Refusal(.misplaced, "a coordinator takes no such message from \(sender)"), connection, &effects)
     }
@@ -182,7 +207,8 @@ public struct Coordinator: Sendable {
   }
 
   private mutating func memberReady(
-    _ ready: Ready, of sender: Member, _ connection: Connection, _ effects: inout [CoordinatorEffect]
+    _ ready: Ready, of sender: Member, _ connection: Connection, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
   ) {
     if let refusal = roster.mismatch(ready, of: sender, plan: plan) {
       roster.remove(sender)
@@ -195,7 +221,7 @@ public struct Coordinator: Sendable {
       return
     }
     guard let samples = roster.samples, let rules = plan.rules(samples: samples) else {
-      return end(.failed("the job has no step: it needs at least one sample and one step"), &effects)
+      return end(.failed("the job has no step: it needs at least one sample and one step"), at: now, &effects)
     }
     let view = roster.view(number: ViewNumber(1), rules: rules)
     phase = .placing(view)

@@ -50,6 +50,8 @@ public struct Deadlines: Hashable, Sendable {
   public var silence: UInt64 = 10_000
   /// Until the coordinator must have answered a process that wants to join.
   public var joining: UInt64 = 30_000
+  /// Until a coordinator that has told everyone to stop leaves without their goodbye.
+  public var goodbye: UInt64 = 2000
   /// Between two reports of who is missing.
   public var missingReport: UInt64 = 5000
 

@@ -36,7 +36,7 @@ public enum Message: Hashable, Sendable {
   case leaseRequest
   /// A member has nothing left to do.
   case finished(Finished)
-  /// A member leaves before the job is over, and why.
+  /// A member leaves: before the job is over, and why; or because it was told to, its goodbye.
   case leaving(String)
 
   // From the coordinator.

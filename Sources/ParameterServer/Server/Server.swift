@@ -112,7 +112,9 @@ public struct Server: Sendable {
     case .adopt(let view): adopt(view, &effects)
     case .pull(let pull):
       if let refusal = receivePull(pull, from: .coordinator, &effects) { refusals.count(refusal.reason) }
-    case .stop(let reason): effects.append(.stop(reason))
+    case .stop(let reason):
+      send(.leaving("told to stop"), to: .coordinator, &effects)
+      effects.append(.stop(reason))
     }
   }
 

@@ -105,7 +105,9 @@ public struct Worker: Sendable {
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view): adopt(view, &effects)
     case .leases(let granted): take(granted, &effects)
-    case .stop(let reason): effects.append(.stop(reason))
+    case .stop(let reason):
+      send(.leaving("told to stop"), to: .coordinator, &effects)
+      effects.append(.stop(reason))
     }
   }
 
