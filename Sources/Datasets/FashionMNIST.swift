@@ -26,27 +26,39 @@ enum FashionMNIST {
 
   static func load(_ split: Split, directory: String?) throws(DatasetError) -> ImageDataset {
     let prefix = split == .train ? "train" : "t10k"
-    let images = try file("\(prefix)-images-idx3-ubyte", dimensions: 3, directory)
-    let labels = try file("\(prefix)-labels-idx1-ubyte", dimensions: 1, directory)
-    return ImageDataset(
-      name: name, split: split, sampleShape: [1, images.extents[1], images.extents[2]], classNames: classNames,
-      mean: mean, deviation: deviation, images: images, labels: labels)
+    let folder = directory ?? packagedDirectory
+    let imagesName = "\(prefix)-images-idx3-ubyte"
+    let labelsName = "\(prefix)-labels-idx1-ubyte"
+    // Both are looked for before the large one is read: half a data set is reported at once.
+    let imagesPath = try path(of: imagesName, in: folder)
+    let labelsPath = try path(of: labelsName, in: folder)
+    let labels = try IDXFile(path: labelsPath, dimensions: 1)
+    let images = try IDXFile(path: imagesPath, dimensions: 3)
+    let dataset = try ImageDataset(
+      name: name, split: split, classNames: classNames, mean: mean, deviation: deviation, images: images, labels: labels
+    )
+    // Last, so that a file that is damaged in a way that can be named is reported by that.
+    try check(images, name: imagesName)
+    try check(labels, name: labelsName)
+    return dataset
   }
 
-  private static func file(_ name: String, dimensions: Int, _ directory: String?) throws(DatasetError) -> IDXFile {
-    let folder = directory ?? packagedDirectory
+  private static func path(of name: String, in folder: String) throws(DatasetError) -> String {
     let candidates = ["\(folder)/\(name).gz", "\(folder)/\(name)"]
     guard let path = candidates.first(where: { access($0, F_OK) == 0 }) else {
       throw .missing(
         "the data set fashion-mnist is not there: no \(name) or \(name).gz in \(folder)",
         remedy: "install it with apt install \(package), or name its folder with --data-dir")
     }
-    let file = try IDXFile(path: path, dimensions: dimensions)
+    return path
+  }
+
+  /// The name promises those bytes: members of a job rely on having the same.
+  private static func check(_ file: IDXFile, name: String) throws(DatasetError) {
     guard let expected = digests[name], file.digest.description == expected else {
       throw .damaged(
-        file: path,
+        file: file.path,
         "its contents are not Fashion-MNIST's: SHA-256 \(file.digest) uncompressed, expected \(digests[name] ?? "")")
     }
-    return file
   }
 }

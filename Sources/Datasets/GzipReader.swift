@@ -1,7 +1,9 @@
 import CZlib
 import Glibc
 
-/// A file's bytes, inflated where it is gzip, handed over in order. The one door to zlib.
+/// A file's bytes, inflated where it is gzip, handed over in order.
+///
+/// The one door to zlib.
 struct GzipReader: ~Copyable {
   let path: String
   private let file: gzFile
@@ -45,9 +47,12 @@ struct GzipReader: ~Copyable {
   }
 
   private func error() -> DatasetError {
+    // Taken first: nothing may run between the call that failed and this.
+    let number = errno
     var code: Int32 = 0
     let text = gzerror(file, &code).map { String(cString: $0) } ?? ""
     if code == Z_BUF_ERROR { return .damaged(file: path, "the gzip stream is cut short") }
+    if code == Z_ERRNO { return .damaged(file: path, "cannot be read: \(String(cString: strerror(number)))") }
     return .damaged(file: path, "the gzip stream is damaged: \(text)")
   }
 }

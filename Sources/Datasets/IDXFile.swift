@@ -1,21 +1,24 @@
-import Tensors
+package import Tensors
 
 /// A file of the IDX format: a magic number, big-endian extents, then unsigned bytes.
-struct IDXFile: Sendable {
+package struct IDXFile: Sendable {
+  /// The file.
+  package let path: String
   /// The extents, outermost first: the count, then an item's.
-  let extents: [Int]
+  package let extents: [Int]
   /// The bytes.
-  let bytes: [UInt8]
+  package let bytes: [UInt8]
   /// SHA-256 over the whole uncompressed file.
-  let digest: SHA256Digest
+  package let digest: SHA256Digest
 
   /// Most bytes that a file may hold: what is stated is not believed beyond it.
-  static let maximumBytes = 1 << 34
+  package static let maximumBytes = 1 << 34
   /// Bytes that are taken and hashed at a time, so that what a header states is only taken as the file fills it.
   private static let pieceBytes = 1 << 20
 
   /// Reads a file of unsigned bytes in so many dimensions, gzip or plain.
-  init(path: String, dimensions: Int) throws(DatasetError) {
+  package init(path: String, dimensions: Int) throws(DatasetError) {
+    self.path = path
     let reader = try GzipReader(path: path)
     var hasher = SHA256()
     let header = try Self.header(reader, bytes: 4 + 4 * dimensions)
@@ -64,7 +67,9 @@ struct IDXFile: Sendable {
     for extent in extents {
       let (product, overflow) = count.multipliedReportingOverflow(by: extent)
       guard !overflow, product <= maximumBytes, extent > 0 else {
-        throw .damaged(file: path, "its header states \(extents.map(String.init).joined(separator: "×")) bytes")
+        throw .damaged(
+          file: path,
+          "its header states \(extents.map(String.init).joined(separator: "×")) bytes, expected 1 to \(maximumBytes)")
       }
       count = product
     }

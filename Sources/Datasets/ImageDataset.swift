@@ -30,13 +30,30 @@ public struct ImageDataset: Sendable {
   private let pixels: [UInt8]
   private let labels: [UInt8]
 
-  init(
-    name: String, split: Split, sampleShape: Shape, classNames: [String], mean: Float, deviation: Float,
-    images: IDXFile, labels: IDXFile
-  ) {
+  /// A data set of an IDX file of images and one of labels, which must belong together.
+  ///
+  /// - Throws: `DatasetError.damaged` where the counts differ or a label is none of the classes.
+  package init(
+    name: String, split: Split, classNames: [String], mean: Float, deviation: Float, images: IDXFile, labels: IDXFile
+  ) throws(DatasetError) {
+    guard images.extents.count == 3, labels.extents.count == 1 else {
+      throw .damaged(
+        file: images.path, "images have 3 dimensions and labels 1, not \(images.extents) and \(labels.extents)")
+    }
+    guard images.extents[0] == labels.extents[0] else {
+      throw .damaged(
+        file: labels.path,
+        "it holds \(labels.extents[0]) labels, expected \(images.extents[0]): the images of \(images.path)")
+    }
+    if let index = labels.bytes.firstIndex(where: { $0 >= classNames.count }) {
+      throw .damaged(
+        file: labels.path,
+        "label \(index) is \(labels.bytes[index]), expected 0 to \(classNames.count - 1): one of \(classNames.count) classes"
+      )
+    }
     self.name = name
     self.split = split
-    self.sampleShape = sampleShape
+    sampleShape = [1, images.extents[1], images.extents[2]]
     self.classNames = classNames
     self.mean = mean
     self.deviation = deviation
@@ -47,7 +64,12 @@ public struct ImageDataset: Sendable {
   }
 
   /// The label of an image.
-  public func label(of sample: Int) -> Int32 { Int32(labels[sample]) }
+  ///
+  /// - Precondition: the image is one of the `count`.
+  public func label(of sample: Int) -> Int32 {
+    precondition(sample >= 0 && sample < count, "image \(sample) of \(count)")
+    return Int32(labels[sample])
+  }
 
   /// Reads an image's bytes, in the order of `sampleShape`.
   public func withPixels<Result>(of sample: Int, _ body: (Span<UInt8>) throws -> Result) rethrows -> Result {

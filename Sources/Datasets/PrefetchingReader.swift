@@ -16,15 +16,17 @@ public final class PrefetchingReader: Sendable {
     precondition(depth > 0, "a reader that holds no batch")
     shared = Shared(free: (0..<depth).map { _ in Batch(capacity: capacity, sampleShape: sampleShape) })
     let run = Run(shared: shared, reader: reader)
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, nil,
-      { argument in
-        Unmanaged<Run>.fromOpaque(argument!).takeRetainedValue().run()
-        return nil
-      }, Unmanaged.passRetained(run).toOpaque())
-    precondition(result == 0, "no thread could be started: \(String(cString: strerror(result)))")
-    shared.thread = thread
+    shared.locked {
+      var thread = pthread_t()
+      let result = pthread_create(
+        &thread, nil,
+        { argument in
+          Unmanaged<Run>.fromOpaque(argument!).takeRetainedValue().run()
+          return nil
+        }, Unmanaged.passRetained(run).toOpaque())
+      precondition(result == 0, "no thread could be started: \(String(cString: strerror(result)))")
+      shared.thread = thread
+    }
   }
 
   deinit {
@@ -98,6 +100,8 @@ public final class PrefetchingReader: Sendable {
 
     init(free: [Batch]) {
       self.free = free
+      // The lists never grow past the batches: nothing is allocated while it runs.
+      ready.reserveCapacity(free.count)
       pthread_mutex_init(mutex, nil)
       pthread_cond_init(changed, nil)
     }

@@ -88,10 +88,8 @@ public struct SafetensorsFile: Sendable {
       throw ModelFileError(path: path, problem: "the header cannot be read")
     }
     // JSON readers keep one of two equal keys and say nothing.
-    let keys = TopLevelKeys.count(in: header)
-    guard keys == fields.count else {
-      throw ModelFileError(
-        path: path, problem: "the header names a tensor twice: \(keys) names, \(fields.count) different")
+    if let key = DuplicateKeys.first(in: header) {
+      throw ModelFileError(path: path, problem: "the header has \(key) twice")
     }
     return fields
   }
@@ -233,36 +231,5 @@ private struct FileReader: ~Copyable {
       guard count > 0 else { throw error("it ends at byte \(offset + done): the file is cut short") }
       done += count
     }
-  }
-}
-
-/// The keys of a JSON object, counted in its text.
-enum TopLevelKeys {
-  /// Number of keys of the outermost object, equal ones counted each time. The text must be JSON.
-  static func count(in text: [UInt8]) -> Int {
-    var depth = 0
-    var keys = 0
-    var isString = false
-    var isEscaped = false
-    for byte in text {
-      if isString {
-        if isEscaped {
-          isEscaped = false
-        } else if byte == UInt8(ascii: "\\") {
-          isEscaped = true
-        } else if byte == UInt8(ascii: "\"") {
-          isString = false
-        }
-        continue
-      }
-      switch byte {
-      case UInt8(ascii: "\""): isString = true
-      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-      case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
-      case UInt8(ascii: ":") where depth == 1: keys += 1
-      default: break
-      }
-    }
-    return keys
   }
 }

@@ -28,13 +28,14 @@ public enum LearningRateSchedule: Hashable, Sendable, CustomStringConvertible {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     func number(_ index: Int) throws(ScheduleError) -> Double {
       guard let value = Double(parts[index]), value.isFinite, value >= 0 else {
-        throw ScheduleError(text: text, problem: "\(parts[index]) is no number from 0")
+        throw ScheduleError(
+          text: text, problem: "\(parts[index].isEmpty ? "nothing" : parts[index]) is no number from 0")
       }
       return value
     }
-    func count(_ text: Substring) throws(ScheduleError) -> Int {
-      guard let value = Int(text), value > 0 else {
-        throw ScheduleError(text: String(text), problem: "it is no number of steps")
+    func count(_ part: Substring) throws(ScheduleError) -> Int {
+      guard let value = Int(part), value > 0 else {
+        throw ScheduleError(text: text, problem: "\(part.isEmpty ? "nothing" : part) is no number of steps from 1")
       }
       return value
     }
@@ -47,7 +48,7 @@ public enum LearningRateSchedule: Hashable, Sendable, CustomStringConvertible {
       for milestone in parts[1].split(separator: ",", omittingEmptySubsequences: false) {
         milestones.append(try count(milestone))
       }
-      guard milestones == milestones.sorted() else {
+      guard zip(milestones, milestones.dropFirst()).allSatisfy({ $0 < $1 }) else {
         throw ScheduleError(text: text, problem: "the milestones do not rise")
       }
       self = .multistep(milestones: milestones, gamma: try number(2))
@@ -61,13 +62,19 @@ public enum LearningRateSchedule: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .fixed: "fixed"
-    case .step(let size, let gamma): "step:\(size):\(gamma)"
+    case .step(let size, let gamma): "step:\(size):\(Self.text(gamma))"
     case .multistep(let milestones, let gamma):
-      "multistep:\(milestones.map(String.init).joined(separator: ",")):\(gamma)"
-    case .inv(let gamma, let power): "inv:\(gamma):\(power)"
-    case .poly(let power): "poly:\(power)"
+      "multistep:\(milestones.map(String.init).joined(separator: ",")):\(Self.text(gamma))"
+    case .inv(let gamma, let power): "inv:\(Self.text(gamma)):\(Self.text(power))"
+    case .poly(let power): "poly:\(Self.text(power))"
     case .cosine: "cosine"
     }
+  }
+
+  /// The shortest text that reads back as the number; whole numbers as people write them, without `.0`.
+  private static func text(_ number: Double) -> String {
+    let text = "\(number)"
+    return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 
   /// The learning rate of a step, counted from 0; computed in double precision and rounded once.
