@@ -14,7 +14,7 @@ final class ConvolutionOperation<Scalar: EngineScalar>: Operation, ParallelWork 
 
   private let places: Places
   private let layer: Convolution
-  private var window: convoy_window
+  private let window: convoy_window
   private let inputChannels: Int
   private let weightRange: Range<Int>
   private let biasRange: Range<Int>?
@@ -108,7 +108,9 @@ final class ConvolutionOperation<Scalar: EngineScalar>: Operation, ParallelWork 
   ) {
     let stride = context.samples * plane
     let input = context.pointer(places.input) + group * groupInputs * stride + images.lowerBound * plane
-    Scalar.kernels.im2col(input, stride, &window, groupInputs, images.count, columns)
+    withUnsafePointer(to: window) {
+      Scalar.kernels.im2col(input, stride, $0, groupInputs, images.count, columns)
+    }
   }
 
   private func forwardBlock(
@@ -216,7 +218,9 @@ final class ConvolutionOperation<Scalar: EngineScalar>: Operation, ParallelWork 
             context.pointer(outputGradient) + group * groupOutputs * outputStride + images.lowerBound * outputs),
           bStride: outputStride, c: columns, cStride: images.count * outputs))
       let target = context.pointer(inputGradient) + group * groupInputs * inputStride + images.lowerBound * plane
-      Scalar.kernels.col2im(columns, &window, groupInputs, images.count, target, inputStride)
+      withUnsafePointer(to: window) {
+        Scalar.kernels.col2im(columns, $0, groupInputs, images.count, target, inputStride)
+      }
     }
   }
 }

@@ -5,19 +5,26 @@ import Tensors
 /// A network compiled for OpenBLAS: operations over one arena.
 final class OpenBLASPlan<Scalar: EngineScalar> {
   let batch: Int
-  private let network: Network
-  private let operations: [any Operation<Scalar>]
-  private let input: Slot
-  private var arena: AlignedBuffer<Scalar>
+  let network: Network
+  let operations: [any Operation<Scalar>]
+  let input: Slot
+  let inputGradient: Slot?
+  let logits: (value: Slot, gradient: Slot?)
+  let isForTraining: Bool
+  private(set) var arena: AlignedBuffer<Scalar>
 
-  init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) {
+  init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false) {
     OpenBLAS.prepare()
     let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
-    let compiler = PlanCompiler<Scalar>(network, batch: batch, team: ThreadTeam(count: threads), seed: seed)
+    let compiler = PlanCompiler<Scalar>(
+      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
     self.network = network
     self.batch = batch
     operations = compiler.operations
     input = compiler.input
+    inputGradient = compiler.inputGradient
+    logits = compiler.logits
+    isForTraining = seed != nil
     arena = AlignedBuffer(count: compiler.elements)
   }
 
@@ -61,7 +68,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   }
 
   /// Brings the inputs to the arena; a spatial one becomes channel-major.
-  private func load(_ inputs: UnsafePointer<Scalar>, _ context: StepContext<Scalar>) {
+  func load(_ inputs: UnsafePointer<Scalar>, _ context: StepContext<Scalar>) {
     if let plane = input.plane, input.channels > 1 {
       Scalar.kernels.swapOuter(inputs, context.samples, input.channels, plane, context.pointer(input))
     } else {
@@ -75,6 +82,7 @@ extension OpenBLASPlan: Plan where Scalar == Float {
     _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
   ) throws(EngineError) -> StepResult {
     precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
+    precondition(isForTraining, "a step of a plan that was compiled for inference")
     precondition(gradient.count == network.parameterLayout.count, "a gradient of \(gradient.count)")
     return try step(
       inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),

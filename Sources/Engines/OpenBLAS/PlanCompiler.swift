@@ -16,14 +16,21 @@ struct PlanCompiler<Scalar: EngineScalar> {
   /// Every tensor begins at a multiple of this many elements: a cache line of either format.
   private static var alignment: Int { 16 }
 
+  /// Where the logits lie, and their gradient in a plan for training.
+  private(set) var logits: (value: Slot, gradient: Slot?)
+  /// The gradient of the input, which only a check of a layer asks for.
+  private(set) var inputGradient: Slot?
+
   /// Compiles for up to `batch` samples; for training where there is a seed.
-  init(_ network: Network, batch: Int, team: ThreadTeam, seed: UInt64?) {
+  init(_ network: Network, batch: Int, team: ThreadTeam, seed: UInt64?, needsInputGradient: Bool = false) {
     self.network = network
     self.batch = batch
     self.team = team
     self.seed = seed
     input = Slot(offset: 0, channels: 0, plane: nil)
+    logits = (input, nil)
     input = reserve(network.inputShape)
+    inputGradient = gradient(network.inputShape, isNeeded: needsInputGradient)
     compile()
   }
 
@@ -54,7 +61,8 @@ struct PlanCompiler<Scalar: EngineScalar> {
     var index = 0
     while index < network.nodes.count {
       let node = network.nodes[index]
-      var source = node.input.map { outputs[$0] } ?? Tensor(value: input, gradient: nil, mayBeOverwritten: false)
+      var source =
+        node.input.map { outputs[$0] } ?? Tensor(value: input, gradient: inputGradient, mayBeOverwritten: false)
       if case .fullyConnected = node.layer.kind, source.value.plane != nil { source = flatten(source) }
       let fusesReLU = canFuseReLU(after: index)
       let output = add(node, index: index, source: source, fusesReLU: fusesReLU)
@@ -111,6 +119,7 @@ struct PlanCompiler<Scalar: EngineScalar> {
       return output
     case .flatten: return source.value.plane == nil ? source : flatten(source)
     case .softmaxCrossEntropy:
+      logits = (source.value, source.gradient)
       operations.append(LossOperation<Scalar>(logits: source.value, gradient: source.gradient))
       return source
     }

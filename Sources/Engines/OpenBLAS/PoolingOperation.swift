@@ -5,7 +5,7 @@ import Tensors
 /// Max or average pooling, plane by plane. Work is shared by channels.
 final class PoolingOperation<Scalar: EngineScalar>: Operation, ParallelWork {
   private let places: Places
-  private var window: convoy_window
+  private let window: convoy_window
   private let isMaximum: Bool
   private let team: ThreadTeam
   /// Where each largest value came from, as `Int32`; nil for averages.
@@ -51,19 +51,21 @@ final class PoolingOperation<Scalar: EngineScalar>: Operation, ParallelWork {
     let origins = origins.map { slot in
       UnsafeMutableRawPointer(context.pointer(slot)).assumingMemoryBound(to: Int32.self) + output
     }
-    if !isBackward {
-      let (x, y) = (context.pointer(places.input) + input, context.pointer(places.output) + output)
-      if isMaximum {
-        Scalar.kernels.maxPool(x, &window, context.samples, y, origins)
-      } else {
-        Scalar.kernels.averagePool(x, &window, context.samples, y)
-      }
-    } else if let outputGradient = places.outputGradient, let inputGradient = places.inputGradient {
-      let (dy, dx) = (context.pointer(outputGradient) + output, context.pointer(inputGradient) + input)
-      if isMaximum {
-        Scalar.kernels.maxPoolBackward(dy, origins, &window, context.samples, dx)
-      } else {
-        Scalar.kernels.averagePoolBackward(dy, &window, context.samples, dx)
+    withUnsafePointer(to: window) { window in
+      if !isBackward {
+        let (x, y) = (context.pointer(places.input) + input, context.pointer(places.output) + output)
+        if isMaximum {
+          Scalar.kernels.maxPool(x, window, context.samples, y, origins)
+        } else {
+          Scalar.kernels.averagePool(x, window, context.samples, y)
+        }
+      } else if let outputGradient = places.outputGradient, let inputGradient = places.inputGradient {
+        let (dy, dx) = (context.pointer(outputGradient) + output, context.pointer(inputGradient) + input)
+        if isMaximum {
+          Scalar.kernels.maxPoolBackward(dy, origins, window, context.samples, dx)
+        } else {
+          Scalar.kernels.averagePoolBackward(dy, window, context.samples, dx)
+        }
       }
     }
   }

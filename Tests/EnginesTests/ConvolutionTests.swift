@@ -1,0 +1,138 @@
+import Engines
+import Networks
+import Tensors
+import Testing
+
+@Suite struct ConvolutionTests {
+  struct Case: CustomTestStringConvertible {
+    var input: Shape = [4, 9, 7]
+    var channels = 6
+    var kernel: Extent = 3
+    var stride: Extent = 1
+    var padding: Extent = 0
+    var dilation: Extent = 1
+    var groups = 1
+    var samples = 3
+    var bias = true
+
+    var layer: Convolution {
+      Convolution(
+        "conv", channels: channels, kernel: kernel, stride: stride, padding: padding, dilation: dilation,
+        groups: groups, bias: bias)
+    }
+
+    var testDescription: String {
+      "\(input) to \(channels), kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation), groups \(groups)"
+    }
+  }
+
+  /// Every combination of strides, paddings, dilations and groups that fits, on odd and unequal extents, and some more.
+  static let cases: [Case] = {
+    var cases: [Case] = []
+    for stride in [1, 2, 3] as [Extent] + [Extent(2, 1)] {
+      for padding in [0, 1, 2] as [Extent] + [Extent(0, 2)] {
+        for dilation in [1, 2] as [Extent] + [Extent(1, 3)] {
+          for groups in [1, 2] {
+            cases.append(Case(stride: stride, padding: padding, dilation: dilation, groups: groups))
+          }
+        }
+      }
+    }
+    cases += [
+      Case(input: [1, 28, 28], channels: 20, kernel: 5, samples: 11),
+      Case(input: [5, 8, 8], channels: 7, kernel: 1, samples: 2),
+      Case(input: [3, 5, 5], channels: 2, kernel: 5, samples: 4),
+      Case(input: [6, 7, 5], channels: 6, kernel: Extent(3, 1), padding: Extent(1, 0), groups: 6),
+      Case(input: [2, 11, 13], channels: 3, kernel: Extent(2, 4), stride: Extent(3, 2), padding: Extent(1, 3)),
+      Case(input: [3, 7, 7], channels: 4, kernel: 7, padding: 3, samples: 1, bias: false),
+      Case(input: [2, 3, 3], channels: 4, kernel: 3, padding: 4, samples: 1),
+      // Too many weights for partial sums: shared by output channels.
+      Case(input: [128, 3, 3], channels: 128, kernel: 3, padding: 1, samples: 2),
+      // More blocks of images than partial sums.
+      Case(input: [16, 16, 16], channels: 4, kernel: 5, padding: 2, samples: 33),
+    ]
+    return cases
+  }()
+
+  @Test(arguments: cases) func equalsTheDefinitionExactly(_ it: Case) throws {
+    let network = try Network("t", input: it.input) {
+      it.layer
+      Flatten("flatten")
+      SoftmaxCrossEntropy("loss")
+    }
+    let output = network.nodes[0].outputShape
+    let x = integers(it.samples * it.input.count, bound: 4, seed: 1)
+    let parameters = integers(network.parameterLayout.count, bound: 3, seed: 2)
+    let dy = integers(it.samples * output.count, bound: 3, seed: 3)
+    let weights = network.parameterLayout.entries[0].range
+    let naive = NaiveConvolution(
+      layer: it.layer, samples: it.samples, input: (it.input[0], it.input[1], it.input[2]),
+      output: (output[1], output[2]))
+
+    var y = [Float](repeating: 0, count: dy.count)
+    var dx = [Float](repeating: 0, count: x.count)
+    var gradient = [Float](repeating: 0, count: parameters.count)
+    naive.forEachProduct { input, weight, output in
+      y[output] += x[input] * parameters[weight]
+      dx[input] += dy[output] * parameters[weight]
+      gradient[weight] += x[input] * dy[output]
+    }
+    let plane = output[1] * output[2]
+    if it.bias {
+      for index in y.indices {
+        let bias = weights.upperBound + index / plane % it.channels
+        y[index] += parameters[bias]
+        gradient[bias] += dy[index]
+      }
+    }
+    for threads in [1, 3] {
+      let result = LayerProbe(network, samples: it.samples, threads: threads)
+        .run(inputs: x, outputGradient: dy, parameters: parameters)
+      #expect(result.output == y)
+      #expect(result.inputGradient == dx)
+      #expect(result.parameterGradient == gradient)
+    }
+  }
+
+  @Test func fusedReLUEqualsTheDefinition() throws {
+    let network = try Network("t", input: [2, 6, 5]) {
+      Convolution("conv", channels: 3, kernel: 3, padding: 1)
+      ReLU("relu")
+      Flatten("flatten")
+      SoftmaxCrossEntropy("loss")
+    }
+    let plain = try Network("t", input: [2, 6, 5]) {
+      Convolution("conv", channels: 3, kernel: 3, padding: 1)
+      Flatten("flatten")
+      SoftmaxCrossEntropy("loss")
+    }
+    let x = integers(4 * 60, bound: 4, seed: 1)
+    let parameters = integers(network.parameterLayout.count, bound: 3, seed: 2)
+    let dy = integers(4 * 90, bound: 3, seed: 3)
+    let before = LayerProbe(plain, samples: 4).run(inputs: x, outputGradient: dy, parameters: parameters).output
+    let masked = zip(before, dy).map { $0 > 0 ? $1 : 0 }
+    let expected = LayerProbe(plain, samples: 4).run(inputs: x, outputGradient: masked, parameters: parameters)
+    let result = LayerProbe(network, samples: 4).run(inputs: x, outputGradient: dy, parameters: parameters)
+    #expect(before.contains { $0 < 0 } && before.contains { $0 > 0 })
+    #expect(result.output == before.map { max($0, 0) })
+    #expect(result.inputGradient == expected.inputGradient)
+    #expect(result.parameterGradient == expected.parameterGradient)
+  }
+
+  /// ⟨conv(x), y⟩ = ⟨x, convᵀ(y)⟩ for real numbers.
+  @Test(arguments: [1, 2]) func inputGradientIsTheTranspose(groups: Int) throws {
+    let network = try Network("t", input: [4, 13, 11]) {
+      Convolution("conv", channels: 6, kernel: Extent(3, 5), stride: 2, padding: 2, groups: groups, bias: false)
+      Flatten("flatten")
+      SoftmaxCrossEntropy("loss")
+    }
+    let x = uniforms(5 * network.inputShape.count, bound: 1, seed: 1).map(Float.init)
+    let y = uniforms(5 * network.nodes[0].outputShape.count, bound: 1, seed: 2).map(Float.init)
+    let weights = uniforms(network.parameterLayout.count, bound: 1, seed: 3).map(Float.init)
+    let result = LayerProbe(network, samples: 5).run(inputs: x, outputGradient: y, parameters: weights)
+    let left = zip(result.output, y).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+    let right = zip(x, result.inputGradient).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+    let scale = zip(result.output, y).reduce(0.0) { $0 + abs(Double($1.0) * Double($1.1)) }
+    #expect(abs(left - right) <= 1e-6 * scale)
+  }
+}

@@ -1,0 +1,90 @@
+import Engines
+import Networks
+import Tensors
+import Testing
+
+/// Every layer's gradient against central differences of the loss, in double precision.
+@Suite struct GradientTests {
+  private static func network(_ name: String, input: Shape = [2, 6, 6], @LayerTable _ layers: () -> [Layer]) -> Network
+  {
+    try! Network(name, input: input) {
+      Convolution("first", channels: 3, kernel: 3, padding: 1)
+      layers()
+      FullyConnected("last", 4)
+      SoftmaxCrossEntropy("loss")
+    }
+  }
+
+  static let networks = [
+    network("none") { Flatten("flatten") },
+    network("convolution") { Convolution("conv", channels: 4, kernel: 3, stride: 2, padding: 1, dilation: 2) },
+    network("groups") { Convolution("conv", channels: 6, kernel: 3, groups: 3) },
+    network("max pooling") { MaxPooling("pool", 2) },
+    network("max pooling that overlaps") { MaxPooling("pool", 3, stride: 2, padding: 1, rounding: .ceil) },
+    network("average pooling") { AveragePooling("pool", 2) },
+    network("average pooling that overlaps") { AveragePooling("pool", 3, stride: 2, padding: 1, rounding: .ceil) },
+    network("fully connected") { FullyConnected("fc", 7, bias: false) },
+    network("ReLU of a convolution") { ReLU("relu") },
+    network("ReLU of a pooling") {
+      AveragePooling("pool", 2)
+      ReLU("relu")
+    },
+    network("ReLU of a fully connected layer") {
+      FullyConnected("fc", 9)
+      ReLU("relu")
+    },
+    network("tanh") { Tanh("tanh") },
+    network("sigmoid") { Sigmoid("sigmoid") },
+    network("tanh, flat, twice") {
+      FullyConnected("fc", 9)
+      Tanh("tanh1")
+      Tanh("tanh2")
+    },
+    network("dropout") { Dropout("dropout", 0.4) },
+    network("dropout after ReLU") {
+      FullyConnected("fc", 12)
+      ReLU("relu")
+      Dropout("dropout", 0.5)
+    },
+    try! Network("activation first", input: [2, 4, 4]) {
+      Sigmoid("sigmoid")
+      Convolution("conv", channels: 3, kernel: 3)
+      Tanh("tanh")
+      FullyConnected("fc", 4)
+      SoftmaxCrossEntropy("loss")
+    },
+    try! Network("flat input", input: [7]) {
+      FullyConnected("fc1", 6)
+      Sigmoid("sigmoid")
+      FullyConnected("fc2", 3)
+      SoftmaxCrossEntropy("loss")
+    },
+  ]
+
+  @Test(arguments: networks) func equalsCentralDifferences(_ network: Network) throws {
+    let samples = 3
+    let plan = DoublePlan(network, batch: samples, threads: 2, purpose: .training(seed: 5))
+    let batch = makeBatch(network, count: samples)
+    let inputs = uniforms(samples * network.inputShape.count, bound: 1, seed: 11)
+    var parameters = uniforms(network.parameterLayout.count, bound: 0.5, seed: 12)
+    let gradient = try plan.step(inputs: inputs, batch: batch, parameters: parameters).gradient
+    var checked = 0
+    for index in parameters.indices {
+      let value = parameters[index]
+      func difference(_ step: Double) throws -> Double {
+        parameters[index] = value + step
+        let above = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
+        parameters[index] = value - step
+        let below = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
+        parameters[index] = value
+        return (above - below) / (2 * step)
+      }
+      let (fine, coarse) = (try difference(1e-5), try difference(2e-5))
+      // A kink of ReLU or of a maximum within the step: both differences are then wrong, by different amounts.
+      guard abs(fine - coarse) <= 1e-6 * max(1, abs(fine)) else { continue }
+      checked += 1
+      #expect(abs(gradient[index] - fine) <= 1e-7 * max(1, abs(fine)), "parameter \(index)")
+    }
+    #expect(checked * 10 >= parameters.count * 9)
+  }
+}

@@ -1,0 +1,87 @@
+import Engines
+import Foundation
+import Networks
+import Tensors
+import Testing
+
+/// LeNet against PyTorch's answers, kept by `References/lenet_reference.py`, which states the formula of the inputs.
+@Suite struct ReferenceTests {
+  private static let samples = 8
+  private static let scales: [Float] = [0x1p-3, 0x1p-3, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-3, 0x1p-3]
+
+  private static func formula(stream: Int, index: Int, scale: Float) -> Float {
+    var x = UInt32(truncatingIfNeeded: index + stream << 20)
+    x = (x ^ (x >> 16)) &* 0x85EB_CA6B
+    x = (x ^ (x >> 13)) &* 0xC2B2_AE35
+    x ^= x >> 16
+    return Float((Double(x >> 8) * 0x1p-23 - 1) * Double(scale))
+  }
+
+  private static var parameters: FlatVector {
+    FlatVector(
+      Catalogue.lenet.parameterLayout.entries.enumerated().flatMap { tensor, entry in
+        (0..<entry.shape.count).map { formula(stream: tensor + 1, index: $0, scale: scales[tensor]) }
+      })
+  }
+
+  private static var batch: Batch {
+    let batch = Batch(capacity: samples, sampleShape: [1, 28, 28])
+    for sample in 0..<samples {
+      batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
+        for index in span.indices { span[index] = formula(stream: 0, index: sample * 784 + index, scale: 1) }
+      }
+    }
+    return batch
+  }
+
+  /// The numbers of the kept file, taken from its beginning on.
+  private struct Numbers {
+    private var rest: ArraySlice<Float>
+
+    init(_ name: String) throws {
+      let url = try #require(Bundle.module.url(forResource: name, withExtension: "bin", subdirectory: "References"))
+      let data = try Data(contentsOf: url)
+      rest = data.withUnsafeBytes { bytes in
+        (0..<bytes.count / 4).map { index in
+          Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)))
+        }[...]
+      }
+    }
+
+    var isEmpty: Bool { rest.isEmpty }
+
+    mutating func take(_ count: Int) -> [Float] {
+      defer { rest = rest.dropFirst(count) }
+      return Array(rest.prefix(count))
+    }
+  }
+
+  @Test func lossAndEveryGradientEqualPyTorchs() throws {
+    let network = Catalogue.lenet
+    let plan = try OpenBLASEngine().compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
+    let gradient = FlatVector(count: network.parameterLayout.count)
+    let result = try plan.step(Self.batch, parameters: Self.parameters, gradient: gradient, onFinal: { _ in })
+    var reference = try Numbers("lenet_reference")
+    let loss = Double(try #require(reference.take(1).first))
+    #expect(abs(result.lossSum - loss) <= 1e-6 * loss)
+    for entry in network.parameterLayout.entries {
+      let expected: [Float]
+      if entry.name == "fc1.weight" {
+        let (outputs, inputs) = (entry.shape[0], entry.shape[1])
+        let outputGradient = reference.take(Self.samples * outputs)
+        let input = reference.take(Self.samples * inputs)
+        expected = (0..<outputs * inputs).map { index in
+          let terms = (0..<Self.samples).map { sample in
+            Double(outputGradient[sample * outputs + index / inputs]) * Double(input[sample * inputs + index % inputs])
+          }
+          return Float(terms.reduce(0, +))
+        }
+      } else {
+        expected = reference.take(entry.shape.count)
+      }
+      let distance = relativeDistance(Array(gradient.array[entry.range]), expected)
+      #expect(distance <= 1e-5, "\(entry.name)")
+    }
+    #expect(reference.isEmpty)
+  }
+}
