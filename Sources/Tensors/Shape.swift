@@ -17,6 +17,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     self.count = count
   }
 
+  /// The value that the literal spells.
   public init(arrayLiteral elements: Int...) {
     self.init(elements)
   }

@@ -42,6 +42,7 @@ public struct Member: Hashable, Sendable, Comparable, CustomStringConvertible {
     return number == Self.unassigned ? "a \(role) not yet numbered" : "\(role).\(number)"
   }
 
+  /// Whether the left comes first.
   public static func < (left: Member, right: Member) -> Bool {
     (left.role.rawValue, left.number) < (right.role.rawValue, right.number)
   }
@@ -71,6 +72,7 @@ public struct ViewNumber: Hashable, Sendable, Comparable {
     self.rawValue = rawValue
   }
 
+  /// Whether the left comes first.
   public static func < (left: ViewNumber, right: ViewNumber) -> Bool {
     left.rawValue < right.rawValue
   }
@@ -122,6 +124,7 @@ public struct Moment: Hashable, Sendable, Comparable {
     milliseconds > earlier.milliseconds ? milliseconds - earlier.milliseconds : 0
   }
 
+  /// Whether the left comes first.
   public static func < (left: Moment, right: Moment) -> Bool {
     left.milliseconds < right.milliseconds
   }

@@ -34,6 +34,7 @@ public struct ShardNode: Hashable, Sendable, Comparable, CustomStringConvertible
     level >= other.level && other.index >> (level - other.level) == index
   }
 
+  /// Whether the left comes first.
   public static func < (left: ShardNode, right: ShardNode) -> Bool {
     (left.shards.lowerBound, left.level) < (right.shards.lowerBound, right.level)
   }

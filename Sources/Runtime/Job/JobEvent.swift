@@ -41,6 +41,7 @@ extension JobEvent: Codable {
     case exitCode = "exit_code"
   }
 
+  /// Reads an encoded value.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: Key.self)
     switch try values.decode(String.self, forKey: .event) {
@@ -58,6 +59,7 @@ extension JobEvent: Codable {
     }
   }
 
+  /// Writes an encoded value.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: Key.self)
     switch self {

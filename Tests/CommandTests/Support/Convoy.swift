@@ -149,8 +149,10 @@ final class Watched {
   private let descriptor: Int32
 
   init?(_ process: pid_t) {
-    // SYS_pidfd_open, which Glibc does not wrap on every system.
-    descriptor = Int32(syscall(434, Int(process), 0))
+    // pidfd_open (434 on every architecture): Glibc wraps it only since 2.36, and Swift does not import `syscall`.
+    typealias Syscall = @convention(c) (Int, Int, Int) -> Int
+    guard let symbol = dlsym(nil, "syscall") else { return nil }
+    descriptor = Int32(unsafeBitCast(symbol, to: Syscall.self)(434, Int(process), 0))
     if descriptor < 0 { return nil }
   }
 
