@@ -190,7 +190,12 @@ package final class LocalCluster {
   private func ended(_ index: Int) {
     children[index].log.finish()
     let process = children[index].process
-    guard let ending = process.ending, ending != .exit(0), killAt == nil, failure == nil else { return }
+    guard let ending = process.ending, ending != .exit(0) else { return }
+    if let failure, failure.code == .failed {
+      // The coordinator tells what a member said; the member's exit code tells what kind of failure it was.
+      self.failure = ConvoyError(Self.exitCode(of: ending), failure.message)
+    }
+    guard killAt == nil, failure == nil else { return }
     fail(ConvoyError(Self.exitCode(of: ending), "\(process.name) \(ending.text)\(lastWords(of: index))"))
   }
 

@@ -19,7 +19,7 @@ import Testing
       (["train", "--workers", "0"], "--workers: 0 is no whole number from 1 to 1024"),
       (["train", "--learning-rate", "fast"], "--learning-rate: fast is no number"),
       (["train", "--schedule", "cosin"], "cosin is no schedule"),
-      (["models", "show", "lenet5"], "did you mean lenet-5?"),
+      (["models", "show", "lenet_5"], "did you mean lenet-5?"),
       (["worker"], "Missing expected argument '--coordinator"),
       (["evaluate", "--checkpoint", "x", "--data", "mnist"], "there is no data set mnist"),
     ])
