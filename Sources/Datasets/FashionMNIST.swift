@@ -45,7 +45,7 @@ enum FashionMNIST {
 
   /// Looks for the files of both splits.
   static func locate(directory: String?) throws(DatasetError) {
-    for name in digests.keys.sorted() { _ = try path(of: name, in: directory ?? packagedDirectory) }
+    for name in digests.keys.sorted(by: >) { _ = try path(of: name, in: directory ?? packagedDirectory) }
   }
 
   private static func path(of name: String, in folder: String) throws(DatasetError) -> String {

@@ -83,7 +83,7 @@ import Testing
     let outcome = try Convoy.run(
       ["train", "--data-dir", "\(folder.path)/none", "--run-dir", "\(folder.path)/run", "--max-steps", "1"])
     #expect(outcome.exitCode == 65)
-    #expect(outcome.errors.contains("no train-images-idx3-ubyte or train-images-idx3-ubyte.gz in \(folder.path)/none"))
+    #expect(outcome.errors.contains("no train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz in \(folder.path)/none"))
     #expect(outcome.errors.contains("apt install dataset-fashion-mnist"))
   }
 
