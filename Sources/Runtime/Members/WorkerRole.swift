@@ -1,5 +1,6 @@
 import Datasets
 import Engines
+import Glibc
 import Logging
 import ParameterServer
 import Tensors
@@ -68,7 +69,15 @@ package final class WorkerRole {
     let machine = loop.machine
     let byShard = machine.shardsComputed.enumerated().filter { $0.element > 0 }
       .map { "\($0.offset): \($0.element)" }.joined(separator: ", ")
-    logger.info("\(machine.member) computed \(machine.shardCount) shards (\(byShard))")
+    logger.info(
+      "\(machine.member) computed \(machine.shardCount) shards (\(byShard)); peak memory \(Self.peakMegabytes) MB")
+  }
+
+  /// Most memory that the process has held so far.
+  private static var peakMegabytes: Int {
+    var usage = rusage()
+    getrusage(RUSAGE_SELF.rawValue, &usage)
+    return usage.ru_maxrss / 1024
   }
 
   private func event(for incoming: Post.Incoming) -> WorkerEvent? {
