@@ -87,6 +87,10 @@ public struct Coordinator: Sendable {
     send(.refused(refusal), to: connection, &effects)
   }
 
+  private var isGathering: Bool {
+    if case .gathering = phase { true } else { false }
+  }
+
   private var view: View? {
     switch phase {
     case .placing(let view), .training(let view), .collecting(let view, _), .storing(let view): view
@@ -148,13 +152,16 @@ public struct Coordinator: Sendable {
     }
     if case .hello(let hello) = envelope.message {
       if let payload { effects.append(.release(payload.handle)) }
-      guard case .gathering = phase else {
+      // A member's hello may come again long after the first: it is welcome, as it was then.
+      guard isGathering || roster.contains(envelope.incarnation) else {
         return refuse(Refusal(.jobFull, "the job has begun"), connection, &effects)
       }
       return join(hello, envelope.incarnation, connection, at: now, &effects)
     }
     guard roster.hear(envelope.sender, envelope.incarnation, connection, at: now) else {
       if let payload { effects.append(.release(payload.handle)) }
+      // The goodbye of a process that was not taken, or one that came twice.
+      if case .leaving = envelope.message { return }
       return refuse(
         Refusal(.unknownMember, "\(envelope.sender) has no place in this job, or another process has it"),
         connection, &effects)
@@ -210,18 +217,28 @@ public struct Coordinator: Sendable {
     _ ready: Ready, of sender: Member, _ connection: Connection, at now: Moment,
     _ effects: inout [CoordinatorEffect]
   ) {
+    guard isGathering else {
+      // Said again because an answer was lost: the view is the answer, where the member is to have it by now.
+      if let view, roster.hasView(sender, in: phase) {
+        send(.view(view), to: connection, &effects)
+      } else {
+        send(.alive, to: connection, &effects)
+      }
+      return
+    }
     if let refusal = roster.mismatch(ready, of: sender, plan: plan) {
       roster.remove(sender)
       return refuse(refusal, connection, &effects)
     }
     roster.setReady(ready, sender)
-    guard case .gathering = phase, roster.isComplete else {
-      // Said again because an answer was lost: the view is the answer.
-      if let view, roster.hasView(sender, in: phase) { send(.view(view), to: connection, &effects) }
-      return
+    guard roster.isComplete else {
+      // Others may take minutes to join: without an answer this one would take the coordinator for dead.
+      return send(.alive, to: connection, &effects)
     }
     guard let samples = roster.samples, let rules = plan.rules(samples: samples) else {
-      return end(.failed("the job has no step: it needs at least one sample and one step"), at: now, &effects)
+      return end(
+        .failed("the job has no step, or too many to be counted: it needs at least one sample and one step"), at: now,
+        &effects)
     }
     let view = roster.view(number: ViewNumber(1), rules: rules)
     phase = .placing(view)
@@ -230,8 +247,9 @@ public struct Coordinator: Sendable {
   }
 
   private mutating func viewAccepted(by sender: Member, _ effects: inout [CoordinatorEffect]) {
+    guard case .placing(let view) = phase else { return }
     roster.accept(sender)
-    guard case .placing(let view) = phase, roster.allServersAccepted else { return }
+    guard roster.allServersAccepted else { return }
     phase = .training(view)
     for entry in roster.entries where entry.member.role == .worker { send(.view(view), to: entry.connection, &effects) }
     effects.append(.report(.begun(view)))
@@ -241,15 +259,14 @@ public struct Coordinator: Sendable {
   private mutating func grant(
     to worker: Member, _ connection: Connection, _ effects: inout [CoordinatorEffect]
   ) {
-    guard case .training(let view) = phase, view.rules.consistency == .async else { return }
+    guard case .training(let view) = phase, view.rules.consistency == .async, worker.role == .worker else { return }
     let remaining = view.rules.units - nextUnit
-    let count = min(remaining, max(1, min(Self.largestLease, remaining / (2 * view.workers.count))))
-    send(.leases(Leases(first: UInt64(nextUnit), count: UInt32(count))), to: connection, &effects)
+    let count = min(remaining, max(1, min(Leases.maximumUnits, remaining / (2 * view.workers.count))))
+    let granted = roster.grant(count, to: worker)
+    let first = count == 0 ? granted : UInt64(nextUnit)
+    send(.leases(Leases(first: first, count: UInt32(count))), to: connection, &effects)
     nextUnit += count
   }
-
-  /// Most units of one lease.
-  static let largestLease = 32
 
   // MARK: The result
 
@@ -270,7 +287,7 @@ public struct Coordinator: Sendable {
     let chunk = Int(parameters.chunk)
     guard case .collecting(let view, var missing) = phase, missing.contains(chunk),
       payload.bytes == view.rules.chunks.bytes(of: chunk), parameters.version == view.rules.finalVersion,
-      view.servers[Int(sender.number)].chunks.contains(parameters.chunk), sender.role == .server
+      sender.role == .server, view.servers[Int(sender.number)].chunks.contains(parameters.chunk)
     else {
       effects.append(.release(payload.handle))
       return

@@ -9,6 +9,8 @@ struct Roster: Sendable {
     var ready: Ready?
     var hasAccepted = false
     var isFinished = false
+    /// Units of work that it was granted, outside sync mode.
+    var granted: UInt64 = 0
     var progress = Progress(steps: 0, shards: 0, epochs: [])
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
@@ -43,10 +45,6 @@ struct Roster: Sendable {
   mutating func join(
     _ hello: Hello, _ incarnation: Incarnation, _ connection: Connection, at now: Moment, silence: UInt64
   ) -> Joining {
-    // A process that asked and died before it was ready leaves its place to the next of its name.
-    entries.removeAll {
-      !$0.isReady && $0.incarnation != incarnation && now.milliseconds(since: $0.heardAt) >= silence
-    }
     if let index = entries.firstIndex(where: { $0.incarnation == incarnation }) {
       entries[index].connection = connection
       entries[index].heardAt = now
@@ -55,6 +53,8 @@ struct Roster: Sendable {
     guard hello.role != .coordinator else {
       return .failure(Refusal(.misplaced, "a job has one coordinator"))
     }
+    if let refusal = misnamed(hello) { return .failure(refusal) }
+    removeDead(inTheWayOf: hello, at: now, silence: silence)
     if !hello.name.isEmpty, let taken = entries.first(where: { $0.name == hello.name }) {
       return .failure(
         Refusal(.nameTaken, "the name \(hello.name) is taken: another process joined with it as \(taken.member)"))
@@ -76,10 +76,42 @@ struct Roster: Sendable {
     return .success(entry, isNew: true)
   }
 
+  /// A process that asked and died before it was ready leaves its place to one that asks for it, or that finds no other.
+  ///
+  /// Nothing is heard from a process while it reads its data, so that silence alone is no reason.
+  private mutating func removeDead(inTheWayOf hello: Hello, at now: Moment, silence: UInt64) {
+    let isFull = place(hello) == nil
+    entries.removeAll { entry in
+      !entry.isReady && now.milliseconds(since: entry.heardAt) >= silence
+        && (entry.name == hello.name || entry.member.description == hello.name
+          || isFull && entry.member.role == hello.role)
+    }
+  }
+
+  /// Why a name that reads like a place cannot be had: another role's, or a number that the job does not have.
+  private func misnamed(_ hello: Hello) -> Refusal? {
+    let parts = hello.name.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, Role.allCases.contains(where: { $0.description == parts[0] }),
+      !parts[1].isEmpty, parts[1].allSatisfy(\.isNumber)
+    else { return nil }
+    let wanted = wanted(hello.role)
+    if parts[0] == hello.role.description, let number = Int(parts[1]), number < wanted, String(number) == parts[1] {
+      return nil
+    }
+    return Refusal(
+      .misplaced,
+      "the job has no place \(hello.name) for a \(hello.role): there are \(hello.role).0 to \(hello.role).\(wanted - 1)")
+  }
+
   private func place(_ hello: Hello) -> UInt32? {
     let wanted = wanted(hello.role)
     for number in 0..<UInt32(wanted) where Member(hello.role, number).description == hello.name { return number }
     return (0..<UInt32(wanted)).first { number in index(of: Member(hello.role, number)) == nil }
+  }
+
+  /// Whether this life of a process has a place.
+  func contains(_ incarnation: Incarnation) -> Bool {
+    entries.contains { $0.incarnation == incarnation }
   }
 
   /// Takes a member's place back.
@@ -109,6 +141,11 @@ struct Roster: Sendable {
     if let refusal = differs("build of convoy", ready.digests.build, plan.digests.build)
       ?? differs("network", ready.digests.network, plan.digests.network)
       ?? differs("job", ready.digests.job, plan.digests.job)
+    {
+      return refusal
+    }
+    if member.role == .worker, !plan.digests.data.isEmpty,
+      let refusal = differs("data set", ready.digests.data, plan.digests.data)
     {
       return refusal
     }
@@ -179,11 +216,12 @@ struct Roster: Sendable {
   }
 
   mutating func record(_ progress: Progress, of member: Member) {
-    guard let index = index(of: member), progress.shards >= entries[index].progress.shards else { return }
-    entries[index].progress = progress
-    for totals in progress.epochs {
+    guard let index = index(of: member) else { return }
+    // Totals only grow: of two reports the larger is the newer, in whatever order they come.
+    if progress.shards >= entries[index].progress.shards { entries[index].progress = progress }
+    for totals in progress.epochs.prefix(Progress.maximumEpochs) {
       if let known = entries[index].epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
-        entries[index].epochs[known] = totals
+        if totals.samples >= entries[index].epochs[known].samples { entries[index].epochs[known] = totals }
       } else if entries[index].epochs.count < Self.maximumEpochs {
         entries[index].epochs.append(totals)
       }
@@ -197,24 +235,32 @@ struct Roster: Sendable {
     if let index = index(of: member) { entries[index].isFinished = true }
   }
 
+  /// Notes units of work that a worker is granted; returns how many it has had in all.
+  mutating func grant(_ count: Int, to worker: Member) -> UInt64 {
+    guard let index = index(of: worker) else { return 0 }
+    entries[index].granted += UInt64(count)
+    return entries[index].granted
+  }
+
   /// Whether every server has made its last update and every worker has said its last word.
   func allFinished(_ view: View) -> Bool {
     entries.allSatisfy(\.isFinished)
   }
 
+  /// What the workers have reported, together. A member's numbers are its own: sums wrap rather than trap where it lies.
   func progress(totalSteps: Int, view: View) -> JobProgress {
     var epochs: [EpochTotals] = []
     var shards: UInt64 = 0
     var steps: Int?
     for entry in entries where entry.member.role == .worker {
-      shards += entry.progress.shards
+      shards &+= entry.progress.shards
       let stands = view.rules.consistency == .sync && view.workers[Int(entry.member.number)].nodes.isEmpty
-      if !stands { steps = min(steps ?? .max, Int(entry.progress.steps)) }
+      if !stands { steps = min(steps ?? .max, Int(clamping: entry.progress.steps)) }
       for totals in entry.epochs {
         if let known = epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
-          epochs[known].samples += totals.samples
+          epochs[known].samples &+= totals.samples
           epochs[known].lossSum += totals.lossSum
-          epochs[known].correct += totals.correct
+          epochs[known].correct &+= totals.correct
         } else {
           epochs.append(totals)
         }
@@ -222,7 +268,7 @@ struct Roster: Sendable {
     }
     epochs.sort { $0.epoch < $1.epoch }
     return JobProgress(
-      steps: min(steps ?? 0, totalSteps), totalSteps: totalSteps, samples: epochs.reduce(0) { $0 + $1.samples },
+      steps: min(steps ?? 0, totalSteps), totalSteps: totalSteps, samples: epochs.reduce(0) { $0 &+ $1.samples },
       epochs: epochs, shards: shards)
   }
 }

@@ -17,9 +17,12 @@ public struct JobRules: Hashable, Sendable {
   /// The cut of the flat vector.
   public let chunks: ChunkTable
 
-  /// Rules, or nil where the job has no step.
+  /// Most epochs of a job: what an epoch's number on the wire can count.
+  public static let maximumEpochs = Int(UInt32.max)
+
+  /// Rules, or nil where the job has no step, or more steps or epochs than can be counted.
   public init?(consistency: Consistency, schedule: BatchSchedule, steps: Int, chunks: ChunkTable) {
-    guard steps > 0, steps <= 1 << 40 else { return nil }
+    guard steps > 0, steps <= 1 << 40, schedule.epoch(ofStep: steps - 1) < Self.maximumEpochs else { return nil }
     self.consistency = consistency
     self.schedule = schedule
     self.steps = steps

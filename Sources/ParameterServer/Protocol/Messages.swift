@@ -157,8 +157,11 @@ public struct Progress: Hashable, Sendable {
   public let steps: UInt64
   /// Shards that it has computed.
   public let shards: UInt64
-  /// Its totals of the newest epochs, at most two.
+  /// Its totals of some epochs, at most `maximumEpochs`: the newest, or an older one that has grown.
   public let epochs: [EpochTotals]
+
+  /// Most epochs of one report.
+  public static let maximumEpochs = 2
 
   /// A report.
   public init(steps: UInt64, shards: UInt64, epochs: [EpochTotals]) {
@@ -181,7 +184,11 @@ public struct Finished: Hashable, Sendable {
 
 /// Units of work, numbered step after step and shard after shard.
 public struct Leases: Hashable, Sendable {
-  /// The first unit.
+  /// Most units of one grant.
+  public static let maximumUnits = 32
+
+  /// The first unit; where there is no work left, how many units this worker was granted in all, so that it knows
+  /// whether some are still on their way.
   public let first: UInt64
   /// Number of units; 0 says that there is no work left.
   public let count: UInt32

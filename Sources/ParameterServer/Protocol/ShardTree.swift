@@ -16,9 +16,14 @@ public struct ShardNode: Hashable, Sendable, Comparable, CustomStringConvertible
   }
 
   /// The shards that it covers.
+  ///
+  /// A node that a peer states may be of no tree: heights above any tree's count as the largest that does not overflow.
   public var shards: Range<Int> {
-    Int(index) << Int(level)..<(Int(index) + 1) << Int(level)
+    let height = min(Int(level), Self.maximumHeight)
+    return Int(index) << height..<(Int(index) + 1) << height
   }
+
+  private static let maximumHeight = 30
 
   /// The node one level up that covers it and its sibling.
   public var parent: ShardNode { ShardNode(level: level + 1, index: index / 2) }

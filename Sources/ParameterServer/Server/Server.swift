@@ -7,6 +7,8 @@ public struct Server: Sendable {
   /// The states of this server's chunks, by chunk; nil for another's.
   private var chunks: [ChunkState?] = []
   private var unfinished = 0
+  /// Whether the chunks hold their first parameters.
+  private var isInitialised = false
   private var nextSum = GradientHandle.firstSum
   private var timer: Moment?
 
@@ -43,7 +45,10 @@ public struct Server: Sendable {
     case .prepared(let ready):
       if let message = session.prepared(ready, at: now) { send(message, to: .coordinator, &effects) }
     case .initialised:
+      isInitialised = true
       send(.viewAccepted, to: .coordinator, &effects)
+      // A small model can leave a server without a chunk.
+      if unfinished == 0 { finish(&effects) }
     case .applied(let chunk):
       applied(chunk, &effects)
     case .timer:
@@ -88,6 +93,10 @@ public struct Server: Sendable {
       return receiveFromCoordinator(envelope, at: now, &effects)
     }
     var refusal = Fence.refusal(of: envelope, token: session.token, view: session.view)
+    if refusal == nil, !isInitialised { refusal = Refusal(.misplaced, "\(session.member) has no parameters yet") }
+    if refusal == nil, envelope.sender.role != .worker {
+      refusal = Refusal(.misplaced, "a server takes pushes and pulls from workers, not from \(envelope.sender)")
+    }
     if refusal == nil {
       switch envelope.message {
       case .push(let push):
@@ -112,8 +121,9 @@ public struct Server: Sendable {
     case .adopt(let view): adopt(view, &effects)
     case .pull(let pull):
       if let refusal = receivePull(pull, from: .coordinator, &effects) { refusals.count(refusal.reason) }
+    case .refuse(let refusal): refusals.count(refusal.reason)
     case .stop(let reason):
-      send(.leaving("told to stop"), to: .coordinator, &effects)
+      send(.leaving(session.farewell(reason)), to: .coordinator, &effects)
       effects.append(.stop(reason))
     }
   }
@@ -132,7 +142,9 @@ public struct Server: Sendable {
   private mutating func receivePull(
     _ pull: Pull, from source: Destination, _ effects: inout [ServerEffect]
   ) -> Refusal? {
-    guard let rules = view?.rules, chunks.indices.contains(Int(pull.chunk)), chunks[Int(pull.chunk)] != nil else {
+    guard isInitialised, let rules = view?.rules, chunks.indices.contains(Int(pull.chunk)),
+      chunks[Int(pull.chunk)] != nil
+    else {
       return Refusal(.misplaced, "\(session.member) does not hold chunk \(pull.chunk)")
     }
     guard pull.version <= rules.finalVersion else {
@@ -260,22 +272,23 @@ public struct Server: Sendable {
   }
 
   private mutating func applied(_ chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let rules = view?.rules, chunks[chunk] != nil else { return }
+    guard let rules = view?.rules, chunks.indices.contains(chunk), chunks[chunk] != nil else { return }
     chunks[chunk]?.endApply()
     answerWaiters(of: chunk, &effects)
     if chunks[chunk]?.version == rules.finalVersion {
       unfinished -= 1
-      if unfinished == 0 {
-        send(
-          .finished(Finished(progress: Progress(steps: UInt64(rules.steps), shards: 0, epochs: []))), to: .coordinator,
-          &effects)
-      }
+      if unfinished == 0 { finish(&effects) }
     }
     if let next = chunks[chunk]?.dequeue(), let version = chunks[chunk]?.version {
       order(
         next.gradient, step: Int(next.push.step), staleness: version - next.push.basis, worker: next.worker, for: chunk,
         rules, &effects)
     }
+  }
+
+  private func finish(_ effects: inout [ServerEffect]) {
+    let steps = UInt64(view?.rules.steps ?? 0)
+    send(.finished(Finished(progress: Progress(steps: steps, shards: 0, epochs: []))), to: .coordinator, &effects)
   }
 
   private mutating func answerWaiters(of chunk: Int, _ effects: inout [ServerEffect]) {

@@ -23,6 +23,8 @@ enum SessionOutcome {
   case leases(Leases)
   /// Asks a server for a chunk.
   case pull(Pull)
+  /// The message is not the coordinator's of this job.
+  case refuse(Refusal)
   /// The job is over for this member.
   case stop(StopReason)
 }
@@ -96,6 +98,14 @@ struct MemberSession: Sendable {
     return .ready(ready)
   }
 
+  /// What a member that stops tells the coordinator: its goodbye, or what it stops for of its own accord.
+  func farewell(_ reason: StopReason) -> String {
+    switch reason {
+    case .completed, .interrupted: "told to stop"
+    case .failed(let text), .unreachable(let text), .rejected(let text): text
+    }
+  }
+
   /// Ends the session.
   mutating func end() {
     phase = .over
@@ -103,7 +113,11 @@ struct MemberSession: Sendable {
 
   /// Takes a message that came from the coordinator's connection.
   mutating func receive(_ envelope: Envelope, at now: Moment) -> SessionOutcome {
-    guard envelope.token == token, envelope.sender == .coordinator, !isOver else { return .none }
+    guard !isOver else { return .none }
+    guard envelope.token == token else { return .refuse(Fence.wrongJob) }
+    guard envelope.sender == .coordinator else {
+      return .refuse(Refusal(.unknownMember, "\(envelope.sender) speaks through the coordinator's connection"))
+    }
     heardAt = now
     switch (envelope.message, phase) {
     case (.welcome(let welcome), .asking):
@@ -129,7 +143,12 @@ struct MemberSession: Sendable {
   }
 
   private mutating func adopt(_ view: View) -> SessionOutcome {
-    if let current = self.view, view.number <= current.number { return .none }
+    if let current = self.view {
+      if view.number <= current.number { return .none }
+      phase = .over
+      return .stop(
+        .failed("view \(view.number.rawValue) came in view \(current.number.rawValue): members cannot change yet"))
+    }
     if let problem = view.problem {
       phase = .over
       return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))

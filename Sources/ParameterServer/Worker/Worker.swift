@@ -60,7 +60,7 @@ public struct Worker: Sendable {
     case .gradientReady(let step, let node, let chunk):
       push(chunk, of: node, step: step, &effects)
     case .computed(let result):
-      record(result)
+      record(result, &effects)
     case .computeFinished:
       isComputing = false
       proceed(&effects)
@@ -81,7 +81,7 @@ public struct Worker: Sendable {
   }
 
   private var progress: Progress {
-    Progress(steps: begunSteps, shards: shardCount, epochs: Array(totals.suffix(2)))
+    Progress(steps: begunSteps, shards: shardCount, epochs: Array(totals.suffix(Progress.maximumEpochs)))
   }
 
   private func send(
@@ -105,8 +105,9 @@ public struct Worker: Sendable {
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view): adopt(view, &effects)
     case .leases(let granted): take(granted, &effects)
+    case .refuse(let refusal): refusals.count(refusal.reason)
     case .stop(let reason):
-      send(.leaving("told to stop"), to: .coordinator, &effects)
+      send(.leaving(session.farewell(reason)), to: .coordinator, &effects)
       effects.append(.stop(reason))
     }
   }
@@ -220,19 +221,25 @@ public struct Worker: Sendable {
   }
 
   private mutating func proceedSync(_ rules: JobRules, _ effects: inout [WorkerEffect]) {
-    guard nextStep < rules.steps else { return finish(&effects) }
-    let step = nextStep
-    nextStep += 1
-    begunSteps = UInt64(nextStep)
-    let nodes = nodes(ofStep: step)
-    if nodes.isEmpty {
-      // A last batch too small for this worker: it waits for what the others make of it.
-      for chunk in servers.indices { pull(chunk, version: UInt64(step) + 1, &effects) }
-    } else {
-      isComputing = true
-      effects.append(.compute(ComputeOrder(step: step, nodes: nodes, schedule: rules.schedule)))
+    while nextStep < rules.steps {
+      let step = nextStep
+      nextStep += 1
+      begunSteps = UInt64(nextStep)
+      let nodes = nodes(ofStep: step)
+      if nodes.isEmpty {
+        // A batch too small for this worker: it waits for what the others make of it. They may be steps ahead already
+        // and a chunk be newer than that: then nothing newer comes, and nothing is waited for.
+        for chunk in servers.indices where versions[chunk].map({ $0 <= UInt64(step) }) ?? true {
+          pull(chunk, version: UInt64(step) + 1, &effects)
+        }
+      } else {
+        isComputing = true
+        effects.append(.compute(ComputeOrder(step: step, nodes: nodes, schedule: rules.schedule)))
+      }
+      readAhead(from: step + Self.readAheadSteps, to: step + Self.readAheadSteps + 1, &effects)
+      if isComputing || awaitedCount > 0 { return }
     }
-    readAhead(from: step + Self.readAheadSteps, to: step + Self.readAheadSteps + 1, &effects)
+    finish(&effects)
   }
 
   private func readAhead(from first: Int, to end: Int, _ effects: inout [WorkerEffect]) {
@@ -264,24 +271,28 @@ public struct Worker: Sendable {
   }
 
   private mutating func take(_ granted: Leases, _ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, rules.consistency == .async,
-      granted.first + UInt64(granted.count) <= UInt64(rules.units)
-    else { return }
-    let units = Int(granted.first)..<Int(granted.first) + Int(granted.count)
-    let occupied = units.filter { unit in
+    guard let rules = view?.rules, rules.consistency == .async else { return }
+    let (end, overflow) = granted.first.addingReportingOverflow(UInt64(granted.count))
+    guard !overflow, end <= UInt64(rules.units), granted.count <= UInt32(Leases.maximumUnits) else {
+      return refusals.count(.malformed)
+    }
+    guard granted.count > 0 else {
+      leases.end(total: granted.first)
+      return proceed(&effects)
+    }
+    let occupied = leases.add(Int(granted.first)..<Int(end)) { unit in
       let (step, shard) = rules.unit(unit)
       return !rules.schedule.positions(ofStep: step, shard: shard).isEmpty
     }
-    leases.add(occupied, isLast: granted.count == 0)
     for unit in occupied { effects.append(.readAhead(order(ofUnit: unit, rules))) }
-    if occupied.isEmpty, granted.count > 0 {
+    if occupied.isEmpty, leases.wantsMore {
       leases.asked()
       send(.leaseRequest, to: .coordinator, &effects)
     }
     proceed(&effects)
   }
 
-  private mutating func record(_ result: ShardResult) {
+  private mutating func record(_ result: ShardResult, _ effects: inout [WorkerEffect]) {
     guard let schedule = view?.rules.schedule else { return }
     shardCount += 1
     shardsComputed[result.shard] += 1
@@ -294,7 +305,17 @@ public struct Worker: Sendable {
       totals[index].samples += UInt64(result.samples)
       totals[index].lossSum += result.lossSum
       totals[index].correct += UInt64(result.correct)
+      if index < totals.count - Progress.maximumEpochs { report(totals[index], &effects) }
     }
+    // Epochs can be shorter than the time between two signs of life: what the next one leaves out is said now.
+    let left = totals.count - Progress.maximumEpochs - 1
+    if left >= 0, totals.last?.epoch == epoch, totals.last?.samples == UInt64(result.samples) {
+      report(totals[left], &effects)
+    }
+  }
+
+  private func report(_ totals: EpochTotals, _ effects: inout [WorkerEffect]) {
+    send(.progress(Progress(steps: begunSteps, shards: shardCount, epochs: [totals])), to: .coordinator, &effects)
   }
 
   private mutating func finish(_ effects: inout [WorkerEffect]) {
