@@ -81,7 +81,10 @@ package func runCoordinator(
 ) throws(ConvoyError) -> JobSummary {
   let folder = try RunFolder(path: options.runDirectory)
   try folder.write(options.job)
-  let token = try TokenFile.create(at: options.tokenFile ?? "\(options.runDirectory)/token")
+  let tokenFile = options.tokenFile ?? "\(options.runDirectory)/token"
+  let isOurs = !FileManager.default.fileExists(atPath: tokenFile)
+  let token = try TokenFile.create(at: tokenFile)
+  defer { if isOurs { unlink(tokenFile) } }
   let coordinator = try CoordinatorRole(
     job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, stop: stop, logger: logger,
     launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
@@ -158,6 +161,7 @@ package func runInProcess(
   let folder = try RunFolder(path: runDirectory)
   try folder.write(job)
   let token = try TokenFile.create(at: "\(runDirectory)/token")
+  defer { unlink("\(runDirectory)/token") }
   let coordinator = try CoordinatorRole(
     job: job, transport: transport, folder: folder, token: token, stop: stop, logger: logger("coordinator"),
     launchedAt: launchedAt, report: report)

@@ -41,9 +41,9 @@ private final class InProcessInbox: Sendable {
     semaphore.signal()
   }
 
-  /// Waits until something may be there.
-  func wait(milliseconds: Int) {
-    _ = semaphore.wait(timeout: .now() + .milliseconds(milliseconds))
+  /// Waits until something may be there; false when the time is over.
+  func wait(until deadline: DispatchTime) -> Bool {
+    semaphore.wait(timeout: deadline) == .success
   }
 }
 
@@ -119,9 +119,12 @@ private final class InProcessHub: Hub {
   }
 
   func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received {
-    if let received = take() { return received }
-    inbox.wait(milliseconds: timeoutMilliseconds)
-    return take() ?? .timeout
+    let deadline = DispatchTime.now() + .milliseconds(timeoutMilliseconds)
+    while true {
+      if let received = take() { return received }
+      // The count of signals may lag behind the messages that were taken, so that a wait can end with nothing there.
+      guard inbox.wait(until: deadline) else { return take() ?? .timeout }
+    }
   }
 
   private func take() -> Received? {
