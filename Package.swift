@@ -58,11 +58,13 @@ let package = Package(
         logging,
       ]),
 
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
     .testTarget(name: "ParameterServerTests", dependencies: ["ParameterServer"]),
     .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors"]),
     .testTarget(
-      name: "EnginesTests", dependencies: ["Engines", "Networks", "Tensors"], resources: [.copy("References")]),
+      name: "EnginesTests", dependencies: ["Engines", "Networks", "Tensors", "CAllocationCounter"],
+      resources: [.copy("References")]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Tensors"]),
     .testTarget(name: "WireFormatTests", dependencies: ["WireFormat", "ParameterServer"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),

@@ -14,11 +14,42 @@ static inline void LOCAL(copy_row)(REAL *to, const REAL *from, size_t count) {
   }
 }
 
-static inline void LOCAL(add_row)(REAL *to, const REAL *from, size_t count) {
-  size_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (size_t j = 0; j < 8; j++) to[i + j] += from[i + j];
-  for (; i < count; i++) to[i] += from[i];
+// Copies rows of a plane. Their length is chosen once, outside of the loop, so that a row is a few vector moves.
+static inline __attribute__((always_inline)) void LOCAL(copy_rows)(REAL *to, size_t to_stride, const REAL *from,
+                                                                   size_t from_stride, size_t rows, size_t count) {
+#define ROWS(n) \
+  case n: \
+    for (size_t y = 0; y < rows; y++) memcpy(to + y * to_stride, from + y * from_stride, n * sizeof(REAL)); \
+    break;
+  switch (count) {
+    ROWS(4) ROWS(6) ROWS(7) ROWS(8) ROWS(10) ROWS(12) ROWS(14) ROWS(15) ROWS(16) ROWS(24) ROWS(28) ROWS(31) ROWS(32)
+    default:
+      for (size_t y = 0; y < rows; y++) memcpy(to + y * to_stride, from + y * from_stride, count * sizeof(REAL));
+  }
+#undef ROWS
+}
+
+// Adds rows to those of a plane; as above.
+static inline __attribute__((always_inline)) void LOCAL(add_rows)(REAL *to, size_t to_stride, const REAL *from,
+                                                                  size_t from_stride, size_t rows, size_t count) {
+#define ROWS(n) \
+  case n: \
+    for (size_t y = 0; y < rows; y++) { \
+      REAL *restrict sum = to + y * to_stride; \
+      const REAL *restrict term = from + y * from_stride; \
+      for (size_t i = 0; i < n; i++) sum[i] += term[i]; \
+    } \
+    break;
+  switch (count) {
+    ROWS(4) ROWS(7) ROWS(8) ROWS(10) ROWS(14) ROWS(15) ROWS(16) ROWS(24) ROWS(28) ROWS(32)
+    default:
+      for (size_t y = 0; y < rows; y++) {
+        REAL *restrict sum = to + y * to_stride;
+        const REAL *restrict term = from + y * from_stride;
+        for (size_t i = 0; i < count; i++) sum[i] += term[i];
+      }
+  }
+#undef ROWS
 }
 
 CONVOY_CLONES
@@ -37,14 +68,20 @@ void NAME(im2col)(const REAL *input, size_t channel_stride, const convoy_window 
         for (size_t image = 0; image < images; image++) {
           const REAL *from = input + channel * channel_stride + image * plane;
           if (!whole) memset(columns, 0, places * sizeof(REAL));
-          for (size_t y = y0; y < y1; y++) {
-            const REAL *row = from + (y * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
-            REAL *to = columns + y * w.output_width;
-            if (w.stride_width == 1) {
-              LOCAL(copy_row)(to + x0, row + (x0 + kx * w.dilation_width - w.padding_width), x1 - x0);
-            } else {
+          if (y0 == y1 || x0 == x1) {
+            columns += places;
+            continue;
+          }
+          const REAL *first = from + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+          if (w.stride_width == 1) {
+            LOCAL(copy_rows)(columns + y0 * w.output_width + x0, w.output_width,
+                             first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
+                             y1 - y0, x1 - x0);
+          } else {
+            for (size_t y = y0; y < y1; y++) {
+              const REAL *row = first + (y - y0) * w.stride_height * w.width;
               for (size_t x = x0; x < x1; x++)
-                to[x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
+                columns[y * w.output_width + x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
             }
           }
           columns += places;
@@ -70,14 +107,20 @@ void NAME(col2im)(const REAL *columns, const convoy_window *window, size_t chann
         valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
         for (size_t image = 0; image < images; image++) {
           REAL *to = planes + image * plane;
-          for (size_t y = y0; y < y1; y++) {
-            REAL *row = to + (y * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
-            const REAL *from = columns + y * w.output_width;
-            if (w.stride_width == 1) {
-              LOCAL(add_row)(row + (x0 + kx * w.dilation_width - w.padding_width), from + x0, x1 - x0);
-            } else {
+          if (y0 == y1 || x0 == x1) {
+            columns += places;
+            continue;
+          }
+          REAL *first = to + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+          if (w.stride_width == 1) {
+            LOCAL(add_rows)(first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
+                            columns + y0 * w.output_width + x0, w.output_width, y1 - y0, x1 - x0);
+          } else {
+            for (size_t y = y0; y < y1; y++) {
+              REAL *row = first + (y - y0) * w.stride_height * w.width;
               for (size_t x = x0; x < x1; x++)
-                row[x * w.stride_width + kx * w.dilation_width - w.padding_width] += from[x];
+                row[x * w.stride_width + kx * w.dilation_width - w.padding_width] +=
+                    columns[y * w.output_width + x];
             }
           }
           columns += places;

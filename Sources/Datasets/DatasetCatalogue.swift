@@ -3,12 +3,14 @@ public enum DatasetCatalogue {
   private struct Entry: Sendable {
     let name: String
     let load: @Sendable (Split, String?) throws(DatasetError) -> ImageDataset
+    let locate: @Sendable (String?) throws(DatasetError) -> Void
   }
 
   private static let entries = [
-    Entry(name: FashionMNIST.name) { split, directory throws(DatasetError) in
-      try FashionMNIST.load(split, directory: directory)
-    }
+    Entry(
+      name: FashionMNIST.name,
+      load: { split, directory throws(DatasetError) in try FashionMNIST.load(split, directory: directory) },
+      locate: { directory throws(DatasetError) in try FashionMNIST.locate(directory: directory) })
   ]
 
   /// The names.
@@ -20,5 +22,11 @@ public enum DatasetCatalogue {
   public static func load(_ name: String, split: Split, directory: String? = nil) throws(DatasetError) -> ImageDataset {
     guard let entry = entries.first(where: { $0.name == name }) else { throw .unknown(name) }
     return try entry.load(split, directory)
+  }
+
+  /// Looks whether a data set's files are there, without reading them: to say so before anything is started.
+  public static func locate(_ name: String, directory: String? = nil) throws(DatasetError) {
+    guard let entry = entries.first(where: { $0.name == name }) else { throw .unknown(name) }
+    try entry.locate(directory)
   }
 }

@@ -43,6 +43,11 @@ enum FashionMNIST {
     return dataset
   }
 
+  /// Looks for the files of both splits.
+  static func locate(directory: String?) throws(DatasetError) {
+    for name in digests.keys.sorted(by: >) { _ = try path(of: name, in: directory ?? packagedDirectory) }
+  }
+
   private static func path(of name: String, in folder: String) throws(DatasetError) -> String {
     let candidates = ["\(folder)/\(name).gz", "\(folder)/\(name)"]
     guard let path = candidates.first(where: { access($0, F_OK) == 0 }) else {

@@ -19,7 +19,9 @@ public enum PlanPurpose: Hashable, Sendable {
   case inference
 }
 
-/// A network compiled for a batch size. Used by one thread at a time.
+/// A network compiled for a batch size.
+///
+/// Used by one thread at a time.
 public protocol Plan: AnyObject {
   /// Most samples of a step.
   var batch: Int { get }

@@ -26,6 +26,8 @@ package final class LocalCluster {
   private let signals = SignalPipe()
   private var summary: JobSummary?
   private var failure: ConvoyError?
+  /// Whether the failure is the coordinator's word.
+  private var isExplained = false
   /// When what is still there is killed.
   private var killAt: Double?
 
@@ -188,6 +190,7 @@ package final class LocalCluster {
       if killAt == nil { try startMembers(address) }
     case .finished(let summary): self.summary = summary
     case .failed(let message, let exitCode):
+      isExplained = failure == nil
       fail(ConvoyError(ExitCode(rawValue: exitCode) ?? .failed, message))
     default: break
     }
@@ -206,7 +209,12 @@ package final class LocalCluster {
     children[index].output.finish()
     // The coordinator may have said before that the job is done, or why it failed.
     if index != 0, children[0].process.output >= 0 { try readOutput(0) }
-    guard let ending = process.ending, killAt == nil, failure == nil else { return }
+    guard let ending = process.ending else { return }
+    if let failure, isExplained, failure.code == .failed, ending != .exit(0) {
+      // The coordinator tells what a member said; the member's exit code tells what kind of failure it was.
+      self.failure = ConvoyError(Self.exitCode(of: ending), failure.message)
+    }
+    guard killAt == nil, failure == nil else { return }
     if summary != nil {
       // The job is done: whoever has not followed the coordinator by then has lost its way.
       if index == 0 { killAt = MonotonicClock.seconds + Self.leavingSeconds }

@@ -187,9 +187,20 @@ final class ZeroMQHub: Hub {
 
   func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received {
     checkThread()
-    if let received = try take() { return received }
-    try poll(timeoutMilliseconds)
-    return try take() ?? .timeout
+    let deadline = Self.milliseconds + timeoutMilliseconds
+    while true {
+      if let received = try take() { return received }
+      let rest = deadline - Self.milliseconds
+      guard rest > 0 else { return .timeout }
+      // It may also return because a message could leave, or with nothing at all.
+      try poll(rest)
+    }
+  }
+
+  private static var milliseconds: Int {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int(time.tv_sec) * 1000 + Int(time.tv_nsec) / 1_000_000
   }
 
   /// The next message of the sockets in turn, or a wake; nil when there is none.

@@ -23,6 +23,7 @@ struct TrainCommand: ParsableCommand {
     let job = try Job.resolve(flags: self.job.values, environment: environment, file: jobFile)
     let folder = runDir ?? Self.defaultRunDirectory(job)
     try RunFolder.requireEmpty(folder)
+    try PreparedJob.requireData(of: job)
     let stop = StopRequest()
     let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: folder)
     presenter.begin()

@@ -1,6 +1,8 @@
 import Tensors
 
-/// A fully connected layer by matrix products, with bias and a following ReLU fused. Work is shared by tiles of outputs,
+/// A fully connected layer by matrix products, with bias and a following ReLU fused.
+///
+/// Work is shared by tiles of outputs,
 /// or of inputs for the input's gradient, whose number follows from the layer alone.
 final class FullyConnectedOperation<Scalar: EngineScalar>: Operation, ParallelWork {
   private enum Phase {

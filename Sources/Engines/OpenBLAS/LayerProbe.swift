@@ -2,14 +2,17 @@ import CKernels
 package import Networks
 import Tensors
 
-/// Runs a network's layers without its loss, in the precision that trains, and shows what training hides: the output,
-/// and the gradient of the input for any gradient of the output. For checks of layers.
+/// Runs a network's layers without its loss, in the precision that trains: for checks of layers.
+///
+/// It shows what training hides: the output, and the gradient of the input for any gradient of the output.
 package final class LayerProbe {
   private let plan: OpenBLASPlan<Float>
   /// Samples without labels: the layers that are run read none.
   private let batch: Batch
 
-  /// Compiles a network that has parameters or not, for exactly `samples` samples. Its last layer, the loss, is not run.
+  /// Compiles a network for exactly `samples` samples.
+  ///
+  /// Its last layer, the loss, is not run.
   package init(_ network: Network, samples: Int, threads: Int = 1) {
     plan = OpenBLASPlan(
       network, batch: samples, threads: threads, purpose: .training(seed: 0), needsInputGradient: true)

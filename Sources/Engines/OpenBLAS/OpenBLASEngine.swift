@@ -1,7 +1,9 @@
 public import Networks
 package import Tensors
 
-/// The engine on OpenBLAS: columns and matrix products. Runs everywhere; the reference that others are checked against.
+/// The engine on OpenBLAS: columns and matrix products.
+///
+/// Runs everywhere; the reference that others are checked against.
 public struct OpenBLASEngine: Engine {
   /// The engine.
   public init() {}
@@ -9,7 +11,9 @@ public struct OpenBLASEngine: Engine {
   /// `openblas`.
   public var name: String { "openblas" }
 
-  /// What decides the bits of its results. Not the threads: work is shared in parts that do not depend on them.
+  /// What decides the bits of its results.
+  ///
+  /// Not the threads: work is shared in parts that do not depend on them.
   public func fingerprint(threads: Int) -> String {
     "openblas \(OpenBLAS.version) \(OpenBLAS.core) fp32 threads \(threads)"
   }

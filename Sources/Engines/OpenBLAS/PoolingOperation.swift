@@ -2,7 +2,9 @@ import CKernels
 import Networks
 import Tensors
 
-/// Max or average pooling, plane by plane. Work is shared by channels.
+/// Max or average pooling, plane by plane.
+///
+/// Work is shared by channels.
 final class PoolingOperation<Scalar: EngineScalar>: Operation, ParallelWork {
   private let places: Places
   private let window: convoy_window

@@ -9,6 +9,7 @@ struct ChunkState: Sendable {
   /// A push that came while an update was under way.
   struct Queued: Sendable {
     let push: Push
+    let worker: UInt32
     let gradient: GradientHandle
   }
 
@@ -72,8 +73,8 @@ struct ChunkState: Sendable {
   mutating func takeUnit(_ unit: Int) -> Bool { applied.insert(unit) }
 
   /// Keeps a push until the update under way is made.
-  mutating func queue(_ push: Push, _ gradient: GradientHandle) {
-    queued.append(Queued(push: push, gradient: gradient))
+  mutating func queue(_ push: Push, of worker: UInt32, _ gradient: GradientHandle) {
+    queued.append(Queued(push: push, worker: worker, gradient: gradient))
   }
 
   /// The next push to be applied, if one waits.

@@ -91,7 +91,7 @@ public struct Server: Sendable {
     if refusal == nil {
       switch envelope.message {
       case .push(let push):
-        refusal = receivePush(push, from: source, payload: payload, &effects)
+        refusal = receivePush(push, of: envelope.sender.number, from: source, payload: payload, &effects)
         if refusal == nil { return }
       case .pull(let pull):
         refusal = receivePull(pull, from: source, &effects)
@@ -145,7 +145,8 @@ public struct Server: Sendable {
   }
 
   private mutating func receivePush(
-    _ push: Push, from source: Destination, payload: ReceivedPayload?, _ effects: inout [ServerEffect]
+    _ push: Push, of worker: UInt32, from source: Destination, payload: ReceivedPayload?,
+    _ effects: inout [ServerEffect]
   ) -> Refusal? {
     guard let rules = view?.rules, chunks.indices.contains(Int(push.chunk)), let state = chunks[Int(push.chunk)] else {
       return Refusal(.misplaced, "\(session.member) does not hold chunk \(push.chunk)")
@@ -162,7 +163,7 @@ public struct Server: Sendable {
     }
     switch rules.consistency {
     case .sync: return pushSync(push, payload.handle, state, rules, from: source, &effects)
-    case .async: return pushAsync(push, payload.handle, state, rules, from: source, &effects)
+    case .async: return pushAsync(push, of: worker, payload.handle, state, rules, from: source, &effects)
     }
   }
 
@@ -211,12 +212,12 @@ public struct Server: Sendable {
       }
       node = node.parent
     }
-    order(gradient, step: step, staleness: 0, for: chunk, rules, &effects)
+    order(gradient, step: step, staleness: 0, worker: nil, for: chunk, rules, &effects)
   }
 
   private mutating func pushAsync(
-    _ push: Push, _ gradient: GradientHandle, _ state: ChunkState, _ rules: JobRules, from source: Destination,
-    _ effects: inout [ServerEffect]
+    _ push: Push, of worker: UInt32, _ gradient: GradientHandle, _ state: ChunkState, _ rules: JobRules,
+    from source: Destination, _ effects: inout [ServerEffect]
   ) -> Refusal? {
     guard push.node.level == 0, push.basis <= state.version else {
       return Refusal(
@@ -234,9 +235,11 @@ public struct Server: Sendable {
     // The answer holds this very push: whatever is queued before it is applied first.
     chunks[chunk]?.wait(source, for: state.version + UInt64(state.pendingApplies) + 1)
     if state.isApplying {
-      chunks[chunk]?.queue(push, gradient)
+      chunks[chunk]?.queue(push, of: worker, gradient)
     } else {
-      order(gradient, step: Int(push.step), staleness: state.version - push.basis, for: chunk, rules, &effects)
+      order(
+        gradient, step: Int(push.step), staleness: state.version - push.basis, worker: worker, for: chunk, rules,
+        &effects)
     }
     return nil
   }
@@ -244,7 +247,7 @@ public struct Server: Sendable {
   // MARK: Updates
 
   private mutating func order(
-    _ gradient: GradientHandle, step: Int, staleness: UInt64, for chunk: Int, _ rules: JobRules,
+    _ gradient: GradientHandle, step: Int, staleness: UInt64, worker: UInt32?, for chunk: Int, _ rules: JobRules,
     _ effects: inout [ServerEffect]
   ) {
     guard let version = chunks[chunk]?.version else { return }
@@ -253,7 +256,7 @@ public struct Server: Sendable {
       .apply(
         ApplyOrder(
           chunk: chunk, version: version + 1, step: rules.step(ofApply: version), staleness: staleness,
-          gradient: gradient, samples: rules.schedule.positions(ofStep: step).count)))
+          worker: worker, gradient: gradient, samples: rules.schedule.positions(ofStep: step).count)))
   }
 
   private mutating func applied(_ chunk: Int, _ effects: inout [ServerEffect]) {
@@ -270,7 +273,8 @@ public struct Server: Sendable {
     }
     if let next = chunks[chunk]?.dequeue(), let version = chunks[chunk]?.version {
       order(
-        next.gradient, step: Int(next.push.step), staleness: version - next.push.basis, for: chunk, rules, &effects)
+        next.gradient, step: Int(next.push.step), staleness: version - next.push.basis, worker: next.worker, for: chunk,
+        rules, &effects)
     }
   }
 

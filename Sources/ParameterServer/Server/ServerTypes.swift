@@ -36,6 +36,8 @@ public struct ApplyOrder: Hashable, Sendable {
   public let step: Int
   /// Applies between what the gradient was computed from and now: 0 in sync mode.
   public let staleness: UInt64
+  /// The number of the worker whose gradient it is; nil in sync mode, where it is everyone's.
+  public let worker: UInt32?
   /// The gradient: a sum over samples.
   public let gradient: GradientHandle
   /// Samples of the whole step: the sum is multiplied by one over it.

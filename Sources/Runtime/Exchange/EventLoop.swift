@@ -11,6 +11,9 @@ package final class EventLoop<Machine: StateMachine> {
   /// What other threads leave.
   package let mailbox: Mailbox<Machine.Event>
 
+  /// The first effect's error, with its exit code; the machine knows only what it says.
+  package private(set) var failure: ConvoyError?
+
   private var events: [Machine.Event] = []
   private var deadline: Moment?
   private let timerEvent: Machine.Event
@@ -76,6 +79,7 @@ package final class EventLoop<Machine: StateMachine> {
       do throws(ConvoyError) {
         if let reason = try perform(effect) { return reason }
       } catch {
+        if self.failure == nil { self.failure = error }
         // The rest of this event's effects stand on the one that failed.
         events.append(failure(error))
         return nil

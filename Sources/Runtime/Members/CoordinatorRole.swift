@@ -35,6 +35,7 @@ package final class CoordinatorRole {
     deadlines: Deadlines = Deadlines(), stop: StopRequest, logger: Logger, launchedAt: Double,
     report: @escaping (JobEvent) -> Void
   ) throws(ConvoyError) {
+    try PreparedJob.requireData(of: job)
     prepared = try PreparedJob(job: job, text: job.yaml)
     self.folder = folder
     self.token = token
@@ -78,6 +79,7 @@ package final class CoordinatorRole {
         perform: { effect throws(ConvoyError) in try perform(effect) })
     }
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
+    if let failure = loop.failure { throw failure }
     switch reason {
     case .completed: return try finish()
     case .interrupted: throw ConvoyError(stop.signal?.exitCode ?? .interrupted, "the job was interrupted")

@@ -63,10 +63,12 @@ package struct MemberContext: Sendable {
 
   /// The end of a member's run: nothing where the job was completed, an error otherwise.
   static func check(_ reason: StopReason, stop: StopRequest, coordinator: Address) throws(ConvoyError) {
-    if let signal = stop.signal { throw ConvoyError(signal.exitCode, "stopped by \(signal.name)") }
     switch reason {
+    case .failed(let text):
+      // A signal that came after the failure does not explain it.
+      if let signal = stop.signal, text == signal.explanation { throw ConvoyError(signal.exitCode, text) }
+      throw ConvoyError(.failed, text)
     case .completed: return
-    case .failed(let text): throw ConvoyError(.failed, text)
     case .interrupted: throw ConvoyError(.interrupted, "the job was interrupted")
     case .unreachable(let text): throw ConvoyError(.tryAgain, "\(coordinator): \(text)")
     case .rejected(let text): throw ConvoyError(.refused, text)

@@ -35,7 +35,7 @@ package final class ServerRole {
     defer { post.close(lingerMilliseconds: 1000) }
     try MemberContext.requireLoopback(context.coordinator)
     coordinator = try post.connect(to: context.coordinator)
-    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed("stopped by \($0.name)")) }
+    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed($0.explanation)) }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
@@ -43,6 +43,7 @@ package final class ServerRole {
     logger.info(
       "\(applies) updates applied, \(loop.machine.duplicates) duplicates dropped, \(loop.machine.refusals.total) messages refused"
     )
+    if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
   }
 

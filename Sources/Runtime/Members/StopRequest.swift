@@ -20,6 +20,9 @@ package final class StopRequest: Sendable {
       }
     }
 
+    /// What a member says when it leaves for it.
+    package var explanation: String { "stopped by \(name)" }
+
     /// The exit code that says so.
     package var exitCode: ExitCode {
       switch self {

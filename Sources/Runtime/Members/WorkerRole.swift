@@ -54,12 +54,13 @@ package final class WorkerRole {
     }
     try MemberContext.requireLoopback(context.coordinator)
     coordinator = try post.connect(to: context.coordinator)
-    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed("stopped by \($0.name)")) }
+    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed($0.explanation)) }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     logShards()
+    if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
   }
 

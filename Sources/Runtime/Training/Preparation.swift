@@ -31,6 +31,15 @@ package struct PreparedJob: Sendable {
       job: SHA256.digest(of: text).bytes, data: [])
   }
 
+  /// Looks whether the data set's files are there, before anything is started.
+  package static func requireData(of job: Job) throws(ConvoyError) {
+    do throws(DatasetError) {
+      try DatasetCatalogue.locate(job.data, directory: job.dataDirectory)
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+  }
+
   /// What servers need to know of the optimiser and the schedule.
   package func updateSettings() throws(ConvoyError) -> UpdateSettings {
     do throws(ScheduleError) {

@@ -1,0 +1,37 @@
+import CAllocationCounter
+import Engines
+import Networks
+import Tensors
+import Testing
+
+@Suite struct AllocationTests {
+  @Test func theCounterCounts() {
+    convoy_count_allocations()
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 16)
+    let aligned = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+    let count = convoy_allocations_except("libopenblas")
+    buffer.deallocate()
+    aligned.deallocate()
+    #expect(count == 2)
+  }
+
+  /// The thread that calls is counted; with two threads it does whatever tasks it takes.
+  ///
+  /// Left out is what OpenBLAS takes by itself: its kernels for small products allocate and free some scratch.
+  @Test(arguments: PlanTests.networks, [1, 2]) func aStepTakesNoMemory(_ network: Network, threads: Int) throws {
+    let plan = try OpenBLASEngine().compile(network, batch: 16, threads: threads, purpose: .training(seed: 1))
+    let parameters = network.initialParameters(seed: 1)
+    let gradient = FlatVector(count: parameters.count)
+    let batches = [16, 16, 5, 0, 1, 16].map { makeBatch(network, count: $0) }
+    // What the language runtime makes once for a type is made here.
+    _ = try plan.step(batches[0], parameters: parameters, gradient: gradient, onFinal: { _ in })
+    _ = try plan.evaluate(batches[0], parameters: parameters)
+    for batch in batches {
+      convoy_count_allocations()
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+      _ = try plan.evaluate(batch, parameters: parameters)
+      let count = convoy_allocations_except("libopenblas")
+      #expect(count == 0)
+    }
+  }
+}
