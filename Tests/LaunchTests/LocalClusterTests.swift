@@ -84,8 +84,6 @@ import Testing
         env > "$here/environment.$name"
         for descriptor in /proc/$$/fd/*; do readlink "$descriptor"; done > "$here/descriptors.$name"
         """# + "\n" + Self.comeBy)
-    setenv("CONVOY_SEED", "99", 1)
-    defer { unsetenv("CONVOY_SEED") }
     // Whoever started the tests may have left pipes open to everyone.
     let earlier = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
       try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
