@@ -69,13 +69,14 @@ let package = Package(
     .testTarget(name: "WireFormatTests", dependencies: ["WireFormat", "ParameterServer"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "Tensors"]),
-    .testTarget(name: "ObservabilityTests", dependencies: ["Observability"]),
+    .testTarget(name: "ObservabilityTests", dependencies: ["Observability", logging]),
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
         "Runtime", "ParameterServer", "WireFormat", "Transport", "Engines", "Datasets", "Networks", "Tensors",
       ]
     ),
+    .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime"]),
     .testTarget(
       name: "CommandTests", dependencies: ["convoy", "Transport", "Datasets", "Engines", "Networks", "Tensors"]),
   ]

@@ -3,7 +3,7 @@ import Glibc
 /// A child's lines on their way to its log, and the newest of them.
 struct ChildLog {
   private let prefix: String
-  private let descriptor: Int32
+  private var descriptor: Int32
   private var partial: [UInt8] = []
   /// The newest lines, oldest first.
   private(set) var newest: [String] = []
@@ -18,11 +18,11 @@ struct ChildLog {
     descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
   }
 
-  /// Takes bytes; returns the lines that they end.
-  mutating func take(_ bytes: ArraySlice<UInt8>) -> [String] {
+  /// Takes bytes; returns the lines that they end. All of them go to the file but those that are left out.
+  mutating func take(_ bytes: ArraySlice<UInt8>, unless isLeftOut: (String) -> Bool = { _ in false }) -> [String] {
     var lines: [String] = []
     for byte in bytes {
-      if byte == 0x0A || partial.count >= Self.longestLine { lines.append(endLine()) }
+      if byte == 0x0A || partial.count >= Self.longestLine { lines.append(endLine(unless: isLeftOut)) }
       if byte != 0x0A { partial.append(byte) }
     }
     return lines
@@ -32,11 +32,13 @@ struct ChildLog {
   mutating func finish() {
     if !partial.isEmpty { _ = endLine() }
     if descriptor >= 0 { close(descriptor) }
+    descriptor = -1
   }
 
-  private mutating func endLine() -> String {
+  private mutating func endLine(unless isLeftOut: (String) -> Bool = { _ in false }) -> String {
     let line = String(decoding: partial, as: UTF8.self)
     partial.removeAll(keepingCapacity: true)
+    if isLeftOut(line) { return line }
     newest.append(line)
     if newest.count > Self.newestCount { newest.removeFirst() }
     let bytes = Array("\(prefix)\(line)\n".utf8)

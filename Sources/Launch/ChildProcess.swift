@@ -23,6 +23,7 @@ final class ChildProcess {
   /// What it writes to its standard output and error, to be read here; -1 once closed.
   private(set) var output: Int32
   private(set) var errors: Int32
+
   private(set) var ending: Ending?
 
   /// Starts a program.
@@ -64,6 +65,8 @@ final class ChildProcess {
     }
     self.name = name
     identifier = process
+    // A grandchild can hold a pipe open and silent, so a read must never wait.
+    for pipe in [outputPipe, errorPipe] { _ = fcntl(pipe.reading, F_SETFL, O_NONBLOCK) }
     output = outputPipe.reading
     errors = errorPipe.reading
   }
@@ -84,8 +87,13 @@ final class ChildProcess {
       guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
         throw SpawnFailure(text: "no pipe can be made: \(String(cString: strerror(errno)))")
       }
-      reading = ends[0]
-      writing = ends[1]
+      // Where this process was started without standard input or output, a pipe may get their numbers, and one end
+      // would overwrite another in the child.
+      let moved = ends.map { $0 > STDERR_FILENO ? $0 : fcntl($0, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) }
+      for (end, new) in zip(ends, moved) where end != new { close(end) }
+      guard moved.allSatisfy({ $0 > STDERR_FILENO }) else { throw SpawnFailure(text: "no pipe can be made") }
+      reading = moved[0]
+      writing = moved[1]
     }
   }
 

@@ -9,8 +9,8 @@ package final class LocalCluster {
   private struct Child {
     let process: ChildProcess
     var log: ChildLog
-    /// The part of an event that has come.
-    var event: [UInt8] = []
+    /// The same file, for what comes by the other pipe: lines of two pipes are not mixed.
+    var output: ChildLog
   }
 
   private let job: Job
@@ -26,13 +26,21 @@ package final class LocalCluster {
   private let signals = SignalPipe()
   private var summary: JobSummary?
   private var failure: ConvoyError?
+  /// Whether the failure is the coordinator's word.
+  private var isExplained = false
   /// When what is still there is killed.
   private var killAt: Double?
 
   /// Seconds that processes have to leave after they were told.
   package static let graceSeconds = 3.0
-  /// Seconds that the coordinator's own explanation is waited for, once a member has ended badly.
+  /// Seconds that members have to leave by themselves after a job that went well.
+  private static let leavingSeconds = 10.0
+  /// How often it looks who has ended, whatever the pipes say.
   private static let pollMilliseconds: Int32 = 500
+  /// The same while a child has closed its pipes, which is nearly always its end.
+  private static let closedPollMilliseconds: Int32 = 10
+  /// Reads of 64 KiB that empty a pipe, which holds 64 KiB or, at most, a mebibyte.
+  private static let drainReads = 17
 
   /// A cluster that has not started.
   ///
@@ -64,7 +72,7 @@ package final class LocalCluster {
       throw ConvoyError(.failed, error.text)
     }
     if let failure { throw failure }
-    guard let summary else { throw ConvoyError(.failed, "the coordinator left without a result\(lastWords(of: 0))") }
+    guard let summary else { throw ConvoyError(.failed, "the coordinator left without a result") }
     return summary
   }
 
@@ -105,10 +113,11 @@ package final class LocalCluster {
 
   private func start(_ name: String, _ arguments: [String]) throws(SpawnFailure) {
     guard let lifeline else { return }
-    let log = ChildLog(name: name, path: "\(runDirectory)/logs/\(name).log")
+    let path = "\(runDirectory)/logs/\(name).log"
     let process = try ChildProcess(
       name: name, executable: executable, arguments: arguments, environment: environment(name), input: lifeline.reading)
-    children.append(Child(process: process, log: log))
+    children.append(
+      Child(process: process, log: ChildLog(name: name, path: path), output: ChildLog(name: name, path: path)))
   }
 
   /// The environment without settings of this job: the job file has them all, and flags came before them.
@@ -135,29 +144,25 @@ package final class LocalCluster {
       watched.append(pollfd(fd: child.process.output, events: Int16(POLLIN), revents: 0))
       watched.append(pollfd(fd: child.process.errors, events: Int16(POLLIN), revents: 0))
     }
-    poll(&watched, nfds_t(watched.count), Self.pollMilliseconds)
+    let isClosing = children.contains { $0.process.ending == nil && $0.process.output < 0 && $0.process.errors < 0 }
+    poll(&watched, nfds_t(watched.count), isClosing ? Self.closedPollMilliseconds : Self.pollMilliseconds)
     for signal in signals.take() { stopped(by: signal) }
     for index in children.indices {
-      if watched[2 * index + 1].revents != 0 { try readOutput(index) }
-      if watched[2 * index + 2].revents != 0 { readErrors(index) }
+      if watched.count > 2 * index + 1, watched[2 * index + 1].revents != 0 { try readOutput(index) }
+      if watched.count > 2 * index + 2, watched[2 * index + 2].revents != 0 { readErrors(index) }
       let process = children[index].process
-      if process.ending == nil, process.output < 0, process.errors < 0 {
-        process.reap(waiting: killAt == nil)
-        if process.ending != nil { ended(index) }
-      }
+      guard process.ending == nil else { continue }
+      process.reap(waiting: false)
+      if process.ending != nil { try ended(index) }
     }
     if let killAt, MonotonicClock.seconds >= killAt { killAll() }
   }
 
   private func readOutput(_ index: Int) throws(SpawnFailure) {
     guard let bytes = Self.read(children[index].process.output) else { return children[index].process.closeOutput() }
-    for byte in bytes {
-      if byte != 0x0A {
-        children[index].event.append(byte)
-        continue
-      }
-      let line = String(decoding: children[index].event, as: UTF8.self)
-      children[index].event.removeAll(keepingCapacity: true)
+    // Only the coordinator tells events; what is none goes to the log, whoever says it.
+    let isEvent: (String) -> Bool = { index == 0 && JobEvent(line: $0) != nil }
+    for line in children[index].output.take(bytes[...], unless: isEvent) {
       if index == 0, let event = JobEvent(line: line) { try took(event) }
     }
   }
@@ -167,19 +172,25 @@ package final class LocalCluster {
     _ = children[index].log.take(bytes[...])
   }
 
-  /// What a pipe holds; nil at its end.
+  /// What a pipe holds now; nil at its end.
   private static func read(_ descriptor: Int32) -> [UInt8]? {
+    var isEnd = false
     let bytes = [UInt8](unsafeUninitializedCapacity: 64 << 10) { buffer, count in
-      count = max(0, Glibc.read(descriptor, buffer.baseAddress, buffer.count))
+      let result = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+      isEnd = result == 0 || (result < 0 && errno != EAGAIN && errno != EINTR)
+      count = max(0, result)
     }
-    return bytes.isEmpty ? nil : bytes
+    return isEnd ? nil : bytes
   }
 
   private func took(_ event: JobEvent) throws(SpawnFailure) {
     switch event {
-    case .listening(let address): try startMembers(address)
+    case .listening(let address):
+      // Not for a job that was stopped meanwhile: nobody would end them.
+      if killAt == nil { try startMembers(address) }
     case .finished(let summary): self.summary = summary
     case .failed(let message, let exitCode):
+      isExplained = failure == nil
       fail(ConvoyError(ExitCode(rawValue: exitCode) ?? .failed, message))
     default: break
     }
@@ -187,15 +198,32 @@ package final class LocalCluster {
   }
 
   /// A child has ended: the job goes on only where it was its time.
-  private func ended(_ index: Int) {
-    children[index].log.finish()
+  private func ended(_ index: Int) throws(SpawnFailure) {
     let process = children[index].process
-    guard let ending = process.ending, ending != .exit(0) else { return }
-    if let failure, failure.code == .failed {
+    // What it wrote before its end is there by now; a grandchild that holds the pipes is not waited for.
+    for _ in 0..<Self.drainReads where process.output >= 0 { try readOutput(index) }
+    for _ in 0..<Self.drainReads where process.errors >= 0 { readErrors(index) }
+    process.closeOutput()
+    process.closeErrors()
+    children[index].log.finish()
+    children[index].output.finish()
+    // The coordinator may have said before that the job is done, or why it failed.
+    if index != 0, children[0].process.output >= 0 { try readOutput(0) }
+    guard let ending = process.ending else { return }
+    if let failure, isExplained, failure.code == .failed, ending != .exit(0) {
       // The coordinator tells what a member said; the member's exit code tells what kind of failure it was.
       self.failure = ConvoyError(Self.exitCode(of: ending), failure.message)
     }
     guard killAt == nil, failure == nil else { return }
+    if summary != nil {
+      // The job is done: whoever has not followed the coordinator by then has lost its way.
+      if index == 0 { killAt = MonotonicClock.seconds + Self.leavingSeconds }
+      return
+    }
+    if ending == .exit(0) {
+      if index == 0 { fail(ConvoyError(.failed, "the coordinator left without a result\(lastWords(of: 0))")) }
+      return
+    }
     fail(ConvoyError(Self.exitCode(of: ending), "\(process.name) \(ending.text)\(lastWords(of: index))"))
   }
 
@@ -206,7 +234,10 @@ package final class LocalCluster {
   }
 
   private func lastWords(of index: Int) -> String {
-    guard let line = children[index].log.newest.last(where: { !$0.isEmpty }) else { return "; it said nothing" }
+    let child = children[index]
+    guard let line = (child.output.newest + child.log.newest).last(where: { !$0.isEmpty }) else {
+      return "; it said nothing"
+    }
     return "; its last words: \(line)"
   }
 

@@ -5,14 +5,17 @@ public enum NearestName {
   /// Distance counts insertions, deletions, substitutions and swaps of neighbours (Damerau and Levenshtein).
   public static func suggestion(for written: String, in names: [String]) -> String? {
     let lower = written.lowercased()
-    let near = names.map {
-      (name: $0, distance: distance(Array(lower.unicodeScalars), Array($0.lowercased().unicodeScalars)))
+    // A name of another length is at least as far as the lengths differ: no table for a text of a megabyte.
+    let near = names.compactMap { name -> (name: String, distance: Int)? in
+      let bound = max(1, max(lower.count, name.count) / 3)
+      guard abs(lower.count - name.count) <= bound else { return nil }
+      let distance = distance(Array(lower.unicodeScalars), Array(name.lowercased().unicodeScalars))
+      return distance <= bound ? (name, distance) : nil
     }
-    .filter { $0.distance <= max(1, max(lower.count, $0.name.count) / 3) }
     return near.min { ($0.distance, $0.name) < ($1.distance, $1.name) }?.name
   }
 
-  /// `; did you mean NAME?` or, where no name is near, the known ones.
+  /// `did you mean NAME?` or, where no name is near, the known ones.
   public static func hint(for written: String, in names: [String]) -> String {
     if let name = suggestion(for: written, in: names) { return "did you mean \(name)?" }
     return "known are \(names.joined(separator: ", "))"

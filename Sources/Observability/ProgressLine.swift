@@ -78,7 +78,7 @@ public struct ProgressLine: Sendable {
     let text = text(state, at: seconds)
     guard style.isTerminal else { return text + "\n" }
     isOpen = true
-    let cut = String(text.prefix(max(20, style.columns - 1)))
+    let cut = String(text.prefix(max(1, style.columns - 1)))
     let shown = style.hasColour ? "\u{1B}[36m\(cut)\u{1B}[0m" : cut
     return "\r\(shown)\u{1B}[K"
   }

@@ -23,9 +23,10 @@ struct ConvoyCommand: ParsableCommand {
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let names = configuration.subcommands.compactMap { $0.configuration.commandName }
-    if let first = arguments.first, !first.hasPrefix("-"), first != "help", !names.contains(first) {
-      Terminal.error("there is no command \(first); \(NearestName.hint(for: first, in: names))")
-      Foundation.exit(Runtime.ExitCode.usage.rawValue)
+    refuseUnknown(arguments.first, in: names, after: "")
+    if arguments.first == "models" {
+      let names = ModelsCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+      refuseUnknown(arguments.dropFirst().first, in: names, after: "models ")
     }
     do {
       var command = try parseAsRoot(arguments)
@@ -36,6 +37,12 @@ struct ConvoyCommand: ParsableCommand {
     } catch {
       exit(withError: error)
     }
+  }
+
+  private static func refuseUnknown(_ name: String?, in names: [String], after prefix: String) {
+    guard let name, !name.hasPrefix("-"), name != "help", !names.contains(name) else { return }
+    Terminal.error("there is no command \(prefix)\(name); \(NearestName.hint(for: name, in: names))")
+    Foundation.exit(Runtime.ExitCode.usage.rawValue)
   }
 }
 

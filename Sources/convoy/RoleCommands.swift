@@ -21,6 +21,12 @@ struct RoleProcess {
     Logger(label: name) { LineLogHandler(label: $0) }
   }
 
+  /// After a launcher that was killed: takes away the folder that it had made for sockets, once all are gone.
+  func leave(_ address: String) {
+    guard isLaunched, stop.signal == .orphaned, address.hasPrefix("ipc://") else { return }
+    rmdir(URL(filePath: String(address.dropFirst(6))).deletingLastPathComponent().path)
+  }
+
   var tokenFile: String? { environment["CONVOY_TOKEN_FILE"] }
   var launchedAt: Double? { environment["CONVOY_LAUNCHED_AT"].flatMap(Double.init) }
 }
@@ -42,6 +48,7 @@ struct CoordinatorCommand: ParsableCommand {
 
   func run() throws {
     let process = RoleProcess()
+    defer { process.leave(listen) }
     let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
     let folder = runDir ?? TrainCommand.defaultRunDirectory(job)
     if !process.isLaunched { try RunFolder.requireEmpty(folder) }
@@ -84,6 +91,7 @@ struct MemberFlags: ParsableArguments {
     as role: String, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
   ) throws {
     let process = RoleProcess()
+    defer { process.leave(coordinator) }
     let logger = process.logger(name ?? role)
     let options = MemberOptions(
       coordinator: coordinator, name: name, tokenFile: tokenFile ?? process.tokenFile, joinTimeoutSeconds: joinTimeout)

@@ -1,0 +1,57 @@
+import Foundation
+import Runtime
+
+/// A program that plays the roles in place of `convoy`: a shell script in a folder of its own.
+///
+/// The script is given the roles' arguments. `$here` is its folder; `wait_for_end` waits until the launcher is gone or
+/// a signal comes, as a role under a lifeline does; every process notes its number.
+struct StandIn: ~Copyable {
+  /// The folder of the script, and of what it notes.
+  let folder: String
+  /// The folder of the run.
+  var runDirectory: String { "\(folder)/run" }
+  /// The script.
+  var executable: String { "\(folder)/convoy" }
+
+  /// A program whose roles do what these lines of shell say.
+  init(coordinator: String, server: String = "wait_for_end", worker: String = "wait_for_end") throws {
+    folder = NSTemporaryDirectory() + "convoy-launch-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: "\(folder)/run/logs", withIntermediateDirectories: true)
+    let script = """
+      #!/bin/sh
+      here=$(dirname "$0")
+      echo $$ >> "$here/processes"
+      wait_for_end() { read -r nothing; exit 0; }
+      say() { echo "$1"; }
+      case $1 in
+      coordinator)
+      listening() { say '{"event":"listening","address":"tcp://127.0.0.1:1"}'; }
+      \(coordinator)
+      ;;
+      server) name=$5
+      \(server)
+      ;;
+      worker) name=$5
+      \(worker)
+      ;;
+      esac
+      """
+    try Data(script.utf8).write(to: URL(filePath: "\(folder)/convoy"))
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: "\(folder)/convoy")
+    guard mkfifo("\(folder)/meeting", 0o600) == 0 else { throw CocoaError(.fileWriteUnknown) }
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  /// What the script noted in a file.
+  func noted(_ name: String) throws -> [String] {
+    try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n").map(String.init)
+  }
+
+  /// The processes that were started and are still there.
+  func survivors() throws -> [String] {
+    try noted("processes").filter { number in pid_t(number).map { kill($0, 0) == 0 } ?? true }
+  }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import Runtime
+import Testing
+
+/// Settings from four places, and what is said of wrong ones.
+@Suite struct JobResolveTests {
+  private func resolve(
+    flags: [String: String] = [:], environment: [String: String] = [:], file text: String? = nil
+  ) throws -> Job {
+    guard let text else { return try Job.resolve(flags: flags, environment: environment, file: nil) }
+    return try withJobFile(Data(text.utf8)) {
+      try Job.resolve(flags: flags, environment: environment, file: $0)
+    }
+  }
+
+  private func failure(
+    flags: [String: String] = [:], environment: [String: String] = [:], file: String? = nil
+  ) throws -> ConvoyError {
+    try #require(throws: ConvoyError.self) { try resolve(flags: flags, environment: environment, file: file) }
+  }
+
+  @Test("The defaults are those of the command line's page")
+  func defaults() throws {
+    let job = try resolve()
+    #expect(job == Job())
+    #expect(job.model == "lenet" && job.data == "fashion-mnist" && job.servers == 1 && job.workers == 2)
+    #expect(job.mode == .sync && job.epochs == 2 && job.maxSteps == nil && job.seed == 1 && job.shards == 2)
+    #expect(job.batch == 128 && job.engine == "openblas" && job.precision == "fp32" && job.threads == 1)
+    #expect(job.optimizer == "sgd" && job.learningRate == 0.03 && job.momentum == 0.9 && !job.nesterov)
+    #expect(job.weightDecay == 0 && job.schedule == "cosine" && job.warmupSteps == 0 && job.transport == .auto)
+  }
+
+  @Test("Flags come before the environment, the environment before the file, the file before the defaults")
+  func precedence() throws {
+    let file = "epochs: 3\nbatch: 30\nseed: 300\n"
+    let environment = ["CONVOY_BATCH": "40", "CONVOY_SEED": "400", "CONVOY_TOKEN_FILE": "/x", "BATCH": "1"]
+    let job = try resolve(flags: ["seed": "500"], environment: environment, file: file)
+    #expect(job.seed == 500)
+    #expect(job.batch == 40)
+    #expect(job.epochs == 3)
+    #expect(job.threads == 1)
+  }
+
+  @Test("Every option is read from each place, under its own name")
+  func everyOption() throws {
+    let texts = [
+      "model": "lenet-5", "data": "fashion-mnist", "data-dir": "/some where", "servers": "3", "workers": "5",
+      "transport": "tcp", "mode": "async", "epochs": "7", "max-steps": "11", "seed": "18446744073709551615",
+      "batch": "64", "shards": "16", "engine": "openblas", "precision": "fp32", "threads": "2", "optimizer": "sgd",
+      "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true", "weight-decay": "0.0005",
+      "schedule": "step:1000:0.1", "warmup-steps": "13",
+    ]
+    #expect(Set(texts.keys) == Set(JobOption.all.map(\.name)))
+    var expected = Job()
+    expected.model = "lenet-5"
+    expected.dataDirectory = "/some where"
+    expected.servers = 3
+    expected.workers = 5
+    expected.transport = .tcp
+    expected.mode = .async
+    expected.epochs = 7
+    expected.maxSteps = 11
+    expected.seed = .max
+    expected.batch = 64
+    expected.shards = 16
+    expected.threads = 2
+    expected.learningRate = 0.125
+    expected.momentum = 0.5
+    expected.nesterov = true
+    expected.weightDecay = 0.0005
+    expected.schedule = "step:1000:0.1"
+    expected.warmupSteps = 13
+
+    let names = Dictionary(uniqueKeysWithValues: JobOption.all.map { ($0.name, $0.environmentName) })
+    #expect(names["learning-rate"] == "CONVOY_LEARNING_RATE")
+    let environment = Dictionary(uniqueKeysWithValues: texts.map { (names[$0.key] ?? "", $0.value) })
+    #expect(try resolve(flags: texts) == expected)
+    #expect(try resolve(environment: environment) == expected)
+    #expect(try resolve(file: texts.map { "\($0.key): \($0.value)\n" }.joined()) == expected)
+  }
+
+  @Test("Shards are the power of two at or above the workers", arguments: [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8)])
+  func shards(workers: Int, shards: Int) throws {
+    #expect(try resolve(flags: ["workers": "\(workers)"]).shards == shards)
+    #expect(try resolve(flags: ["workers": "\(workers)", "shards": "64"]).shards == 64)
+  }
+
+  @Test("A wrong text is refused with its place, what was written and what may be")
+  func places() throws {
+    let flag = try failure(flags: ["shards": "6"])
+    #expect(flag.message == "--shards: 6 is no power of two; the nearest are 4 and 8")
+    #expect(flag.code == .usage)
+    let environment = try failure(environment: ["CONVOY_MODEL": "lenett"])
+    #expect(environment.message == "CONVOY_MODEL: there is no model lenett; did you mean lenet?")
+    #expect(environment.code == .configuration)
+    let file = try failure(file: "# a job\nmodel: lenet\n\nworkers: two\n")
+    #expect(file.message.hasSuffix("job.yaml:4: workers: two is no whole number from 1 to 1024"))
+    #expect(file.code == .configuration)
+  }
+
+  @Test(
+    "Values out of their range, and texts that are no value, are refused in one line",
+    arguments: [
+      ("servers", "0"), ("workers", "-1"), ("workers", "1025"), ("epochs", "2.5"), ("epochs", "99999999999999999999"),
+      ("max-steps", "0"), ("seed", "-1"), ("seed", "18446744073709551616"), ("batch", "1e3"), ("shards", "131072"),
+      ("threads", ""), ("learning-rate", "nan"), ("learning-rate", "inf"), ("learning-rate", "-0.1"),
+      ("momentum", "1.5"), ("weight-decay", "x"), ("nesterov", "yes"), ("schedule", "cosin"), ("schedule", "step:0:1"),
+      ("warmup-steps", "-5"), ("data", "fashion"), ("data-dir", ""), ("engine", "openblass"), ("precision", "fp16"),
+      ("optimizer", "adam"), ("mode", "ssp:3"), ("transport", "shm"),
+    ])
+  func refused(name: String, text: String) throws {
+    let message = try failure(flags: [name: text]).message
+    #expect(message.hasPrefix("--\(name): "))
+    #expect(!message.contains("\n"))
+  }
+
+  @Test("Nesterov's look ahead needs a momentum, and says where it was asked for")
+  func nesterov() throws {
+    let error = try failure(environment: ["CONVOY_NESTEROV": "true"], file: "momentum: 0\n")
+    #expect(error.message == "CONVOY_NESTEROV: it needs a momentum above 0")
+  }
+}
