@@ -158,15 +158,15 @@ import Testing
     #expect(shards == Self.steps * 4)
   }
 
-  @Test("A last batch with fewer samples than shards, and workers beyond the shards, do not hang")
+  @Test("Steps with fewer samples than shards do not hang")
   func smallBatches() throws {
     let folder = TemporaryFolder()
-    // The second step has one sample for two shards, and the third worker has none of them at all.
+    // Half of the shards of every step are empty.
     let outcome = try Convoy.run([
-      "train", "--workers", "3", "--shards", "2", "--batch", "59999", "--max-steps", "2", "--learning-rate", "0.001",
-      "--run-dir", "\(folder.path)/run", "--json",
+      "train", "--workers", "3", "--shards", "64", "--batch", "32", "--max-steps", "5", "--run-dir",
+      "\(folder.path)/run", "--json",
     ])
     #expect(outcome.exitCode == 0, "\(outcome.errors)")
-    #expect(try outcome.json()["steps"] as? Int == 2)
+    #expect(try outcome.json()["steps"] as? Int == 5)
   }
 }

@@ -100,7 +100,8 @@ struct Roster: Sendable {
     }
     return Refusal(
       .misplaced,
-      "the job has no place \(hello.name) for a \(hello.role): there are \(hello.role).0 to \(hello.role).\(wanted - 1)")
+      "the job has no place \(hello.name) for a \(hello.role): there are \(hello.role).0 to \(hello.role).\(wanted - 1)"
+    )
   }
 
   private func place(_ hello: Hello) -> UInt32? {
