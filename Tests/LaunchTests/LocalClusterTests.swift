@@ -127,7 +127,6 @@ import Testing
     let error = try failure(program)
     #expect(error == ConvoyError(.failed, "worker.1 \(said)"))
     #expect(try program.survivors().isEmpty)
-    #expect(try program.noted("processes").count == 4)
   }
 
   @Test("A dead member is noticed although a process that it left behind holds its pipes")
