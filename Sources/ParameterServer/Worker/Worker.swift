@@ -19,7 +19,7 @@ public struct Worker: Sendable {
   private var leases = LeaseQueue()
   private var isFinished = false
 
-  private var totals: [EpochTotals] = []
+  private var ledger = EpochLedger()
   private var begunSteps: UInt64 = 0
 
   /// Shards computed since the start, in number.
@@ -81,7 +81,7 @@ public struct Worker: Sendable {
   }
 
   private var progress: Progress {
-    Progress(steps: begunSteps, shards: shardCount, epochs: Array(totals.suffix(Progress.maximumEpochs)))
+    Progress(steps: begunSteps, shards: shardCount, epochs: ledger.newest)
   }
 
   private func send(
@@ -296,26 +296,10 @@ public struct Worker: Sendable {
     guard let schedule = view?.rules.schedule else { return }
     shardCount += 1
     shardsComputed[result.shard] += 1
-    let epoch = UInt32(schedule.epoch(ofStep: result.step))
-    if !totals.contains(where: { $0.epoch == epoch }) {
-      totals.append(EpochTotals(epoch: epoch))
-      totals.sort { $0.epoch < $1.epoch }
+    if let totals = ledger.add(result, epoch: UInt32(schedule.epoch(ofStep: result.step))) {
+      let progress = Progress(steps: begunSteps, shards: shardCount, epochs: [totals])
+      send(.progress(progress), to: .coordinator, &effects)
     }
-    for index in totals.indices where totals[index].epoch == epoch {
-      totals[index].samples += UInt64(result.samples)
-      totals[index].lossSum += result.lossSum
-      totals[index].correct += UInt64(result.correct)
-      if index < totals.count - Progress.maximumEpochs { report(totals[index], &effects) }
-    }
-    // Epochs can be shorter than the time between two signs of life: what the next one leaves out is said now.
-    let left = totals.count - Progress.maximumEpochs - 1
-    if left >= 0, totals.last?.epoch == epoch, totals.last?.samples == UInt64(result.samples) {
-      report(totals[left], &effects)
-    }
-  }
-
-  private func report(_ totals: EpochTotals, _ effects: inout [WorkerEffect]) {
-    send(.progress(Progress(steps: begunSteps, shards: shardCount, epochs: [totals])), to: .coordinator, &effects)
   }
 
   private mutating func finish(_ effects: inout [WorkerEffect]) {
