@@ -1,4 +1,2 @@
-#include <zmq.h>
-
-// What wakes a thread that waits in zmq_poll; Swift's Glibc module leaves it out.
 #include <sys/eventfd.h>
+#include <zmq.h>

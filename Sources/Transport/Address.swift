@@ -26,18 +26,26 @@ public enum Address: Hashable, Sendable, CustomStringConvertible {
       guard rest.utf8.count <= Self.maximumPathBytes else {
         throw malformed("the path has \(rest.utf8.count) bytes, a socket's at most \(Self.maximumPathBytes)")
       }
+      // Names that mean no file to the library.
+      guard rest != "*", !rest.hasPrefix("@") else { throw malformed("\(rest) is no path of a file") }
       self = .ipc(path: rest)
     case "inproc://":
       guard rest.utf8.count <= 200 else { throw malformed("the name has more than 200 bytes") }
       self = .inproc(name: rest)
     default:
       guard let colon = rest.lastIndex(of: ":") else { throw malformed("it has no port") }
-      guard let port = UInt16(rest[rest.index(after: colon)...]) else { throw malformed("its port is not 0 to 65535") }
+      let digits = rest[rest.index(after: colon)...]
+      guard digits.utf8.allSatisfy(Self.isDigit), let port = UInt16(digits) else {
+        throw malformed("its port is not 0 to 65535")
+      }
       var host = String(rest[..<colon])
       let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
       if isBracketed { host = String(host.dropFirst().dropLast()) }
       guard !host.isEmpty, isBracketed == host.contains(":") else {
         throw malformed("its host is none (write an IPv6 one in brackets)")
+      }
+      guard !host.utf8.contains(where: { "/;,@[]".utf8.contains($0) }) else {
+        throw malformed("its host is no name or number")
       }
       self = .tcp(host: host, port: port)
     }
@@ -64,6 +72,9 @@ public enum Address: Hashable, Sendable, CustomStringConvertible {
   /// Whether a host is a number in 127.0.0.0/8. A name that begins so is not.
   private static func isLoopback(_ host: String) -> Bool {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    return parts.count == 4 && parts[0] == "127"
+      && parts.allSatisfy { $0.utf8.allSatisfy(isDigit) && UInt8($0) != nil }
   }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 }

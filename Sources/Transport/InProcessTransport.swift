@@ -1,162 +1,160 @@
-import Dispatch
 import Synchronization
 
-/// Bytes between hubs of one process, without any library: for tests. Frames are shared, never copied.
+/// Bytes between hubs of one process, without any library: for tests. Frames are shared, never copied; messages from
+/// one peer arrive in order, and those of several in the order in which they were sent.
+///
+/// Any address serves, and port 0 gives a port that no other hub of the transport has. Closing does not linger: what
+/// was sent is with its receiver already.
 public final class InProcessTransport: Transport {
-  fileprivate let registry = Mutex<[Address: InProcessInbox]>([:])
+  /// Who listens where, and who waits for somebody to.
+  private struct Registry {
+    var listeners: [Address: InProcessInbox] = [:]
+    var waiting: [Address: [InProcessInbox]] = [:]
+  }
+
+  private let registry = Mutex(Registry())
 
   /// A transport whose hubs reach each other and nobody else.
   public init() {}
 
   /// A hub for one thread.
   public func makeHub(_ limits: HubLimits) throws(TransportError) -> any Hub {
-    InProcessHub(self, limits)
+    try InProcessHub(self, limits)
+  }
+
+  /// Puts an inbox at an address and lets go of those who wait for one there; nil where the address is taken.
+  func listen(on address: Address, _ inbox: InProcessInbox) -> Address? {
+    let (bound, waiting): (Address?, [InProcessInbox]) = registry.withLock { registry in
+      var bound = address
+      if case .tcp(let host, 0) = address {
+        var port: UInt16 = 1
+        while registry.listeners[.tcp(host: host, port: port)] != nil { port += 1 }
+        bound = .tcp(host: host, port: port)
+      }
+      guard registry.listeners[bound] == nil else { return (nil, []) }
+      registry.listeners[bound] = inbox
+      return (bound, registry.waiting.removeValue(forKey: bound) ?? [])
+    }
+    for inbox in waiting { inbox.event.signal() }
+    return bound
+  }
+
+  /// Frees an address.
+  func stopListening(on address: Address) {
+    registry.withLock { $0.listeners[address] = nil }
+  }
+
+  /// Who listens at an address; where nobody does, the inbox is signalled as soon as somebody listens there.
+  func listener(at address: Address, for inbox: InProcessInbox) -> InProcessInbox? {
+    registry.withLock { registry in
+      if let listener = registry.listeners[address] { return listener }
+      if registry.waiting[address]?.contains(where: { $0 === inbox }) != true {
+        registry.waiting[address, default: []].append(inbox)
+      }
+      return nil
+    }
+  }
+
+  /// Forgets that an inbox waits for a listener.
+  func stopWaiting(for address: Address, _ inbox: InProcessInbox) {
+    registry.withLock { registry in
+      registry.waiting[address]?.removeAll { $0 === inbox }
+      if registry.waiting[address]?.isEmpty == true { registry.waiting[address] = nil }
+    }
+  }
+}
+
+/// A connection: the inboxes at its ends, and what its maker calls it.
+final class InProcessLink: Sendable {
+  let client: InProcessInbox
+  let server: InProcessInbox
+  let clientPeer: Peer
+
+  init(client: InProcessInbox, server: InProcessInbox, clientPeer: Peer) {
+    self.client = client
+    self.server = server
+    self.clientPeer = clientPeer
   }
 }
 
 /// What other hubs put for one hub, and the wait for it.
-private final class InProcessInbox: Sendable {
-  struct State {
-    var messages: [(from: InProcessLink, frames: [Frame])] = []
+final class InProcessInbox: Sendable {
+  /// A message, the connection that it came by, and in which direction.
+  struct Message {
+    let link: InProcessLink
+    let isToServer: Bool
+    let frames: [Frame]
+  }
+
+  private struct State {
+    var messages: [Message] = []
+    /// The next message to take; those before it were taken.
+    var next = 0
+    /// Messages that wait, by connection.
+    var counts: [ObjectIdentifier: Int] = [:]
     var isWoken = false
     var isClosed = false
   }
 
-  let state = Mutex(State())
-  private let semaphore = DispatchSemaphore(value: 0)
+  private let state = Mutex(State())
+  let event: EventDescriptor
 
-  func put(_ frames: [Frame], from link: InProcessLink, limit: Int) -> SendOutcome {
+  init() throws(TransportError) {
+    event = try EventDescriptor()
+  }
+
+  /// Leaves a message, unless so many of its connection wait already.
+  func put(_ message: Message, limit: Int) -> SendOutcome {
     let outcome: SendOutcome = state.withLock { state in
       if state.isClosed { return .unreachable }
-      if state.messages.count >= limit { return .full }
-      state.messages.append((link, frames))
+      let count = state.counts[ObjectIdentifier(message.link), default: 0]
+      if count >= limit { return .full }
+      state.counts[ObjectIdentifier(message.link)] = count + 1
+      state.messages.append(message)
       return .sent
     }
-    semaphore.signal()
+    if outcome == .sent { event.signal() }
     return outcome
   }
 
   func wake() {
     state.withLock { $0.isWoken = true }
-    semaphore.signal()
+    event.signal()
   }
 
-  /// Waits until something may be there; false when the time is over.
-  func wait(until deadline: DispatchTime) -> Bool {
-    semaphore.wait(timeout: deadline) == .success
-  }
-}
-
-/// The two ends of a connection.
-private final class InProcessLink: Sendable {
-  let client: InProcessInbox
-  let server: InProcessInbox
-
-  init(client: InProcessInbox, server: InProcessInbox) {
-    self.client = client
-    self.server = server
-  }
-}
-
-private final class InProcessHub: Hub {
-  private let transport: InProcessTransport
-  private let limits: HubLimits
-  private let inbox = InProcessInbox()
-  private var listening: Address?
-  private var peers: [Peer: (link: InProcessLink, isOurs: Bool)] = [:]
-  private var numbers: [ObjectIdentifier: Peer] = [:]
-  private var nextPeer: UInt64 = 1
-
-  init(_ transport: InProcessTransport, _ limits: HubLimits) {
-    self.transport = transport
-    self.limits = limits
+  /// Whether somebody woke the owner since it asked last.
+  func takeWake() -> Bool {
+    state.withLock { state in
+      defer { state.isWoken = false }
+      return state.isWoken
+    }
   }
 
-  deinit {
-    close(lingerMilliseconds: 0)
-  }
-
-  var waker: Waker { Waker { [inbox] in inbox.wake() } }
-
-  func listen(on address: Address) throws(TransportError) -> Address {
-    let inbox = inbox
-    var bound = address
-    let isFree = transport.registry.withLock { registry in
-      if case .tcp(let host, 0) = address {
-        var port: UInt16 = 1
-        while registry[.tcp(host: host, port: port)] != nil { port += 1 }
-        bound = .tcp(host: host, port: port)
+  func take() -> Message? {
+    state.withLock { state in
+      guard state.next < state.messages.count else { return nil }
+      let message = state.messages[state.next]
+      state.next += 1
+      if state.next == state.messages.count || state.next >= 1024 {
+        state.messages.removeFirst(state.next)
+        state.next = 0
       }
-      guard registry[bound] == nil else { return false }
-      registry[bound] = inbox
-      return true
-    }
-    guard isFree else { throw .addressInUse(address) }
-    listening = bound
-    return bound
-  }
-
-  func connect(to address: Address) throws(TransportError) -> Peer {
-    guard let server = transport.registry.withLock({ $0[address] }) else {
-      throw .unusableAddress(address, "nobody listens there")
-    }
-    return number(InProcessLink(client: inbox, server: server), isOurs: true)
-  }
-
-  private func number(_ link: InProcessLink, isOurs: Bool) -> Peer {
-    if let known = numbers[ObjectIdentifier(link)] { return known }
-    let peer = Peer(rawValue: nextPeer)
-    nextPeer += 1
-    numbers[ObjectIdentifier(link)] = peer
-    peers[peer] = (link, isOurs)
-    return peer
-  }
-
-  func send(_ frames: [Frame], to peer: Peer) throws(TransportError) -> SendOutcome {
-    guard let (link, isOurs) = peers[peer] else { return .unreachable }
-    let target = isOurs ? link.server : link.client
-    return target.put(frames, from: link, limit: limits.maximumQueuedMessages)
-  }
-
-  func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received {
-    let deadline = DispatchTime.now() + .milliseconds(timeoutMilliseconds)
-    while true {
-      if let received = take() { return received }
-      // The count of signals may lag behind the messages that were taken, so that a wait can end with nothing there.
-      guard inbox.wait(until: deadline) else { return take() ?? .timeout }
+      let link = ObjectIdentifier(message.link)
+      let count = state.counts[link, default: 1] - 1
+      state.counts[link] = count == 0 ? nil : count
+      return message
     }
   }
 
-  private func take() -> Received? {
-    let (isWoken, next): (Bool, (from: InProcessLink, frames: [Frame])?) = inbox.state.withLock { state in
-      if state.isWoken {
-        state.isWoken = false
-        return (true, nil)
-      }
-      return (false, state.messages.isEmpty ? nil : state.messages.removeFirst())
-    }
-    if isWoken { return .woken }
-    guard let next else { return nil }
-    let peer = number(next.from, isOurs: next.from.client === inbox)
-    if next.frames.count > limits.maximumFrames {
-      return .refused(peer, "a message of more than \(limits.maximumFrames) frames")
-    }
-    if next.frames.contains(where: { $0.count > limits.maximumFrameBytes }) {
-      return .refused(peer, "a frame of more than \(limits.maximumFrameBytes) bytes")
-    }
-    return .message(peer, next.frames)
-  }
-
-  func close(lingerMilliseconds: Int) {
-    inbox.state.withLock { state in
+  func close() {
+    let messages = state.withLock { state in
       state.isClosed = true
-      state.messages = []
+      state.counts = [:]
+      state.next = 0
+      defer { state.messages = [] }
+      return state.messages
     }
-    guard let listening else { return }
-    let inbox = inbox
-    transport.registry.withLock { registry in
-      if registry[listening] === inbox { registry[listening] = nil }
-    }
-    self.listening = nil
+    // Their owners are let go outside the lock: what they do then is theirs.
+    _ = messages
   }
 }

@@ -1,38 +1,68 @@
 /// The routing ids of a ROUTER's peers and the numbers that a hub gave them.
 ///
-/// Bounded: a peer that has not spoken for longest is forgotten, and is a new one when it speaks again.
-struct RouteTable {
-  private var peers: [[UInt8]: Peer] = [:]
+/// Bounded: past the most peers, one that has been silent is forgotten for each new one, so that a stranger who
+/// connects again and again does not push out those who work. Who is forgotten is a new peer when it speaks again.
+package struct RouteTable {
+  private struct Route {
+    let peer: Peer
+    var hasSpoken: Bool
+  }
+
+  private let maximumPeers: Int
+  private var routes: [[UInt8]: Route] = [:]
   private var routings: [Peer: [UInt8]] = [:]
-  private var order: [Peer] = []
+  /// A clock of second chances: who spoke since the hand came by last is passed over once.
+  private var clock: [Peer] = []
+  private var hand = 0
 
-  /// Most peers that are remembered.
-  static let maximumPeers = 65_536
+  /// A table that remembers at most so many peers.
+  package init(maximumPeers: Int = 65_536) {
+    precondition(maximumPeers > 0, "a table of \(maximumPeers) peers")
+    self.maximumPeers = maximumPeers
+  }
 
-  /// The number of a routing id; a new one where it is not known.
-  mutating func peer(for routing: [UInt8], new: () -> Peer) -> Peer {
-    if let known = peers[routing] { return known }
-    if routings.count >= Self.maximumPeers { forgetOldest() }
+  /// Number of peers that are remembered.
+  package var count: Int { routings.count }
+
+  /// The number of a routing id that has spoken; a new one where it is not known.
+  package mutating func peer(for routing: [UInt8], new: () -> Peer) -> Peer {
+    if let index = routes.index(forKey: routing) {
+      routes.values[index].hasSpoken = true
+      return routes.values[index].peer
+    }
     let peer = new()
-    peers[routing] = peer
+    makeRoom(for: peer)
+    routes[routing] = Route(peer: peer, hasSpoken: false)
     routings[peer] = routing
-    order.append(peer)
     return peer
   }
 
   /// The routing id of a peer, or nil.
-  func routing(of peer: Peer) -> [UInt8]? { routings[peer] }
+  package func routing(of peer: Peer) -> [UInt8]? { routings[peer] }
 
   /// Forgets a peer that is gone.
-  mutating func forget(_ peer: Peer) {
+  package mutating func forget(_ peer: Peer) {
     guard let routing = routings.removeValue(forKey: peer) else { return }
-    peers[routing] = nil
+    routes[routing] = nil
   }
 
-  private mutating func forgetOldest() {
-    var index = 0
-    while index < order.count, routings[order[index]] == nil { index += 1 }
-    if index < order.count { forget(order[index]) }
-    order.removeFirst(min(index + 1, order.count))
+  /// Finds a place in the clock: a new one, or that of who is gone or silent.
+  private mutating func makeRoom(for peer: Peer) {
+    guard clock.count >= maximumPeers else {
+      clock.append(peer)
+      return
+    }
+    while true {
+      let candidate = clock[hand]
+      if let routing = routings[candidate], routes[routing]?.hasSpoken == true {
+        routes[routing]?.hasSpoken = false
+        hand = (hand + 1) % clock.count
+        continue
+      }
+      forget(candidate)
+      clock[hand] = peer
+      hand = (hand + 1) % clock.count
+      return
+    }
   }
 }

@@ -6,19 +6,29 @@ public protocol Transport: Sendable {
 
 /// What a hub takes from its peers at most.
 public struct HubLimits: Hashable, Sendable {
-  /// Bytes of a frame. A peer that sends a longer one loses its connection.
+  /// Bytes of a frame. A peer of another process that sends a longer one loses its connection, and with it what was
+  /// under way; within a process the message is dropped and reported.
   public var maximumFrameBytes: Int
   /// Frames of a message. A longer message is dropped and reported.
   public var maximumFrames: Int
-  /// Messages that wait for one peer, or from it.
+  /// Messages that wait for one peer, or from it; with ZeroMQ each side of a connection holds so many at most.
   public var maximumQueuedMessages: Int
 
   /// Limits as stated.
+  ///
+  /// - Precondition: each is at least 1.
   public init(maximumFrameBytes: Int, maximumFrames: Int, maximumQueuedMessages: Int) {
+    precondition(
+      maximumFrameBytes > 0 && maximumFrames > 0 && maximumQueuedMessages > 0,
+      "limits of \(maximumFrameBytes) bytes, \(maximumFrames) frames, \(maximumQueuedMessages) messages")
     self.maximumFrameBytes = maximumFrameBytes
     self.maximumFrames = maximumFrames
     self.maximumQueuedMessages = maximumQueuedMessages
   }
+
+  /// Why a message was refused.
+  var tooManyFrames: String { "a message of more than \(maximumFrames) frames" }
+  var tooLongFrame: String { "a frame of more than \(maximumFrameBytes) bytes" }
 }
 
 /// Whoever is at the other end: a number that one hub gives out.
@@ -58,11 +68,17 @@ public enum Received: Sendable {
 public protocol Hub: AnyObject {
   /// Takes messages at an address; returns it as bound, with its port.
   func listen(on address: Address) throws(TransportError) -> Address
-  /// Connects to an address. A message may be sent at once: it waits until the connection is there.
+  /// Connects to an address. A message may be sent at once: up to `maximumQueuedMessages` wait in this hub until
+  /// somebody listens there, and again while a connection that was lost is made anew. They leave while this hub is
+  /// sending or receiving.
   func connect(to address: Address) throws(TransportError) -> Peer
-  /// Sends a message, without waiting.
+  /// Sends a message of at least one frame, whole or not at all, without waiting.
+  ///
+  /// - Returns: `full` where too many wait for this peer already. `unreachable` where the peer had connected to this
+  ///   hub and is gone: its number is forgotten. One that this hub connected to is never unreachable, only full.
+  ///   What was sent may still be lost with its connection.
   func send(_ frames: [Frame], to peer: Peer) throws(TransportError) -> SendOutcome
-  /// Waits for a message for at most so many milliseconds.
+  /// Waits for a message for at most so many milliseconds; a negative number waits for ever.
   func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received
   /// Wakes the thread that waits in `receive`.
   var waker: Waker { get }

@@ -23,6 +23,13 @@ enum ZeroMQ {
     }
   }
 
+  /// Waits for the sockets and descriptors. A signal ends the wait early: the caller looks at its clock.
+  static func poll(_ items: inout [zmq_pollitem_t], milliseconds: Int) throws(Failure) {
+    if zmq_poll(&items, Int32(items.count), milliseconds) >= 0 { return }
+    let code = zmq_errno()
+    if code != EINTR { throw Failure(code: code) }
+  }
+
   /// The library's version, as in `4.3.4`.
   static var version: String {
     var major: Int32 = 0
@@ -91,12 +98,39 @@ final class ZeroMQSocket {
     close(lingerMilliseconds: 0)
   }
 
-  func close(lingerMilliseconds: Int) {
+  /// Closes the socket. The library goes on sending in the background for at most so many milliseconds.
+  ///
+  /// - Parameter address: where the socket listens; it is free once this returns.
+  func close(lingerMilliseconds: Int, listeningAt address: String? = nil) {
     guard !isClosed else { return }
     isClosed = true
-    var linger = Int32(lingerMilliseconds)
+    var linger = Int32(clamping: max(lingerMilliseconds, Self.leastLinger))
     zmq_setsockopt(handle, ZMQ_LINGER, &linger, MemoryLayout<Int32>.size)
+    // Within a process that is all; elsewhere it would cut off what lingers.
+    if let address, address.hasPrefix("inproc:") { zmq_unbind(handle, address) }
+    let monitor = address == nil ? nil : closingMonitor()
     zmq_close(handle)
+    guard let monitor else { return }
+    var items = [zmq_pollitem_t(socket: monitor, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)]
+    try? ZeroMQ.poll(&items, milliseconds: 1000)
+    zmq_close(monitor)
+  }
+
+  /// Milliseconds that closing lingers at least. libzmq 4.3.4 ends the process when a connection breaks in the middle
+  /// of a message of several frames while its socket is being closed without lingering.
+  private static let leastLinger = 100
+
+  /// A socket that becomes readable when the listener of this one is closed: the library does so in the background.
+  private func closingMonitor() -> UnsafeMutableRawPointer? {
+    let name = "inproc://convoy.closing.\(UInt(bitPattern: handle))"
+    guard zmq_socket_monitor(handle, name, Int32(ZMQ_EVENT_CLOSED)) == 0,
+      let monitor = zmq_socket(context.handle, ZMQ_PAIR)
+    else { return nil }
+    guard zmq_connect(monitor, name) == 0 else {
+      zmq_close(monitor)
+      return nil
+    }
+    return monitor
   }
 
   func set(_ option: Int32, _ value: Int32) throws(TransportError) {
@@ -135,34 +169,44 @@ final class ZeroMQSocket {
 
   /// Sends a message whole or not at all, without waiting; nil when it went, the reason otherwise.
   func send(routing: [UInt8]?, _ frames: [Frame]) -> ZeroMQ.Failure? {
-    var parts: [Frame?] = frames
-    if routing != nil { parts.insert(nil, at: 0) }
-    for (index, part) in parts.enumerated() {
+    if let routing {
       var message = zmq_msg_t()
-      if let part { Self.fill(&message, with: part) } else { Self.fill(&message, with: routing ?? []) }
-      let flags = ZMQ_DONTWAIT | (index + 1 < parts.count ? ZMQ_SNDMORE : 0)
-      do throws(ZeroMQ.Failure) {
-        try ZeroMQ.call { zmq_msg_send(&message, handle, flags) }
-      } catch {
-        zmq_msg_close(&message)
-        // Only a first part can fail so: once a pipe took it, it takes the rest.
-        return error
+      routing.withUnsafeBytes { Self.fill(&message, copying: $0) }
+      if let failure = send(&message, flags: ZMQ_SNDMORE) { return failure }
+    }
+    var failure: ZeroMQ.Failure?
+    for (index, frame) in frames.enumerated() {
+      var message = zmq_msg_t()
+      Self.fill(&message, with: frame)
+      if let partFailure = send(&message, flags: index + 1 < frames.count ? ZMQ_SNDMORE : 0) {
+        if index == 0 && routing == nil { return partFailure }
+        // Room for a first part is room for all, so the connection ended in between. The library drops the message,
+        // and has to be handed its other parts to know where the next message begins.
+        failure = failure ?? partFailure
       }
     }
-    return nil
+    return failure
   }
 
-  private static func fill(_ message: inout zmq_msg_t, with bytes: [UInt8]) {
-    zmq_msg_init_size(&message, bytes.count)
-    bytes.withUnsafeBytes { if let base = $0.baseAddress { memcpy(zmq_msg_data(&message), base, bytes.count) } }
+  private func send(_ message: inout zmq_msg_t, flags: Int32) -> ZeroMQ.Failure? {
+    do throws(ZeroMQ.Failure) {
+      try ZeroMQ.call { zmq_msg_send(&message, handle, flags | ZMQ_DONTWAIT) }
+      return nil
+    } catch {
+      zmq_msg_close(&message)
+      return error
+    }
+  }
+
+  private static func fill(_ message: inout zmq_msg_t, copying bytes: UnsafeRawBufferPointer) {
+    precondition(zmq_msg_init_size(&message, bytes.count) == 0, "libzmq has no memory for a message")
+    if let base = bytes.baseAddress { memcpy(zmq_msg_data(&message), base, bytes.count) }
   }
 
   private static func fill(_ message: inout zmq_msg_t, with frame: Frame) {
     frame.withBytes { bytes in
       guard bytes.count >= copiedBytes, let base = bytes.baseAddress else {
-        zmq_msg_init_size(&message, bytes.count)
-        if let base = bytes.baseAddress { memcpy(zmq_msg_data(&message), base, bytes.count) }
-        return
+        return fill(&message, copying: bytes)
       }
       // The library gives the frame back from one of its threads when the last byte left.
       let retained = Unmanaged.passRetained(frame).toOpaque()
@@ -183,13 +227,5 @@ final class ZeroMQSocket {
       throw error.during("receive a message")
     }
     return (message, zmq_msg_more(message.storage) != 0)
-  }
-
-  /// Whether a message may be sent without waiting.
-  func isWritable() throws(TransportError) -> Bool {
-    var events: Int32 = 0
-    var size = MemoryLayout<Int32>.size
-    try check("read a socket's state") { zmq_getsockopt(handle, ZMQ_EVENTS, &events, &size) }
-    return events & ZMQ_POLLOUT != 0
   }
 }

@@ -13,27 +13,25 @@ final class ZeroMQHub: Hub {
 
   private let context: ZeroMQContext
   private let limits: HubLimits
-  private let wakeDescriptor: Int32
+  private let wakeEvent: EventDescriptor
   let waker: Waker
 
   private var router: ZeroMQSocket?
-  private var boundPath: String?
+  private var bound: Address?
   private var connections: [Connection] = []
   private var routes = RouteTable()
   private var nextPeer: UInt64 = 1
   /// Where the next look for messages begins, so that no socket starves another.
   private var turn = 0
-  private var thread: pthread_t?
+  private var owner = ThreadOwner()
   private var isClosed = false
 
   init(_ context: ZeroMQContext, _ limits: HubLimits) throws(TransportError) {
     self.context = context
     self.limits = limits
-    let descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-    guard descriptor >= 0 else { throw .system("make an eventfd", String(cString: strerror(errno))) }
-    wakeDescriptor = descriptor
-    let owner = EventDescriptor(descriptor)
-    waker = Waker { owner.signal() }
+    let event = try EventDescriptor()
+    wakeEvent = event
+    waker = Waker { event.signal() }
   }
 
   deinit {
@@ -43,20 +41,24 @@ final class ZeroMQHub: Hub {
   func close(lingerMilliseconds: Int) {
     guard !isClosed else { return }
     isClosed = true
-    for index in connections.indices { flush(index) }
-    router?.close(lingerMilliseconds: lingerMilliseconds)
-    for connection in connections { connection.socket.close(lingerMilliseconds: lingerMilliseconds) }
+    let deadline = Deadline(milliseconds: max(lingerMilliseconds, 0))
+    flushAll(until: deadline)
+    router?.close(lingerMilliseconds: deadline.remainingMilliseconds, listeningAt: bound?.description)
+    if case .ipc(let path) = bound { unlink(path) }
+    for connection in connections { connection.socket.close(lingerMilliseconds: deadline.remainingMilliseconds) }
     router = nil
     connections = []
-    if let boundPath { unlink(boundPath) }
   }
 
-  private func checkThread() {
-    let current = pthread_self()
-    if let thread {
-      precondition(pthread_equal(thread, current) != 0, "a hub is used by one thread only")
-    } else {
-      thread = current
+  /// Waits until every message that waits for its connection was handed to the library, or the time is over.
+  private func flushAll(until deadline: Deadline) {
+    while true {
+      for index in connections.indices { flush(index) }
+      var items = connections.filter { !$0.pending.isEmpty }.map {
+        zmq_pollitem_t(socket: $0.socket.handle, fd: 0, events: Int16(ZMQ_POLLOUT), revents: 0)
+      }
+      let remaining = deadline.remainingMilliseconds
+      guard !items.isEmpty, remaining > 0, (try? ZeroMQ.poll(&items, milliseconds: remaining)) != nil else { return }
     }
   }
 
@@ -75,17 +77,20 @@ final class ZeroMQHub: Hub {
     try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
     try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
     try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
+    try socket.set(ZMQ_CONNECT_TIMEOUT, 5000)
     try socket.set(ZMQ_RECONNECT_IVL, 20)
     try socket.set(ZMQ_RECONNECT_IVL_MAX, 5000)
   }
 
   func listen(on address: Address) throws(TransportError) -> Address {
-    checkThread()
+    owner.check()
     precondition(router == nil, "a hub listens on one address")
     try Self.prepare(address)
     let socket = try ZeroMQSocket(context, type: ZMQ_ROUTER)
     try configure(socket, for: address)
     try socket.set(ZMQ_ROUTER_MANDATORY, 1)
+    // A whole cluster may connect at once.
+    try socket.set(ZMQ_BACKLOG, 1024)
     do throws(ZeroMQ.Failure) {
       try socket.bind(Self.endpoint(address))
     } catch {
@@ -93,13 +98,9 @@ final class ZeroMQHub: Hub {
       throw .unusableAddress(address, error.text)
     }
     router = socket
-    switch address {
-    case .tcp: return try Address(parsing: socket.boundEndpoint())
-    case .ipc(let path):
-      boundPath = path
-      return address
-    case .inproc: return address
-    }
+    let bound = if case .tcp = address { try Address(parsing: socket.boundEndpoint()) } else { address }
+    self.bound = bound
+    return bound
   }
 
   /// The library knows hosts by number; `localhost` is the loopback of IPv4.
@@ -131,7 +132,7 @@ final class ZeroMQHub: Hub {
   }
 
   func connect(to address: Address) throws(TransportError) -> Peer {
-    checkThread()
+    owner.check()
     let socket = try ZeroMQSocket(context, type: ZMQ_DEALER)
     try configure(socket, for: address)
     // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
@@ -155,7 +156,8 @@ final class ZeroMQHub: Hub {
   // MARK: Sending
 
   func send(_ frames: [Frame], to peer: Peer) throws(TransportError) -> SendOutcome {
-    checkThread()
+    owner.check()
+    precondition(!frames.isEmpty, "a message without frames")
     if let index = connections.firstIndex(where: { $0.peer == peer }) { return send(frames, on: index) }
     guard let router, let routing = routes.routing(of: peer) else { return .unreachable }
     guard let failure = router.send(routing: routing, frames) else { return .sent }
@@ -186,26 +188,21 @@ final class ZeroMQHub: Hub {
   // MARK: Receiving
 
   func receive(timeoutMilliseconds: Int) throws(TransportError) -> Received {
-    checkThread()
-    let deadline = Self.milliseconds + timeoutMilliseconds
+    owner.check()
+    if let received = try take() { return received }
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    // A wait may end with nothing for the caller: a connection takes messages again.
     while true {
+      let remaining = deadline.remainingMilliseconds
+      try poll(remaining)
       if let received = try take() { return received }
-      let rest = deadline - Self.milliseconds
-      guard rest > 0 else { return .timeout }
-      // It may also return because a message could leave, or with nothing at all.
-      try poll(rest)
+      if remaining == 0 { return .timeout }
     }
-  }
-
-  private static var milliseconds: Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int(time.tv_sec) * 1000 + Int(time.tv_nsec) / 1_000_000
   }
 
   /// The next message of the sockets in turn, or a wake; nil when there is none.
   private func take() throws(TransportError) -> Received? {
-    if takeWake() { return .woken }
+    if wakeEvent.take() { return .woken }
     let sockets = connections.count + 1
     for offset in 0..<sockets {
       let index = (turn + offset) % sockets
@@ -218,74 +215,58 @@ final class ZeroMQHub: Hub {
     return nil
   }
 
-  private func takeWake() -> Bool {
-    var count: UInt64 = 0
-    return read(wakeDescriptor, &count, 8) == 8
-  }
-
   private func takeFromConnection(_ index: Int) throws(TransportError) -> Received? {
     if !connections[index].pending.isEmpty { flush(index) }
-    guard let (frames, isTooLong) = try frames(from: connections[index].socket) else { return nil }
-    let peer = connections[index].peer
-    return isTooLong ? .refused(peer, "a message of more than \(limits.maximumFrames) frames") : .message(peer, frames)
+    guard let (first, hasMore) = try connections[index].socket.receivePart() else { return nil }
+    return try message(beginning: first, hasMore, from: connections[index].peer, on: connections[index].socket)
   }
 
   private func takeFromRouter() throws(TransportError) -> Received? {
     guard let router, let (routing, hasMore) = try router.receivePart() else { return nil }
     let peer = routes.peer(for: [UInt8](routing.bytes)) { makePeer() }
-    guard hasMore, let (frames, isTooLong) = try frames(from: router) else {
+    guard hasMore, let (first, hasMore) = try router.receivePart() else {
       return .refused(peer, "a message without frames")
     }
-    return isTooLong ? .refused(peer, "a message of more than \(limits.maximumFrames) frames") : .message(peer, frames)
+    return try message(beginning: first, hasMore, from: peer, on: router)
   }
 
-  /// The frames of a message; those past the limit are let go one by one.
-  private func frames(from socket: ZeroMQSocket) throws(TransportError) -> (frames: [Frame], isTooLong: Bool)? {
+  /// The rest of a message; past a limit the frames are let go as they come, so that no more than the limits is held.
+  private func message(
+    beginning first: ZeroMQMessage, _ hasMore: Bool, from peer: Peer, on socket: ZeroMQSocket
+  ) throws(TransportError) -> Received {
     var frames: [Frame] = []
-    var isTooLong = false
-    while let (message, hasMore) = try socket.receivePart() {
-      if frames.count < limits.maximumFrames {
-        frames.append(Frame(bytes: message.bytes, storage: .received(message)))
-      } else {
-        isTooLong = true
+    var problem: String?
+    var part = first
+    var hasMore = hasMore
+    while true {
+      let bytes = part.bytes
+      if frames.count == limits.maximumFrames {
+        problem = limits.tooManyFrames
+      } else if bytes.count > limits.maximumFrameBytes {
+        // The library closes the connection of whoever sends so much, but within a process it looks at nothing.
+        problem = limits.tooLongFrame
       }
-      if !hasMore { return (frames, isTooLong) }
+      if problem == nil { frames.append(Frame(bytes: bytes, storage: .received(part))) } else { frames = [] }
+      guard hasMore, let next = try socket.receivePart() else { break }
+      (part, hasMore) = next
     }
-    return nil
+    if let problem { return .refused(peer, problem) }
+    return .message(peer, frames)
   }
 
   private func poll(_ timeoutMilliseconds: Int) throws(TransportError) {
     var items: [zmq_pollitem_t] = []
     items.reserveCapacity(connections.count + 2)
-    items.append(zmq_pollitem_t(socket: nil, fd: wakeDescriptor, events: Int16(ZMQ_POLLIN), revents: 0))
+    items.append(zmq_pollitem_t(socket: nil, fd: wakeEvent.descriptor, events: Int16(ZMQ_POLLIN), revents: 0))
     if let router { items.append(zmq_pollitem_t(socket: router.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)) }
     for connection in connections {
       let events = connection.pending.isEmpty ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT
       items.append(zmq_pollitem_t(socket: connection.socket.handle, fd: 0, events: Int16(events), revents: 0))
     }
-    // A signal ends the wait early; the caller looks at its clock and waits again.
-    if zmq_poll(&items, Int32(items.count), timeoutMilliseconds) < 0 {
-      let failure = ZeroMQ.Failure(code: zmq_errno())
-      if failure.code != EINTR { throw failure.during("wait for messages") }
+    do throws(ZeroMQ.Failure) {
+      try ZeroMQ.poll(&items, milliseconds: timeoutMilliseconds)
+    } catch {
+      throw error.during("wait for messages")
     }
-  }
-}
-
-/// An eventfd, closed when neither its hub nor a waker needs it.
-private final class EventDescriptor: Sendable {
-  private let descriptor: Int32
-
-  init(_ descriptor: Int32) {
-    self.descriptor = descriptor
-  }
-
-  func signal() {
-    var one: UInt64 = 1
-    // It cannot block: only a count near 2⁶⁴ would.
-    _ = write(descriptor, &one, 8)
-  }
-
-  deinit {
-    close(descriptor)
   }
 }

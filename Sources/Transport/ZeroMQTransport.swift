@@ -1,4 +1,7 @@
 /// Bytes over ZeroMQ: ROUTER where a hub listens, one DEALER for each connection, over tcp, ipc and inproc.
+///
+/// A connection over tcp or ipc is made anew when it is lost; one over inproc is not. A message that never ends is
+/// held by the library until it does: only peers that are trusted so far may connect.
 public final class ZeroMQTransport: Transport {
   private let context = ZeroMQContext()
 
