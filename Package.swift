@@ -54,8 +54,8 @@ let package = Package(
     .executableTarget(
       name: "convoy",
       dependencies: [
-        "Convoy", "Launch", "Runtime", "Observability", "Engines", "Datasets", "Networks", "Tensors", argumentParser,
-        logging,
+        "Convoy", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport", "Networks",
+        "Tensors", argumentParser, logging,
       ]),
 
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),

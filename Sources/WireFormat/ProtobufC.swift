@@ -4,6 +4,9 @@ import Glibc
 
 /// The one door to protobuf-c: packing from memory that goes all at once, unpacking within a budget of bytes.
 enum ProtobufC {
+  /// The library's version.
+  static var version: String { String(cString: protobuf_c_version()) }
+
   /// Memory for a message that is being packed: freed together when the message is packed.
   struct Arena: ~Copyable {
     private var blocks: [UnsafeMutableRawPointer] = []

@@ -8,6 +8,9 @@ public enum WireFormat {
   /// The protocol's version: raised when processes of both sides of a change could not understand each other.
   public static let protocolVersion: UInt32 = 1
 
+  /// protobuf-c's version, as in `1.4.1`.
+  public static var libraryVersion: String { ProtobufC.version }
+
   /// Most bytes of an envelope. The longest is a view of many chunks and members.
   public static let maximumEnvelopeBytes = 16 << 20
 

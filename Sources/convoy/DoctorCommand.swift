@@ -5,6 +5,7 @@ import Foundation
 import Observability
 import Runtime
 import Transport
+import WireFormat
 
 /// `convoy doctor`: whether this machine can train.
 struct DoctorCommand: ParsableCommand {
@@ -59,9 +60,10 @@ struct DoctorCommand: ParsableCommand {
   private static var libraries: Check {
     Check(
       name: "libraries", ok: true,
-      found:
-        "OpenBLAS \(OpenBLASEngine.libraryVersion) (\(OpenBLASEngine.libraryCore)), libzmq \(ZeroMQTransport.libraryVersion)"
-    )
+      found: [
+        "OpenBLAS \(OpenBLASEngine.libraryVersion) (\(OpenBLASEngine.libraryCore))",
+        "libzmq \(ZeroMQTransport.libraryVersion)", "protobuf-c \(WireFormat.libraryVersion)",
+      ].joined(separator: ", "))
   }
 
   private static func data(_ name: String) -> Check {

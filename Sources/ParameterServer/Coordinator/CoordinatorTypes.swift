@@ -113,4 +113,13 @@ public struct JobProgress: Hashable, Sendable {
   public let epochs: [EpochTotals]
   /// Shards computed, all workers together.
   public let shards: UInt64
+
+  /// Progress as stated.
+  public init(steps: Int, totalSteps: Int, samples: UInt64, epochs: [EpochTotals], shards: UInt64) {
+    self.steps = steps
+    self.totalSteps = totalSteps
+    self.samples = samples
+    self.epochs = epochs
+    self.shards = shards
+  }
 }

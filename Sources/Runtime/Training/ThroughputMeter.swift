@@ -29,14 +29,16 @@ package struct ThroughputMeter: Sendable {
     endedAt = seconds
   }
 
-  /// The stretch from an earlier report to this one; the stretch before where this one has no sample.
+  /// The stretch from an earlier report to this one, with the whole job's rate once it has ended; the stretch before
+  /// where this one has no sample.
   package mutating func update(_ progress: JobProgress, at seconds: Double, since earlier: JobProgress?) -> Recent {
     let samples = progress.samples - min(progress.samples, earlier?.samples ?? 0)
     guard samples > 0, let updatedAt, seconds > updatedAt else { return newest }
     let sums = { (progress: JobProgress?) in progress?.epochs.reduce(0) { $0 + $1.lossSum } ?? 0 }
     newest = Recent(
       loss: (sums(progress) - sums(earlier)) / Double(samples),
-      imagesPerSecond: Double(samples) / (seconds - updatedAt))
+      // The end brings the reports that lay waiting, so that its stretch tells nothing of the rate.
+      imagesPerSecond: endedAt == nil ? Double(samples) / (seconds - updatedAt) : total(samples: progress.samples))
     self.updatedAt = seconds
     return newest
   }
