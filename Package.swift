@@ -13,6 +13,10 @@ let package = Package(
     .executable(name: "convoy", targets: ["convoy"]),
     .library(name: "Convoy", targets: ["Convoy"]),
   ],
+  traits: [
+    .default(enabledTraits: ["OneDNN"]),
+    .trait(name: "OneDNN", description: "The engine on oneDNN; without it OpenBLAS serves."),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -21,6 +25,7 @@ let package = Package(
   targets: [
     // 0: C
     .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
     .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
@@ -33,7 +38,11 @@ let package = Package(
     // 2
     .target(name: "Networks", dependencies: ["Tensors"]),
     // 3
-    .target(name: "Engines", dependencies: ["Networks", "Tensors", "CKernels", "COpenBLAS"]),
+    .target(
+      name: "Engines",
+      dependencies: [
+        "Networks", "Tensors", "CKernels", "COpenBLAS", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
+      ]),
     .target(name: "Datasets", dependencies: ["Tensors", "CKernels", "CZlib"]),
     .target(name: "WireFormat", dependencies: ["ParameterServer", "CMessages", "CProtobufC"]),
     .target(name: "Transport", dependencies: ["CZeroMQ"]),
@@ -50,11 +59,13 @@ let package = Package(
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
+    .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors"]),
     // 7
     .executableTarget(
       name: "convoy",
       dependencies: [
-        "Convoy", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport", "Networks",
+        "Convoy", "Benchmarks", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport",
+        "Networks",
         "Tensors", argumentParser, logging,
       ]),
 

@@ -6,3 +6,19 @@ CONVOY_CLONES
 void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy_unaligned_float *right, size_t count) {
   for (size_t i = 0; i < count; i++) sum[i] = left[i] + right[i];
 }
+
+CONVOY_CLONES void convoy_multiply_f32(const float *left, const float *right, float *product, size_t count) {
+  for (size_t i = 0; i < count; i++) product[i] = left[i] * right[i];
+}
+
+CONVOY_CLONES void convoy_transpose_add_bias_f32(const float *columns, const float *bias, int relu, size_t row_count,
+                                                 size_t column_count, float *rows) {
+  // Tiles of a cache line's floats on both sides, so that neither is walked across.
+  for (size_t first_row = 0; first_row < row_count; first_row += 16)
+    for (size_t first = 0; first < column_count; first += 16)
+      for (size_t row = first_row; row < row_count && row < first_row + 16; row++)
+        for (size_t column = first; column < column_count && column < first + 16; column++) {
+          float value = columns[column * row_count + row] + (bias ? bias[column] : 0);
+          rows[row * column_count + column] = relu && value < 0 ? 0 : value;
+        }
+}

@@ -41,6 +41,45 @@ public protocol Plan: AnyObject {
   func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult
 }
 
+extension Plan {
+  /// Computes a step and tells what each part of it took; a plan that cannot tell gives one part.
+  ///
+  /// For benchmarks: telling takes memory and some time of its own.
+  public func profile(_ batch: Batch, parameters: FlatVector, gradient: FlatVector) throws(EngineError) -> [PlanPart] {
+    if let plan = self as? any ProfiledPlan {
+      return try plan.profiledStep(batch, parameters: parameters, gradient: gradient)
+    }
+    let clock = ContinuousClock()
+    let begin = clock.now
+    _ = try step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+    return [PlanPart(purpose: "step", implementation: "unknown", duration: clock.now - begin)]
+  }
+}
+
+/// A plan that can tell what each part of a step takes.
+protocol ProfiledPlan: Plan {
+  func profiledStep(
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector
+  ) throws(EngineError) -> [PlanPart]
+}
+
+/// A part of a step: a layer's pass, a reorder, a loop.
+public struct PlanPart: Hashable, Sendable {
+  /// What it is for, as in `conv1 forward`.
+  public let purpose: String
+  /// What computes it, as its library names it; `convoy` for loops of ours.
+  public let implementation: String
+  /// What it took.
+  public let duration: Duration
+
+  /// A part as stated.
+  public init(purpose: String, implementation: String, duration: Duration) {
+    self.purpose = purpose
+    self.implementation = implementation
+    self.duration = duration
+  }
+}
+
 /// What a step found.
 public struct StepResult: Hashable, Sendable {
   /// The samples' losses, added in their order.
@@ -60,9 +99,13 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A label is none of the network's classes.
   case label(Int32, classes: Int)
 
+  /// A library that computes failed.
+  case library(String)
+
   /// One line for a person.
   public var description: String {
     switch self {
+    case .library(let what): what
     case .unsupported(let what): what
     case .notFinite(let loss):
       "the loss is \(loss): training has diverged; try a smaller learning rate, or warm-up"
@@ -73,11 +116,22 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The engines that are known by name.
 public enum Engines {
-  /// The names, the default first.
-  public static let names = ["openblas"]
+  #if OneDNN
+    /// The names, the default first.
+    public static let names = ["onednn", "openblas"]
+  #else
+    /// The names, the default first.
+    public static let names = ["openblas"]
+  #endif
 
   /// The engine of a name, or nil.
   public static func engine(named name: String) -> (any Engine)? {
-    name == "openblas" ? OpenBLASEngine() : nil
+    switch name {
+    case "openblas": return OpenBLASEngine()
+    #if OneDNN
+      case "onednn": return OneDNNEngine()
+    #endif
+    default: return nil
+    }
   }
 }

@@ -102,7 +102,7 @@ struct ModelsShowCommand: ParsableCommand {
 }
 
 /// A text filled with spaces to a width.
-private func padded(_ text: String, _ width: Int, right: Bool = false) -> String {
+func padded(_ text: String, _ width: Int, right: Bool = false) -> String {
   let spaces = String(repeating: " ", count: max(0, width - text.count))
   return right ? spaces + text : text + spaces
 }

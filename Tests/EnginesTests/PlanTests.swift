@@ -24,10 +24,24 @@ import Testing
     },
   ]
 
+  /// A network on an engine.
+  struct Case: Sendable, CustomTestStringConvertible {
+    let network: Network
+    let engine: any Engine
+
+    var testDescription: String { "\(network.name) on \(engine.name)" }
+  }
+
+  /// Every network on every engine.
+  static let cases = Engines.names.compactMap(Engines.engine(named:)).flatMap { engine in
+    networks.map { Case(network: $0, engine: engine) }
+  }
+
   private func plan(
-    _ network: Network, batch: Int, threads: Int = 1, purpose: PlanPurpose = .training(seed: 3)
+    _ network: Network, on engine: any Engine = OpenBLASEngine(), batch: Int, threads: Int = 1,
+    purpose: PlanPurpose = .training(seed: 3)
   ) throws -> any Plan {
-    try OpenBLASEngine().compile(network, batch: batch, threads: threads, purpose: purpose)
+    try engine.compile(network, batch: batch, threads: threads, purpose: purpose)
   }
 
   private func step(_ plan: any Plan, _ network: Network, _ batch: Batch) throws -> (StepResult, [UInt32]) {
@@ -47,10 +61,11 @@ import Testing
     }
   }
 
-  @Test(arguments: networks) func sameBytesWhateverWasComputedBefore(_ network: Network) throws {
+  @Test(arguments: cases) func sameBytesWhateverWasComputedBefore(_ test: Case) throws {
+    let (network, engine) = (test.network, test.engine)
     let batch = makeBatch(network, count: 10)
-    let used = try plan(network, batch: 24, threads: 2)
-    let (result, gradient) = try step(plan(network, batch: 10), network, batch)
+    let used = try plan(network, on: engine, batch: 24, threads: 2)
+    let (result, gradient) = try step(plan(network, on: engine, batch: 10, threads: 2), network, batch)
     for count in [24, 1, 10] {
       _ = try step(used, network, makeBatch(network, count: count, seed: 8))
       _ = try used.evaluate(makeBatch(network, count: 3, seed: 9), parameters: network.initialParameters(seed: 2))
@@ -61,8 +76,9 @@ import Testing
     }
   }
 
-  @Test(arguments: networks) func rangesAreDisjointAndCoverTheGradient(_ network: Network) throws {
-    let plan = try plan(network, batch: 4)
+  @Test(arguments: cases) func rangesAreDisjointAndCoverTheGradient(_ test: Case) throws {
+    let (network, engine) = (test.network, test.engine)
+    let plan = try plan(network, on: engine, batch: 4)
     for count in [0, 1, 4] {
       var ranges: [Range<Int>] = []
       let gradient = FlatVector(count: network.parameterLayout.count)
@@ -87,9 +103,10 @@ import Testing
     }
   }
 
-  @Test func aSumOverSamples() throws {
+  @Test(arguments: Engines.names) func aSumOverSamples(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     let network = Catalogue.leNet5
-    let plan = try plan(network, batch: 5)
+    let plan = try plan(network, on: engine, batch: 5)
     let parameters = network.initialParameters(seed: 1)
     var sum = [Float](repeating: 0, count: network.parameterLayout.count)
     var (loss, correct) = (0.0, 0)
@@ -110,27 +127,31 @@ import Testing
     #expect(result.samples == 5)
   }
 
-  @Test func anEmptyBatchHasNoGradientAndNoLoss() throws {
+  @Test(arguments: Engines.names) func anEmptyBatchHasNoGradientAndNoLoss(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     let (result, gradient) = try step(
-      plan(Catalogue.lenet, batch: 4), Catalogue.lenet, makeBatch(Catalogue.lenet, count: 0))
+      plan(Catalogue.lenet, on: engine, batch: 4), Catalogue.lenet, makeBatch(Catalogue.lenet, count: 0))
     #expect(result.lossSum == 0 && result.samples == 0 && result.correct == 0)
     #expect(gradient.allSatisfy { $0 == 0 })
   }
 
-  @Test func evaluationEqualsTrainingWithoutDropout() throws {
+  @Test(arguments: Engines.names) func evaluationEqualsTrainingWithoutDropout(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     for network in [Catalogue.lenet, Catalogue.leNet5] {
       let batch = makeBatch(network, count: 6)
       let parameters = network.initialParameters(seed: 1)
-      let trained = try step(plan(network, batch: 6), network, batch).0
+      let trained = try step(plan(network, on: engine, batch: 6), network, batch).0
       for purpose in [PlanPurpose.inference, .training(seed: 1)] {
-        #expect(try plan(network, batch: 6, purpose: purpose).evaluate(batch, parameters: parameters) == trained)
+        let plan = try plan(network, on: engine, batch: 6, purpose: purpose)
+        #expect(try plan.evaluate(batch, parameters: parameters) == trained)
       }
     }
   }
 
-  @Test func whatCannotBeComputedIsAnError() throws {
+  @Test(arguments: Engines.names) func whatCannotBeComputedIsAnError(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     let network = Catalogue.leNet5
-    let plan = try plan(network, batch: 2)
+    let plan = try plan(network, on: engine, batch: 2)
     let gradient = FlatVector(count: network.parameterLayout.count)
     let parameters = network.initialParameters(seed: 1)
     let wrong = Batch(capacity: 1, sampleShape: network.inputShape)

@@ -56,9 +56,10 @@ import Testing
     }
   }
 
-  @Test func lossAndEveryGradientEqualPyTorchs() throws {
+  @Test(arguments: Engines.names) func lossAndEveryGradientEqualPyTorchs(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     let network = Catalogue.lenet
-    let plan = try OpenBLASEngine().compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
+    let plan = try engine.compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
     let gradient = FlatVector(count: network.parameterLayout.count)
     let result = try plan.step(Self.batch, parameters: Self.parameters, gradient: gradient, onFinal: { _ in })
     var reference = try Numbers("lenet_reference")

@@ -7,4 +7,12 @@
 /// sum[i] = left[i] + right[i]; the sources may lie at any address, and sum may be one of them.
 void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy_unaligned_float *right, size_t count);
 
+/// product[i] = left[i] * right[i]; in place where product is one of them.
+void convoy_multiply_f32(const float *left, const float *right, float *product, size_t count);
+
+/// rows[r][c] = columns[c][r] + bias[c] (bias may be NULL), then ReLU where asked: `columns` holds `column_count` runs of
+/// `row_count` values.
+void convoy_transpose_add_bias_f32(const float *columns, const float *bias, int relu, size_t row_count,
+                                   size_t column_count, float *rows);
+
 #endif

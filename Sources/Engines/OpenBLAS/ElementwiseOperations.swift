@@ -36,17 +36,13 @@ final class ActivationOperation<Scalar: EngineScalar>: Operation {
 /// worker or thread computes it.
 final class DropoutOperation<Scalar: EngineScalar>: Operation {
   private let places: Places
-  private let probability: Double
-  private let seed: UInt64
-  private let layer: Int
+  private let mask: DropoutMask
   /// The factor of each element, 0 or 1 / (1 − p), as the last forward pass drew it.
   private let factors: Slot
 
   init(_ probability: Double, seed: UInt64, layer: Int, batch: Int, places: Places, reserve: (Int) -> Slot) {
     self.places = places
-    self.probability = probability
-    self.seed = seed
-    self.layer = layer
+    mask = DropoutMask(probability, seed: seed, layer: layer)
     factors = reserve(batch * places.input.count)
   }
 
@@ -73,28 +69,15 @@ final class DropoutOperation<Scalar: EngineScalar>: Operation {
   }
 
   private func draw(_ context: StepContext<Scalar>) {
-    let threshold = UInt64(probability * 0x1p32)
-    let scale = Scalar(1 / (1 - probability))
     let factors = context.pointer(factors)
-    let plane = places.input.plane ?? 1
-    for sample in 0..<context.samples {
-      let random = CounterRandom(
-        seed, UInt64(layer), UInt64(context.epoch), UInt64(context.sampleNumbers[sample]), Self.purpose)
-      for first in stride(from: 0, to: places.input.count, by: 4) {
-        let words = random.words(at: UInt64(first / 4))
-        for index in first..<min(first + 4, places.input.count) {
-          let place =
-            places.input.plane == nil
-            ? sample * places.input.count + index
-            : (index / plane * context.samples + sample) * plane + index % plane
-          factors[place] = UInt64(words[index - first]) < threshold ? 0 : scale
-        }
+    let (count, plane, samples) = (places.input.count, places.input.plane, context.samples)
+    for sample in 0..<samples {
+      mask.fill(factors, count: count, epoch: context.epoch, sample: context.sampleNumbers[sample]) { index in
+        guard let plane else { return sample * count + index }
+        return (index / plane * samples + sample) * plane + index % plane
       }
     }
   }
-
-  /// Sets dropout's random streams apart from others of the same seed.
-  private static var purpose: UInt64 { 0x6472_6F70 }
 }
 
 /// Turns a spatial tensor, which is channel-major, into a flat one, which is sample-major.

@@ -8,7 +8,8 @@
 /// Begins to count the calling thread's calls of malloc, calloc, realloc and the aligned ones.
 void convoy_count_allocations(void);
 
-/// Ends counting and returns the number, without calls made by a library whose file name contains `excluded`.
+/// Ends counting and returns the number, without calls made by a library whose file name contains one of the words of
+/// `excluded`, which are separated by spaces.
 size_t convoy_allocations_except(const char *excluded);
 
 #endif

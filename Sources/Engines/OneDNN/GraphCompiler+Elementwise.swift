@@ -1,0 +1,138 @@
+#if OneDNN
+  import CKernels
+  import COneDNN
+  import Networks
+  import Tensors
+
+  extension GraphCompiler {
+    /// A function of each element whose derivative follows from its output.
+    func addElementwise(
+      _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      let forward = try elementwiseForward(algorithm, source.layout, node.layer.name)
+      let output = makeTensor(source.extents, source.layout)
+      try emit(
+        "\(node.layer.name) forward", forward, [source.argument(DNNL_ARG_SRC), output.argument(DNNL_ARG_DST)])
+      guard needsGradient(node.input) else { return (output, nil) }
+      return (
+        output,
+        { compiler, gradient throws(EngineError) in
+          let result = try compiler.elementwiseBackward(algorithm, gradient, output: output, node.layer.name)
+          try compiler.deliver(result, to: node.input)
+        }
+      )
+    }
+
+    private func elementwiseForward(
+      _ algorithm: dnnl_alg_kind_t, _ layout: TensorLayout, _ name: String
+    ) throws(EngineError) -> PrimitiveDescriptor {
+      let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
+      return try PrimitiveDescriptor("compute \(name)") {
+        convoy_dnnl_elementwise_forward($0, $1, kind, algorithm, layout.handle, 0, $2)
+      }
+    }
+
+    /// The gradient of the input from that of the output: in place where nobody else reads it.
+    private func elementwiseBackward(
+      _ algorithm: dnnl_alg_kind_t, _ gradient: Tensor, output: Tensor, _ name: String
+    ) throws(EngineError) -> Tensor {
+      let own = try reordered(gradient, to: output.layout, "\(name) gradient")
+      let forward = try elementwiseForward(algorithm, output.layout, name)
+      let descriptor = try PrimitiveDescriptor("compute the gradient of \(name)") {
+        convoy_dnnl_elementwise_backward(
+          $0, $1, algorithm, own.layout.handle, output.layout.handle, 0, forward.handle, $2)
+      }
+      let result = own.isShared ? makeTensor(own.extents, own.layout) : own
+      try emit(
+        "\(name) gradient", descriptor,
+        [
+          output.argument(DNNL_ARG_DST), own.argument(DNNL_ARG_DIFF_DST), result.argument(DNNL_ARG_DIFF_SRC),
+        ])
+      return result
+    }
+
+    /// The gradient before a ReLU that is fused into its layer.
+    func reluBackward(_ gradient: Tensor, output: Tensor, _ node: Network.Node) throws(EngineError) -> Tensor {
+      try elementwiseBackward(dnnl_eltwise_relu_use_dst_for_bwd, gradient, output: output, "\(node.layer.name) ReLU")
+    }
+
+    /// left + right, element by element.
+    func sum(_ left: Tensor, _ right: Tensor, _ name: String) throws(EngineError) -> Tensor {
+      let other = try reordered(right, to: left.layout, name)
+      let descriptor = try PrimitiveDescriptor("add for \(name)") {
+        convoy_dnnl_binary($0, $1, dnnl_binary_add, left.layout.handle, other.layout.handle, left.layout.handle, $2)
+      }
+      let result = left.isShared ? makeTensor(left.extents, left.layout) : left
+      try emit(
+        "\(name) sum", descriptor,
+        [left.argument(DNNL_ARG_SRC_0), other.argument(DNNL_ARG_SRC_1), result.argument(DNNL_ARG_DST)])
+      return result
+    }
+
+    /// Dropout: what happens to an element follows from (seed, layer, epoch, sample) and its index in the sample, as in
+    /// the OpenBLAS engine.
+    func addDropout(
+      _ probability: Double, _ node: Network.Node, index: Int, _ given: Tensor
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      let name = node.layer.name
+      guard let seed else { return (given, nil) }
+      let source = try plain(given, name)
+      let output = try makePlainTensor(source.extents)
+      let factors = try makePlainTensor(source.extents)
+      let (samples, count) = (samples, source.count)
+      let mask = DropoutMask(probability, seed: seed, layer: index)
+      emit("\(name) forward", uses: [source, output, factors]) { state in
+        let (input, result) = (state.address(source.place), state.address(output.place))
+        if state.isTraining {
+          let factors = state.address(factors.place)
+          for sample in 0..<samples {
+            mask.fill(factors + sample * count, count: count, epoch: state.epoch, sample: state.sampleNumbers[sample])
+          }
+          convoy_multiply_f32(input, factors, result, samples * count)
+        } else {
+          result.update(from: input, count: samples * count)
+        }
+      }
+      guard needsGradient(node.input) else { return (output, nil) }
+      return (
+        output,
+        { compiler, gradient throws(EngineError) in
+          let own = try compiler.plain(gradient, "\(name) gradient")
+          let result = try compiler.makePlainTensor(own.extents)
+          compiler.emit("\(name) gradient", uses: [own, factors, result]) { state in
+            convoy_multiply_f32(
+              state.address(own.place), state.address(factors.place), state.address(result.place), samples * count)
+          }
+          try compiler.deliver(result, to: node.input)
+        }
+      )
+    }
+
+    /// All dimensions as one, in the order of the shape.
+    func addFlatten(_ node: Network.Node, _ given: Tensor) throws(EngineError) -> (Tensor, Backward?) {
+      let output = try flattened(given, node.layer.name)
+      guard needsGradient(node.input) else { return (output, nil) }
+      return (
+        output,
+        { compiler, gradient throws(EngineError) in
+          try compiler.deliver(compiler.unflattened(gradient, as: given), to: node.input)
+        }
+      )
+    }
+
+    /// The tensor as one row a sample.
+    func flattened(_ tensor: Tensor, _ name: String) throws(EngineError) -> Tensor {
+      let source = try plain(tensor, name)
+      let extents = [samples, source.count]
+      return Tensor(
+        extents: extents, layout: try TensorLayout(plain: extents), place: source.place, isShared: source.isShared)
+    }
+
+    /// A gradient of one row a sample, in the extents of the tensor that was flattened.
+    func unflattened(_ gradient: Tensor, as tensor: Tensor) throws(EngineError) -> Tensor {
+      Tensor(
+        extents: tensor.extents, layout: try TensorLayout(plain: tensor.extents), place: gradient.place,
+        isShared: gradient.isShared)
+    }
+  }
+#endif

@@ -1,0 +1,220 @@
+#if OneDNN
+  import CKernels
+  import COneDNN
+  import Networks
+  import Tensors
+
+  /// Turns a network into commands for one number of samples.
+  ///
+  /// Layouts are the library's choice from the input to the loss; a reorder stands only where two layers want different
+  /// ones, and between the flat vector and the layouts of weights.
+  final class GraphCompiler {
+    /// A tensor of activations or of their gradient, for all samples.
+    struct Tensor {
+      /// The samples' number, then the shape of one.
+      let extents: [Int]
+      let layout: TensorLayout
+      let place: Place
+      /// Whether others read it as well, so that nobody may write over it.
+      var isShared = false
+
+      /// Elements of one sample.
+      var count: Int { extents.dropFirst().reduce(1, *) }
+    }
+
+    /// What a layer's backward pass does with the gradient of its output.
+    typealias Backward = (GraphCompiler, Tensor) throws(EngineError) -> Void
+
+    let network: Network
+    let samples: Int
+    /// The seed of what is random; nil in a plan for inference.
+    let seed: UInt64?
+    private let stream: PrimitiveStream
+
+    private var commands: [any Command] = []
+    private var regions: [Region] = []
+    private var finals: [Int: Range<Int>] = [:]
+    private var outputs: [Tensor] = []
+    /// For each layer what its backward pass does; nil where none before it has parameters.
+    private var backwards: [Backward?] = []
+    private var gradients: [Tensor?]
+    private var logitsGradient: Tensor?
+
+    init(_ network: Network, samples: Int, seed: UInt64?) throws(EngineError) {
+      self.network = network
+      self.samples = samples
+      self.seed = seed
+      stream = try PrimitiveStream()
+      gradients = Array(repeating: nil, count: network.nodes.count)
+    }
+
+    /// Whether the plan is for training.
+    var isForTraining: Bool { seed != nil }
+
+    // MARK: Emitting
+
+    func region(bytes: Int) -> Region {
+      let region = Region(bytes: bytes)
+      regions.append(region)
+      return region
+    }
+
+    /// A new tensor of the arena.
+    func makeTensor(_ extents: [Int], _ layout: TensorLayout) -> Tensor {
+      Tensor(extents: extents, layout: layout, place: .region(region(bytes: layout.bytes)))
+    }
+
+    func makePlainTensor(_ extents: [Int]) throws(EngineError) -> Tensor {
+      makeTensor(extents, try TensorLayout(plain: extents))
+    }
+
+    /// Adds a primitive.
+    func emit(
+      _ purpose: String, _ descriptor: PrimitiveDescriptor, _ arguments: [PrimitiveCommand.Argument]
+    ) throws(EngineError) {
+      let command = try PrimitiveCommand(purpose, descriptor, arguments, stream: stream)
+      for region in command.regions { region.use(at: commands.count) }
+      commands.append(command)
+    }
+
+    /// Adds a loop of ours that uses the tensors.
+    func emit(
+      _ purpose: String, by implementation: String = "convoy", uses tensors: [Tensor],
+      _ body: @escaping (inout StepState) -> Void
+    ) {
+      for tensor in tensors { if case .region(let region) = tensor.place { region.use(at: commands.count) } }
+      commands.append(KernelCommand(purpose, by: implementation, body))
+    }
+
+    /// Says that a range of the gradient is final once what was emitted last is done.
+    func markFinal(_ range: Range<Int>) {
+      finals[commands.count - 1] = range
+    }
+
+    /// The tensor in a layout: itself where it has it.
+    func reordered(_ tensor: Tensor, to layout: TensorLayout, _ purpose: String) throws(EngineError) -> Tensor {
+      if tensor.layout.isEqual(to: layout) { return tensor }
+      if tensor.extents.count > 2, tensor.extents[1] == 1, layout.bytes == tensor.layout.bytes {
+        // One channel lies the same whether channels come first or last.
+        return Tensor(extents: tensor.extents, layout: layout, place: tensor.place, isShared: tensor.isShared)
+      }
+      let result = makeTensor(tensor.extents, layout)
+      try reorder(tensor, to: result, purpose)
+      return result
+    }
+
+    func reorder(_ source: Tensor, to destination: Tensor, _ purpose: String) throws(EngineError) {
+      let descriptor = try PrimitiveDescriptor("reorder for \(purpose)") { made, engine, attributes in
+        convoy_dnnl_reorder(made, engine, source.layout.handle, destination.layout.handle, attributes)
+      }
+      try emit("\(purpose) reorder", descriptor, [source.argument(DNNL_ARG_FROM), destination.argument(DNNL_ARG_TO)])
+    }
+
+    /// The tensor with its elements in the order of their extents.
+    func plain(_ tensor: Tensor, _ purpose: String) throws(EngineError) -> Tensor {
+      try reordered(tensor, to: TensorLayout(plain: tensor.extents), purpose)
+    }
+
+    // MARK: The graph
+
+    /// Compiles the whole network.
+    func compile() throws(EngineError) -> CompiledGraph {
+      let input = Tensor(
+        extents: [samples] + network.inputShape.extents,
+        layout: try TensorLayout(plain: [samples] + network.inputShape.extents), place: .inputs, isShared: true)
+      var index = 0
+      while index < network.nodes.count {
+        let node = network.nodes[index]
+        let source = node.input.map { outputs[$0] } ?? input
+        let fusesReLU = fusesReLU(after: index)
+        let (output, backward) = try add(node, index: index, source: source, hasReLU: fusesReLU)
+        outputs.append(output)
+        backwards.append(backward)
+        if fusesReLU {
+          outputs.append(output)
+          // The layer's own backward pass begins with the ReLU's.
+          let layer = index
+          let relu: Backward = { compiler, gradient throws(EngineError) in try compiler.deliver(gradient, to: layer) }
+          backwards.append(relu)
+        }
+        index += fusesReLU ? 2 : 1
+      }
+      let forwardCount = commands.count
+      if isForTraining { try addBackward() }
+      return CompiledGraph(commands: commands, forwardCount: forwardCount, finals: finals, regions: regions)
+    }
+
+    private func addBackward() throws(EngineError) {
+      for index in network.nodes.indices.reversed() {
+        guard let backward = backwards[index] else { continue }
+        if index == network.nodes.count - 1, let logitsGradient {
+          try backward(self, logitsGradient)
+        } else if let gradient = gradients[index] {
+          try backward(self, gradient)
+        }
+      }
+    }
+
+    /// Hands the gradient of a layer's input to whoever made that input.
+    ///
+    /// - Parameter index: the layer whose output it is the gradient of; nil for the network's input.
+    func deliver(_ gradient: Tensor, to index: Int?) throws(EngineError) {
+      guard let index, needsGradient(index) else { return }
+      guard let earlier = gradients[index] else {
+        gradients[index] = gradient
+        return
+      }
+      gradients[index] = try sum(earlier, gradient, "\(network.nodes[index].layer.name) gradient")
+    }
+
+    /// Whether a layer or one before it has parameters, so that the gradient of its output matters.
+    func needsGradient(_ index: Int?) -> Bool {
+      guard isForTraining, let index else { return false }
+      return index < backwards.count && backwards[index] != nil
+    }
+
+    /// Whether a layer's ReLU follows and nobody else reads what lies between.
+    private func fusesReLU(after index: Int) -> Bool {
+      switch network.nodes[index].layer.kind {
+      case .convolution, .fullyConnected: break
+      default: return false
+      }
+      let readers = network.nodes.indices.filter { network.nodes[$0].input == index }
+      guard readers == [index + 1] else { return false }
+      return network.nodes[index + 1].layer.kind == .relu
+    }
+
+    private func add(
+      _ node: Network.Node, index: Int, source: Tensor, hasReLU: Bool
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      switch node.layer.kind {
+      case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
+      case .fullyConnected: return try addFullyConnected(node, source, hasReLU: hasReLU)
+      case .maxPooling(let pooling): return try addPooling(pooling, dnnl_pooling_max, node, source)
+      case .averagePooling(let pooling):
+        return try addPooling(pooling, dnnl_pooling_avg_include_padding, node, source)
+      case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
+      case .tanh: return try addElementwise(dnnl_eltwise_tanh_use_dst_for_bwd, node, source)
+      case .sigmoid: return try addElementwise(dnnl_eltwise_logistic_use_dst_for_bwd, node, source)
+      case .dropout(let probability): return try addDropout(probability, node, index: index, source)
+      case .flatten: return try addFlatten(node, source)
+      case .softmaxCrossEntropy:
+        let (output, backward, gradient) = try addLoss(node, source)
+        logitsGradient = gradient
+        return (output, backward)
+      }
+    }
+
+    /// The range of the flat vector of a layer's parameter; nil where it has none of that name.
+    func range(of parameter: String, _ node: Network.Node) -> Range<Int>? {
+      network.parameterLayout.entries.first { $0.name == "\(node.layer.name).\(parameter)" }?.range
+    }
+  }
+
+  extension GraphCompiler.Tensor {
+    /// The tensor as an argument of a primitive.
+    func argument(_ index: Int32) -> PrimitiveCommand.Argument {
+      PrimitiveCommand.Argument(index: index, layout: layout, place: place)
+    }
+  }
+#endif

@@ -1,0 +1,186 @@
+#if OneDNN
+  import COneDNN
+  import Glibc
+
+  /// The one door to oneDNN: its engine, and what every call's status becomes.
+  enum OneDNN {
+    /// The library's engine for this processor: made once, used by any thread.
+    private final class Processor: @unchecked Sendable {
+      // Unchecked: the library's engines may be used by any thread.
+      let handle: dnnl_engine_t
+
+      init() {
+        var engine: dnnl_engine_t?
+        let status = dnnl_engine_create(&engine, dnnl_cpu, 0)
+        guard status == dnnl_success, let engine else { preconditionFailure("oneDNN has no engine for a processor") }
+        handle = engine
+      }
+    }
+
+    private static let processor = Processor()
+
+    /// The engine that computes on this processor.
+    static var engine: dnnl_engine_t { processor.handle }
+
+    /// The library's version, as in `2.6.3`.
+    static var version: String {
+      guard let version = dnnl_version()?.pointee else { return "unknown" }
+      return "\(version.major).\(version.minor).\(version.patch)"
+    }
+
+    /// The instruction set that the library uses at most on this processor.
+    static var instructionSet: String {
+      switch dnnl_get_effective_cpu_isa() {
+      case dnnl_cpu_isa_sse41: "sse41"
+      case dnnl_cpu_isa_avx: "avx"
+      case dnnl_cpu_isa_avx2: "avx2"
+      case dnnl_cpu_isa_avx2_vnni: "avx2_vnni"
+      case dnnl_cpu_isa_avx512_core: "avx512_core"
+      case dnnl_cpu_isa_avx512_core_vnni: "avx512_core_vnni"
+      case dnnl_cpu_isa_avx512_core_bf16: "avx512_core_bf16"
+      case dnnl_cpu_isa_avx512_core_amx: "avx512_core_amx"
+      case let other: "isa\(other.rawValue)"
+      }
+    }
+
+    /// Turns a status into an error that says what could not be done.
+    static func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(EngineError) {
+      guard status != dnnl_success else { return }
+      let reason =
+        switch status {
+        case dnnl_out_of_memory: "out of memory"
+        case dnnl_invalid_arguments: "invalid arguments"
+        case dnnl_unimplemented: "not implemented"
+        case dnnl_runtime_error: "run-time error"
+        default: "status \(status.rawValue)"
+        }
+      throw .library("oneDNN \(version) could not \(action()): \(reason)")
+    }
+
+    /// Sets how many threads the library computes on when this thread calls it.
+    ///
+    /// The library runs on OpenMP, whose setting belongs to the thread that makes it. It is found at run time, because
+    /// which OpenMP that is was decided when the library was built.
+    static func setThreads(_ count: Int) {
+      setter?(Int32(clamping: count))
+    }
+
+    private typealias Setter = @convention(c) (Int32) -> Void
+
+    private static let setter: Setter? = {
+      guard let symbol = dlsym(nil, "omp_set_num_threads") else { return nil }
+      return unsafeBitCast(symbol, to: Setter.self)
+    }()
+
+    /// c = a · b + beta · c, row-major, on the threads that were set; a is m × k and b is k × n once transposed as said.
+    static func multiply(_ p: MatrixProduct<Float>) {
+      let status = dnnl_sgemm(
+        p.aIsTransposed ? 84 : 78, p.bIsTransposed ? 84 : 78, Int64(p.rows), Int64(p.columns), Int64(p.depth), 1, p.a,
+        Int64(p.aStride), p.b, Int64(p.bStride), p.accumulates ? 1 : 0, p.c, Int64(p.cStride))
+      precondition(status == dnnl_success, "oneDNN refuses a product of \(p.rows) × \(p.depth) × \(p.columns)")
+    }
+  }
+
+  /// How a tensor's elements lie in memory. Owns the library's descriptor.
+  final class TensorLayout {
+    let handle: UnsafeMutableRawPointer
+
+    /// Takes over a descriptor.
+    init(taking handle: UnsafeMutableRawPointer) {
+      self.handle = handle
+    }
+
+    /// fp32 elements of the given extents, the last dimension's next to each other.
+    convenience init(plain extents: [Int]) throws(EngineError) {
+      var strides = [Int64](repeating: 1, count: extents.count)
+      for index in extents.indices.dropLast().reversed() {
+        strides[index] = strides[index + 1] * Int64(extents[index + 1])
+      }
+      try self.init(extents, strides: strides)
+    }
+
+    /// fp32 elements of the given extents, samples and channels first, a place's channels next to each other.
+    convenience init(channelsLast extents: [Int]) throws(EngineError) {
+      var strides = [Int64](repeating: 1, count: extents.count)
+      var stride = Int64(extents[1])
+      for index in extents.indices.dropFirst(2).reversed() {
+        strides[index] = stride
+        stride *= Int64(extents[index])
+      }
+      strides[0] = stride
+      try self.init(extents, strides: strides)
+    }
+
+    /// Whatever a primitive prefers for fp32 elements of the given extents.
+    convenience init(any extents: [Int]) throws(EngineError) {
+      try self.init(extents, strides: nil)
+    }
+
+    private convenience init(_ extents: [Int], strides: [Int64]?) throws(EngineError) {
+      var made: UnsafeMutableRawPointer?
+      let extents = extents.map(Int64.init)
+      let status = extents.withUnsafeBufferPointer { extents in
+        guard let strides else {
+          return convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, dnnl_f32, nil)
+        }
+        return strides.withUnsafeBufferPointer {
+          convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, dnnl_f32, $0.baseAddress)
+        }
+      }
+      try OneDNN.check(status, "describe a tensor of \(extents)")
+      guard let made else { preconditionFailure("oneDNN made no layout and no error") }
+      self.init(taking: made)
+    }
+
+    deinit {
+      convoy_dnnl_layout_destroy(handle)
+    }
+
+    /// Bytes of a tensor, padding included.
+    var bytes: Int { convoy_dnnl_layout_bytes(handle) }
+
+    func isEqual(to other: TensorLayout) -> Bool { convoy_dnnl_layout_equal(handle, other.handle) != 0 }
+  }
+
+  /// A primitive that the library has chosen an implementation for. Owns the library's descriptor.
+  final class PrimitiveDescriptor {
+    let handle: dnnl_primitive_desc_t
+
+    /// Has the library choose; `action` says what for in an error.
+    ///
+    /// - Parameter hasReLU: whether max(x, 0) of each element follows.
+    init(
+      _ action: @autoclosure () -> String, hasReLU: Bool = false,
+      _ make: (UnsafeMutablePointer<dnnl_primitive_desc_t?>, dnnl_engine_t, dnnl_primitive_attr_t) -> dnnl_status_t
+    ) throws(EngineError) {
+      var attributes: dnnl_primitive_attr_t?
+      try OneDNN.check(convoy_dnnl_attributes_create(&attributes, hasReLU ? 1 : 0), "make attributes")
+      guard let attributes else { preconditionFailure("oneDNN made no attributes and no error") }
+      defer { dnnl_primitive_attr_destroy(attributes) }
+      var made: dnnl_primitive_desc_t?
+      try OneDNN.check(make(&made, OneDNN.engine, attributes), action())
+      guard let made else { preconditionFailure("oneDNN made no primitive and no error") }
+      handle = made
+    }
+
+    deinit {
+      dnnl_primitive_desc_destroy(handle)
+    }
+
+    /// The implementation, as the library names it.
+    var implementation: String { String(cString: convoy_dnnl_implementation(handle)) }
+
+    /// The layout that it wants or gives; nil where it has no such tensor.
+    func optionalLayout(_ what: dnnl_query_t) throws(EngineError) -> TensorLayout? {
+      var made: UnsafeMutableRawPointer?
+      try OneDNN.check(convoy_dnnl_layout_of(&made, handle, what), "read a layout")
+      return made.map(TensorLayout.init(taking:))
+    }
+
+    /// The layout that it wants or gives.
+    func layout(_ what: dnnl_query_t) throws(EngineError) -> TensorLayout {
+      guard let layout = try optionalLayout(what) else { preconditionFailure("\(implementation) has no such tensor") }
+      return layout
+    }
+  }
+#endif

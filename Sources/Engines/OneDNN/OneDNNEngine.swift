@@ -1,0 +1,33 @@
+#if OneDNN
+  public import Networks
+
+  /// The engine on oneDNN: blocked layouts from input to loss, primitives and memory made before the first step.
+  public struct OneDNNEngine: Engine {
+    /// The engine.
+    public init() {}
+
+    /// `onednn`.
+    public var name: String { "onednn" }
+
+    /// What decides the bits of its results: the library shares work by the number of threads.
+    public func fingerprint(threads: Int) -> String {
+      "onednn \(OneDNN.version) \(OneDNN.instructionSet) fp32 threads \(threads)"
+    }
+
+    /// Compiles a network for up to `batch` samples at once.
+    ///
+    /// A step with a number of samples that is new takes memory for the library's primitives of that number; other
+    /// steps take none.
+    public func compile(
+      _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose
+    ) throws(EngineError) -> any Plan {
+      precondition(batch > 0 && threads > 0, "a plan for \(batch) samples on \(threads) threads")
+      return try OneDNNPlan(network, batch: batch, threads: threads, purpose: purpose)
+    }
+
+    /// The library's version, as in `2.6.3`.
+    public static var libraryVersion: String { OneDNN.version }
+    /// The instruction set that it uses at most on this processor, as in `avx512_core`.
+    public static var instructionSet: String { OneDNN.instructionSet }
+  }
+#endif
