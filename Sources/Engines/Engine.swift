@@ -124,6 +124,9 @@ public enum Engines {
     public static let names = ["openblas"]
   #endif
 
+  /// The name of the one that computes where nothing else is said.
+  public static var defaultName: String { names[0] }
+
   /// The engine of a name, or nil.
   public static func engine(named name: String) -> (any Engine)? {
     switch name {

@@ -19,7 +19,7 @@ struct BenchmarkEngineCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("the network", valueName: "name")) var model = "lenet"
   @Option(help: ArgumentHelp("samples of a step", valueName: "count")) var batch = 64
-  @Option(help: ArgumentHelp("what computes", valueName: "name")) var engine = Engines.names[0]
+  @Option(help: ArgumentHelp("what computes", valueName: "name")) var engine = Engines.defaultName
   @Option(help: ArgumentHelp("threads", valueName: "count")) var threads = 1
   @Option(help: ArgumentHelp("how long to time steps", valueName: "seconds")) var seconds = 5.0
   @Flag(help: "show what each part of a step takes, and what computes it") var layers = false

@@ -57,12 +57,20 @@ struct DoctorCommand: ParsableCommand {
     return Check(name: "processor", ok: true, found: "\(model ?? "unknown"), \(cores) cores, \(memory) GiB of memory")
   }
 
+  private static var oneDNN: String {
+    #if OneDNN
+      "oneDNN \(OneDNNEngine.libraryVersion) (\(OneDNNEngine.instructionSet))"
+    #else
+      "built without oneDNN"
+    #endif
+  }
+
   private static var libraries: Check {
     Check(
       name: "libraries", ok: true,
       found: [
         "OpenBLAS \(OpenBLASEngine.libraryVersion) (\(OpenBLASEngine.libraryCore))",
-        "libzmq \(ZeroMQTransport.libraryVersion)", "protobuf-c \(WireFormat.libraryVersion)",
+        oneDNN, "libzmq \(ZeroMQTransport.libraryVersion)", "protobuf-c \(WireFormat.libraryVersion)",
       ].joined(separator: ", "))
   }
 

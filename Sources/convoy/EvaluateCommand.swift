@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engines
 import Observability
 import Runtime
 
@@ -15,8 +16,8 @@ struct EvaluateCommand: ParsableCommand {
   var dataDir: String?
   @Option(help: ArgumentHelp("network, where the file does not say it", valueName: "name"))
   var model: String?
-  @Option(help: ArgumentHelp("what computes (default: openblas)", valueName: "name"))
-  var engine: String = "openblas"
+  @Option(help: ArgumentHelp("what computes (default: \(Engines.defaultName))", valueName: "name"))
+  var engine: String = Engines.defaultName
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
   func run() throws {

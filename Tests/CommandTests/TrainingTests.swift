@@ -19,7 +19,8 @@ import Testing
     let dataset = try! DatasetCatalogue.load("fashion-mnist", split: .train)
     let order = SampleOrder(count: dataset.count, seed: seed)
     let reader = try! BatchReader(dataset: dataset, order: order, sampleShape: network.inputShape)
-    let plan = try! OpenBLASEngine().compile(network, batch: batch / shards, threads: 1, purpose: .training(seed: seed))
+    let engine = Engines.engine(named: Engines.defaultName)!
+    let plan = try! engine.compile(network, batch: batch / shards, threads: 1, purpose: .training(seed: seed))
     let samples = Batch(capacity: batch / shards, sampleShape: network.inputShape)
     let parameters = network.initialParameters(seed: seed)
     let velocity = FlatVector(count: parameters.count)

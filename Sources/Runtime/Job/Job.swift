@@ -1,3 +1,5 @@
+import Engines
+
 /// When servers apply what workers push.
 public enum TrainingMode: String, Codable, Hashable, Sendable, CaseIterable {
   /// Every step applies the sum of all its shards.
@@ -43,7 +45,7 @@ public struct Job: Hashable, Sendable {
   /// Samples of a step, all workers together.
   public var batch = 128
   /// The engine that computes gradients.
-  public var engine = "openblas"
+  public var engine = Engines.defaultName
   /// The format of the numbers in a step.
   public var precision = "fp32"
   /// Threads of each worker.

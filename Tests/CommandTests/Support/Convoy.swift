@@ -88,17 +88,20 @@ private final class Collector: @unchecked Sendable {
   private var text = Data()
   private var isOver = false
 
+  /// Reads on a thread of its own: Foundation's handler for readable files has been seen to miss a pipe's end.
   func start() {
-    pipe.fileHandleForReading.readabilityHandler = { [self] handle in
-      let data = handle.availableData
-      condition.lock()
-      if data.isEmpty {
-        isOver = true
-        handle.readabilityHandler = nil
+    let descriptor = pipe.fileHandleForReading.fileDescriptor
+    Thread.detachNewThread { [self] in
+      var buffer = [UInt8](repeating: 0, count: 65_536)
+      while true {
+        let count = read(descriptor, &buffer, buffer.count)
+        if count < 0, errno == EINTR { continue }
+        condition.lock()
+        if count > 0 { text.append(contentsOf: buffer[..<count]) } else { isOver = true }
+        condition.broadcast()
+        condition.unlock()
+        if count <= 0 { return }
       }
-      text.append(data)
-      condition.broadcast()
-      condition.unlock()
     }
   }
 

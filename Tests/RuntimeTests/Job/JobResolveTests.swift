@@ -1,3 +1,4 @@
+import Engines
 import Foundation
 import Runtime
 import Testing
@@ -25,7 +26,7 @@ import Testing
     #expect(job == Job())
     #expect(job.model == "lenet" && job.data == "fashion-mnist" && job.servers == 1 && job.workers == 2)
     #expect(job.mode == .sync && job.epochs == 2 && job.maxSteps == nil && job.seed == 1 && job.shards == 2)
-    #expect(job.batch == 128 && job.engine == "openblas" && job.precision == "fp32" && job.threads == 1)
+    #expect(job.batch == 128 && job.engine == Engines.defaultName && job.precision == "fp32" && job.threads == 1)
     #expect(job.optimizer == "sgd" && job.learningRate == 0.03 && job.momentum == 0.9 && !job.nesterov)
     #expect(job.weightDecay == 0 && job.schedule == "cosine" && job.warmupSteps == 0 && job.transport == .auto)
   }
@@ -63,6 +64,7 @@ import Testing
     expected.seed = .max
     expected.batch = 64
     expected.shards = 16
+    expected.engine = "openblas"
     expected.threads = 2
     expected.learningRate = 0.125
     expected.momentum = 0.5
