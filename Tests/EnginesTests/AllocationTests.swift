@@ -22,14 +22,15 @@ import Testing
     let plan = try OpenBLASEngine().compile(network, batch: 16, threads: threads, purpose: .training(seed: 1))
     let parameters = network.initialParameters(seed: 1)
     let gradient = FlatVector(count: parameters.count)
+    let (statistics, buffers) = (FlatVector(count: network.bufferLayout.count), network.initialBuffers())
     let batches = [16, 16, 5, 0, 1, 16].map { makeBatch(network, count: $0) }
     // What the language runtime makes once for a type is made here.
-    _ = try plan.step(batches[0], parameters: parameters, gradient: gradient, onFinal: { _ in })
-    _ = try plan.evaluate(batches[0], parameters: parameters)
+    _ = try plan.step(batches[0], parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+    _ = try plan.evaluate(batches[0], parameters: parameters, buffers: buffers)
     for batch in batches {
       convoy_count_allocations()
-      _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
-      _ = try plan.evaluate(batch, parameters: parameters)
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+      _ = try plan.evaluate(batch, parameters: parameters, buffers: buffers)
       let count = convoy_allocations_except("libopenblas")
       #expect(count == 0)
     }
