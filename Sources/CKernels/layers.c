@@ -36,18 +36,5 @@ static void valid_range(size_t extent, size_t outputs, size_t stride, size_t pad
   if (*first > *end) *first = *end;
 }
 
-#define REAL float
-#define NAME(name) convoy_##name##_f32
-#define LOCAL(name) name##_f32
-#include "layers_template.h"
-#undef REAL
-#undef NAME
-#undef LOCAL
-
-#define REAL double
-#define NAME(name) convoy_##name##_f64
-#define LOCAL(name) name##_f64
-#include "layers_template.h"
-#undef REAL
-#undef NAME
-#undef LOCAL
+#define CONVOY_TEMPLATE "layers_template.h"
+#include "layers_formats.h"

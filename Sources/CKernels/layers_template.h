@@ -52,43 +52,72 @@ static inline __attribute__((always_inline)) void LOCAL(add_rows)(REAL *to, size
 #undef ROWS
 }
 
+// The columns of one place of the kernel for one plane of outputs; `from` is the plane of inputs that it meets.
+static inline __attribute__((always_inline)) void LOCAL(plane_to_columns)(const REAL *from, const convoy_window *window,
+                                                                          size_t ky, size_t kx, REAL *columns) {
+  const convoy_window w = *window;
+  size_t y0, y1, x0, x1;
+  valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
+  valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
+  if (x0 != 0 || x1 != w.output_width || y0 != 0 || y1 != w.output_height)
+    memset(columns, 0, w.output_height * w.output_width * sizeof(REAL));
+  if (y0 == y1 || x0 == x1) return;
+  const REAL *first = from + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+  if (w.stride_width == 1) {
+    LOCAL(copy_rows)(columns + y0 * w.output_width + x0, w.output_width,
+                     first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width, y1 - y0,
+                     x1 - x0);
+    return;
+  }
+  for (size_t y = y0; y < y1; y++) {
+    const REAL *row = first + (y - y0) * w.stride_height * w.width;
+    for (size_t x = x0; x < x1; x++)
+      columns[y * w.output_width + x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
+  }
+}
+
+// The transpose: adds the columns of one place of the kernel to the plane that they were taken from.
+static inline __attribute__((always_inline)) void LOCAL(columns_to_plane)(const REAL *columns,
+                                                                          const convoy_window *window, size_t ky,
+                                                                          size_t kx, REAL *to) {
+  const convoy_window w = *window;
+  size_t y0, y1, x0, x1;
+  valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
+  valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
+  if (y0 == y1 || x0 == x1) return;
+  REAL *first = to + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+  if (w.stride_width == 1) {
+    LOCAL(add_rows)(first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
+                    columns + y0 * w.output_width + x0, w.output_width, y1 - y0, x1 - x0);
+    return;
+  }
+  for (size_t y = y0; y < y1; y++) {
+    REAL *row = first + (y - y0) * w.stride_height * w.width;
+    for (size_t x = x0; x < x1; x++)
+      row[x * w.stride_width + kx * w.dilation_width - w.padding_width] += columns[y * w.output_width + x];
+  }
+}
+
 CONVOY_CLONES
 void NAME(im2col)(const REAL *input, size_t channel_stride, const convoy_window *window, size_t channels,
                   size_t images, REAL *columns) {
   const convoy_window w = *window;
   const size_t plane = w.height * w.width, places = w.output_height * w.output_width;
-  for (size_t channel = 0; channel < channels; channel++) {
-    for (size_t ky = 0; ky < w.kernel_height; ky++) {
-      size_t y0, y1;
-      valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
-      for (size_t kx = 0; kx < w.kernel_width; kx++) {
-        size_t x0, x1;
-        valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
-        const int whole = x0 == 0 && x1 == w.output_width && y0 == 0 && y1 == w.output_height;
-        for (size_t image = 0; image < images; image++) {
-          const REAL *from = input + channel * channel_stride + image * plane;
-          if (!whole) memset(columns, 0, places * sizeof(REAL));
-          if (y0 == y1 || x0 == x1) {
-            columns += places;
-            continue;
-          }
-          const REAL *first = from + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
-          if (w.stride_width == 1) {
-            LOCAL(copy_rows)(columns + y0 * w.output_width + x0, w.output_width,
-                             first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
-                             y1 - y0, x1 - x0);
-          } else {
-            for (size_t y = y0; y < y1; y++) {
-              const REAL *row = first + (y - y0) * w.stride_height * w.width;
-              for (size_t x = x0; x < x1; x++)
-                columns[y * w.output_width + x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
+  for (size_t channel = 0; channel < channels; channel++)
+    for (size_t kz = 0; kz < w.kernel_depth; kz++)
+      for (size_t ky = 0; ky < w.kernel_height; ky++)
+        for (size_t kx = 0; kx < w.kernel_width; kx++)
+          for (size_t image = 0; image < images; image++) {
+            const REAL *volume = input + channel * channel_stride + image * w.depth * plane;
+            for (size_t z = 0; z < w.output_depth; z++, columns += places) {
+              // Wraps around to a large number before the first plane.
+              const size_t iz = z * w.stride_depth + kz * w.dilation_depth - w.padding_depth;
+              if (iz < w.depth)
+                LOCAL(plane_to_columns)(volume + iz * plane, window, ky, kx, columns);
+              else
+                memset(columns, 0, places * sizeof(REAL));
             }
           }
-          columns += places;
-        }
-      }
-    }
-  }
 }
 
 CONVOY_CLONES
@@ -97,36 +126,17 @@ void NAME(col2im)(const REAL *columns, const convoy_window *window, size_t chann
   const convoy_window w = *window;
   const size_t plane = w.height * w.width, places = w.output_height * w.output_width;
   for (size_t channel = 0; channel < channels; channel++) {
-    REAL *planes = output + channel * channel_stride;
-    memset(planes, 0, images * plane * sizeof(REAL));
-    for (size_t ky = 0; ky < w.kernel_height; ky++) {
-      size_t y0, y1;
-      valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
-      for (size_t kx = 0; kx < w.kernel_width; kx++) {
-        size_t x0, x1;
-        valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
-        for (size_t image = 0; image < images; image++) {
-          REAL *to = planes + image * plane;
-          if (y0 == y1 || x0 == x1) {
-            columns += places;
-            continue;
-          }
-          REAL *first = to + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
-          if (w.stride_width == 1) {
-            LOCAL(add_rows)(first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
-                            columns + y0 * w.output_width + x0, w.output_width, y1 - y0, x1 - x0);
-          } else {
-            for (size_t y = y0; y < y1; y++) {
-              REAL *row = first + (y - y0) * w.stride_height * w.width;
-              for (size_t x = x0; x < x1; x++)
-                row[x * w.stride_width + kx * w.dilation_width - w.padding_width] +=
-                    columns[y * w.output_width + x];
+    REAL *volumes = output + channel * channel_stride;
+    memset(volumes, 0, images * w.depth * plane * sizeof(REAL));
+    for (size_t kz = 0; kz < w.kernel_depth; kz++)
+      for (size_t ky = 0; ky < w.kernel_height; ky++)
+        for (size_t kx = 0; kx < w.kernel_width; kx++)
+          for (size_t image = 0; image < images; image++)
+            for (size_t z = 0; z < w.output_depth; z++, columns += places) {
+              const size_t iz = z * w.stride_depth + kz * w.dilation_depth - w.padding_depth;
+              if (iz < w.depth)
+                LOCAL(columns_to_plane)(columns, window, ky, kx, volumes + (image * w.depth + iz) * plane);
             }
-          }
-          columns += places;
-        }
-      }
-    }
   }
 }
 
@@ -213,122 +223,6 @@ CONVOY_CLONES
 void NAME(sigmoid_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
   for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (y[i] * (1 - y[i]));
 }
-
-// The most frequent window: two by two, side by side, within the plane.
-CONVOY_CLONES
-static void LOCAL(max_pool_halving)(const REAL *x, size_t width, size_t output_height, size_t output_width, REAL *y,
-                                    int32_t *places) {
-  for (size_t oy = 0; oy < output_height; oy++) {
-    const REAL *top = x + 2 * oy * width, *bottom = top + width;
-    const int32_t base = (int32_t)(2 * oy * width);
-    for (size_t ox = 0; ox < output_width; ox++) {
-      REAL best = top[2 * ox];
-      int32_t place = base + (int32_t)(2 * ox);
-      const REAL right = top[2 * ox + 1], below = bottom[2 * ox], across = bottom[2 * ox + 1];
-      const int32_t first = place;
-      place = right > best ? first + 1 : place;
-      best = right > best ? right : best;
-      place = below > best ? first + (int32_t)width : place;
-      best = below > best ? below : best;
-      place = across > best ? first + (int32_t)width + 1 : place;
-      best = across > best ? across : best;
-      y[oy * output_width + ox] = best;
-      places[oy * output_width + ox] = place;
-    }
-  }
-}
-
-static int LOCAL(is_halving)(const convoy_window *w) {
-  return w->kernel_height == 2 && w->kernel_width == 2 && w->stride_height == 2 && w->stride_width == 2 &&
-         w->padding_height == 0 && w->padding_width == 0 && w->dilation_height == 1 && w->dilation_width == 1 &&
-         2 * w->output_height <= w->height && 2 * w->output_width <= w->width;
-}
-
-void NAME(max_pool)(const REAL *x, const convoy_window *window, size_t planes, REAL *y, int32_t *places) {
-  const convoy_window w = *window;
-  const size_t plane = w.height * w.width, outputs = w.output_height * w.output_width;
-  const int halving = LOCAL(is_halving)(window);
-  for (size_t p = 0; p < planes; p++, x += plane, y += outputs, places += outputs) {
-    if (halving) {
-      LOCAL(max_pool_halving)(x, w.width, w.output_height, w.output_width, y, places);
-      continue;
-    }
-    for (size_t oy = 0; oy < w.output_height; oy++) {
-      for (size_t ox = 0; ox < w.output_width; ox++) {
-        REAL best = -INFINITY;
-        int32_t place = -1;
-        for (size_t ky = 0; ky < w.kernel_height; ky++) {
-          const size_t iy = oy * w.stride_height + ky * w.dilation_height - w.padding_height;
-          if (iy >= w.height) continue;
-          for (size_t kx = 0; kx < w.kernel_width; kx++) {
-            const size_t ix = ox * w.stride_width + kx * w.dilation_width - w.padding_width;
-            if (ix >= w.width) continue;
-            const REAL value = x[iy * w.width + ix];
-            if (place < 0 || value > best) {
-              best = value;
-              place = (int32_t)(iy * w.width + ix);
-            }
-          }
-        }
-        y[oy * w.output_width + ox] = best;
-        places[oy * w.output_width + ox] = place;
-      }
-    }
-  }
-}
-
-void NAME(max_pool_backward)(const REAL *dy, const int32_t *places, const convoy_window *window, size_t planes,
-                             REAL *dx) {
-  const size_t plane = window->height * window->width, outputs = window->output_height * window->output_width;
-  memset(dx, 0, planes * plane * sizeof(REAL));
-  for (size_t p = 0; p < planes; p++, dx += plane, dy += outputs, places += outputs)
-    for (size_t i = 0; i < outputs; i++) dx[places[i]] += dy[i];
-}
-
-// Calls `each` for the places of a window that lie in the plane; sets `divisor` to those in the padded plane.
-#define WINDOW_PLACES(each)                                                                                   \
-  const size_t top = oy * w.stride_height, left = ox * w.stride_width;                                        \
-  const size_t bottom = top + w.kernel_height < w.height + 2 * w.padding_height ? top + w.kernel_height        \
-                                                                                 : w.height + 2 * w.padding_height; \
-  const size_t right = left + w.kernel_width < w.width + 2 * w.padding_width ? left + w.kernel_width           \
-                                                                             : w.width + 2 * w.padding_width;  \
-  const REAL divisor = (REAL)((bottom - top) * (right - left));                                               \
-  for (size_t py = top; py < bottom; py++) {                                                                  \
-    const size_t iy = py - w.padding_height;                                                                  \
-    if (iy >= w.height) continue;                                                                             \
-    for (size_t px = left; px < right; px++) {                                                                \
-      const size_t ix = px - w.padding_width;                                                                 \
-      if (ix >= w.width) continue;                                                                            \
-      each;                                                                                                   \
-    }                                                                                                         \
-  }
-
-void NAME(average_pool)(const REAL *x, const convoy_window *window, size_t planes, REAL *y) {
-  const convoy_window w = *window;
-  for (size_t p = 0; p < planes; p++, x += w.height * w.width, y += w.output_height * w.output_width) {
-    for (size_t oy = 0; oy < w.output_height; oy++) {
-      for (size_t ox = 0; ox < w.output_width; ox++) {
-        REAL sum = 0;
-        WINDOW_PLACES(sum += x[iy * w.width + ix])
-        y[oy * w.output_width + ox] = sum / divisor;
-      }
-    }
-  }
-}
-
-void NAME(average_pool_backward)(const REAL *dy, const convoy_window *window, size_t planes, REAL *dx) {
-  const convoy_window w = *window;
-  memset(dx, 0, planes * w.height * w.width * sizeof(REAL));
-  for (size_t p = 0; p < planes; p++, dx += w.height * w.width, dy += w.output_height * w.output_width) {
-    for (size_t oy = 0; oy < w.output_height; oy++) {
-      for (size_t ox = 0; ox < w.output_width; ox++) {
-        const REAL gradient = dy[oy * w.output_width + ox];
-        WINDOW_PLACES(dx[iy * w.width + ix] += gradient / divisor)
-      }
-    }
-  }
-}
-#undef WINDOW_PLACES
 
 void NAME(swap_outer)(const REAL *from, size_t outer, size_t inner, size_t count, REAL *to) {
   for (size_t j = 0; j < inner; j++)

@@ -48,6 +48,28 @@ static inline dnnl_status_t convoy_dnnl_layout_create(
 #endif
 }
 
+/// The layout of a part of a tensor, which begins at `offsets` and lies where the tensor lies.
+static inline dnnl_status_t convoy_dnnl_layout_part(
+    void **layout, const void *whole, int rank, const int64_t *extents, const int64_t *offsets) {
+  (void)rank;
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_memory_desc_t made = NULL;
+  dnnl_status_t status = dnnl_memory_desc_create_submemory(&made, (convoy_dnnl_md)whole, extents, offsets);
+  *layout = made;
+  return status;
+#else
+  dnnl_memory_desc_t *made = (dnnl_memory_desc_t *)malloc(sizeof *made);
+  if (!made) return dnnl_out_of_memory;
+  dnnl_status_t status = dnnl_memory_desc_init_submemory(made, (convoy_dnnl_md)whole, extents, offsets);
+  if (status != dnnl_success) {
+    free(made);
+    made = NULL;
+  }
+  *layout = made;
+  return status;
+#endif
+}
+
 static inline void convoy_dnnl_layout_destroy(void *layout) {
 #if DNNL_VERSION_MAJOR >= 3
   dnnl_memory_desc_destroy((dnnl_memory_desc_t)layout);

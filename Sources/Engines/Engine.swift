@@ -30,15 +30,36 @@ public protocol Plan: AnyObject {
   ///
   /// - Parameters:
   ///   - gradient: set, not added to; all zeros for a batch without samples.
+  ///   - statistics: where the step writes the mean and the unbiased variance of what each batch normalisation took, as
+  ///     the network's `bufferLayout` has it: what running statistics are averaged from. Set, not added to, and not
+  ///     multiplied by the number of samples; all zeros for a batch without samples. nil where nobody wants them.
   ///   - onFinal: told of each range of the gradient as it becomes final, on the calling thread, in the order of the
   ///     backward pass. The ranges are disjoint and cover the vector; once a range was told, the step reads neither its
   ///     parameters nor its gradient again.
   func step(
-    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, statistics: FlatVector?,
+    onFinal: (Range<Int>) -> Void
   ) throws(EngineError) -> StepResult
 
   /// Computes the loss of a batch without anything that only training does.
-  func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult
+  ///
+  /// - Parameter buffers: the running statistics that batch normalisation normalises with, as the network's
+  ///   `bufferLayout` has them; needed where the network has such layers.
+  func evaluate(_ batch: Batch, parameters: FlatVector, buffers: FlatVector?) throws(EngineError) -> StepResult
+}
+
+extension Plan {
+  /// Computes the loss of a batch and its gradient; the statistics of batch normalisation are left out.
+  public func step(
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+  ) throws(EngineError) -> StepResult {
+    try step(batch, parameters: parameters, gradient: gradient, statistics: nil, onFinal: onFinal)
+  }
+
+  /// Computes the loss of a batch without anything that only training does, for a network without buffers.
+  public func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult {
+    try evaluate(batch, parameters: parameters, buffers: nil)
+  }
 }
 
 extension Plan {
@@ -82,9 +103,9 @@ public struct PlanPart: Hashable, Sendable {
 
 /// What a step found.
 public struct StepResult: Hashable, Sendable {
-  /// The samples' losses, added in their order.
+  /// The samples' losses, added in their order; of a network with several the weighted sum.
   public var lossSum: Double
-  /// Samples whose largest logit is the label's.
+  /// Samples whose largest logit is the label's, by the main loss; 0 for one that does not choose a class for a sample.
   public var correct: Int
   /// Number of samples.
   public var samples: Int
@@ -98,6 +119,12 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   case notFinite(loss: Double)
   /// A label is none of the network's classes.
   case label(Int32, classes: Int)
+  /// A place's label, one of a sample's targets, is none of the network's classes.
+  case placeLabel(Float, classes: Int)
+  /// The batch has another number of targets for a sample than the network's losses read.
+  case targets(given: Int, expected: Int)
+  /// What an embedding took names no row of its table.
+  case entries(layer: String, wrong: Int, entries: Int)
 
   /// A library that computes failed.
   case library(String)
@@ -110,6 +137,12 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notFinite(let loss):
       "the loss is \(loss): training has diverged; try a smaller learning rate, or warm-up"
     case .label(let label, let classes): "a sample has label \(label), the network \(classes) classes"
+    case .placeLabel(let label, let classes):
+      "a place of a sample has label \(label), the network classes 0 to \(classes - 1)"
+    case .targets(let given, let expected):
+      "a sample has \(given) targets besides its label, the network's losses read \(expected)"
+    case .entries(let layer, let wrong, let entries):
+      "layer \(layer): \(wrong) entries of the batch are no whole numbers from 0 to \(entries - 1)"
     }
   }
 }

@@ -6,22 +6,32 @@ public struct Network: Hashable, Sendable {
   public struct Node: Hashable, Sendable {
     /// The layer.
     public let layer: Layer
-    /// The index of the node whose output it takes; nil for the network's input.
-    public let input: Int?
-    /// The shape of what it takes, for one sample.
-    public let inputShape: Shape
+    /// The indices of the nodes whose outputs it takes; nil stands for the network's input.
+    public let inputs: [Int?]
+    /// The shapes of what it takes, for one sample.
+    public let inputShapes: [Shape]
     /// The shape of what it gives, for one sample.
     public let outputShape: Shape
+    /// Which of a sample's targets it reads, if it is a loss: the losses' targets lie one after another.
+    public let targets: Range<Int>
+
+    /// The first of its inputs.
+    public var input: Int? { inputs[0] }
+    /// The shape of the first of its inputs.
+    public var inputShape: Shape { inputShapes[0] }
   }
 
   /// The network's name.
   public let name: String
-  /// The shape of one sample: `[channels, height, width]`, or `[features]`.
+  /// The shape of one sample: `[features]`, `[channels, length]`, `[channels, height, width]` or `[channels, depth,
+  /// height, width]`.
   public let inputShape: Shape
-  /// The layers, each after the one that it takes from. The last is the loss.
+  /// The layers, each after those that it takes from. The last is a loss, the main one; others may be before it.
   public let nodes: [Node]
   /// Where each parameter lies in the flat vector.
   public let parameterLayout: ParameterLayout
+  /// Where each buffer lies in a flat vector of its own: the running statistics of batch normalisation.
+  public let bufferLayout: ParameterLayout
 
   /// Builds a network from a table of layers and checks that it fits together.
   public init(_ name: String, input: Shape, @LayerTable _ layers: () -> [Layer]) throws(NetworkError) {
@@ -30,51 +40,43 @@ public struct Network: Hashable, Sendable {
 
   /// Builds a network from layers and checks that it fits together.
   public init(_ name: String, input: Shape, layers: [Layer]) throws(NetworkError) {
-    guard input.rank == 1 || input.rank == 3, input.count > 0 else {
+    guard (1...4).contains(input.rank), input.count > 0 else {
       throw NetworkError(
-        layer: "input", problem: "a sample of shape \(input): it takes [channels, height, width] or [features]")
+        layer: Self.inputName,
+        problem: "a sample of shape \(input): it takes [features], or channels and one to three dimensions")
     }
-    var nodes: [Node] = []
-    var layout = ParameterLayout()
-    var readers = Set<Int>()
-    for layer in layers {
-      guard !nodes.contains(where: { $0.layer.name == layer.name }) else {
-        throw NetworkError(layer: layer.name, problem: "two layers have this name")
-      }
-      let source = try Self.source(of: layer, in: nodes)
-      guard readers.insert(source ?? -1).inserted else {
-        throw NetworkError(layer: layer.name, problem: "its input is taken by another layer already")
-      }
-      let shape = source.map { nodes[$0].outputShape } ?? input
-      let output = try ShapeInference.output(of: layer, from: shape)
-      for parameter in layer.parameters(inputShape: shape) { layout.append(parameter.name, shape: parameter.shape) }
-      nodes.append(Node(layer: layer, input: source, inputShape: shape, outputShape: output))
-    }
-    let losses = nodes.filter { $0.layer.kind == .softmaxCrossEntropy }
-    guard losses.count == 1, nodes.last?.layer.kind == .softmaxCrossEntropy else {
-      throw NetworkError(layer: nodes.last?.layer.name ?? name, problem: "a network ends in its one loss")
-    }
+    var builder = GraphBuilder(input: input, layers: layers)
+    for layer in layers { try builder.append(layer) }
+    try builder.checkEnds(network: name)
     self.name = name
     inputShape = input
-    self.nodes = nodes
-    parameterLayout = layout
+    nodes = builder.nodes
+    parameterLayout = builder.parameterLayout
+    bufferLayout = builder.bufferLayout
   }
 
-  private static func source(of layer: Layer, in nodes: [Node]) throws(NetworkError) -> Int? {
-    guard let wanted = layer.input else { return nodes.isEmpty ? nil : nodes.count - 1 }
-    guard let index = nodes.firstIndex(where: { $0.layer.name == wanted }) else {
-      throw NetworkError(layer: layer.name, problem: "there is no layer \(wanted) before it to take from")
+  /// What layers call the network's input.
+  public static let inputName = "input"
+
+  /// The number of classes of the main loss: the width of the logits, 2 for pairs, 0 for a loss without classes.
+  public var classes: Int {
+    guard let node = nodes.last, let loss = node.layer.kind.loss else { return 0 }
+    return switch loss.function {
+    case .softmaxCrossEntropy, .hinge: node.inputShape[0]
+    case .contrastive: 2
+    case .sigmoidCrossEntropy, .l2, .l1, .smoothL1: 0
     }
-    return index
   }
 
-  /// The number of classes: the width of the logits.
-  public var classes: Int { nodes.last.map { $0.inputShape.count } ?? 0 }
+  /// How many targets a sample has besides its label.
+  public var targetCount: Int { nodes.last?.targets.upperBound ?? 0 }
 
   /// A text that two networks share exactly when they are the same graph with the same initialisers.
   public var canonicalDescription: String {
     let lines = nodes.map { node in
-      "\(node.layer.name) \(node.layer.kind) from \(node.input.map { nodes[$0].layer.name } ?? "input") \(node.inputShape) to \(node.outputShape)"
+      let sources = node.inputs.map { $0.map { nodes[$0].layer.name } ?? Self.inputName }.joined(separator: ", ")
+      let shapes = node.inputShapes.map(\.description).joined(separator: ", ")
+      return "\(node.layer.name) \(node.layer.kind) from \(sources) \(shapes) to \(node.outputShape)"
     }
     return "network \(name) input \(inputShape)\n" + lines.joined(separator: "\n")
   }
@@ -91,6 +93,14 @@ public struct Network: Hashable, Sendable {
       }
     }
     return vector
+  }
+
+  /// The buffers before the first step: running means 0, running variances 1.
+  public func initialBuffers() -> FlatVector {
+    FlatVector(
+      nodes.flatMap { node in
+        node.layer.buffers(inputShape: node.inputShape).flatMap { Array(repeating: $0.value, count: $0.shape.count) }
+      })
   }
 
   /// Sets the first parameters' random stream apart from others of the same seed.

@@ -20,14 +20,16 @@ extension Network {
     nodes.map { node in
       let parameters = node.layer.parameters(inputShape: node.inputShape)
       let weights = parameters.first?.shape.count ?? 0
-      let places: Int
+      let macs: Int
       switch node.layer.kind {
-      case .convolution: places = node.outputShape[1] * node.outputShape[2]
-      default: places = 1
+      case .convolution: macs = weights * node.outputShape.extents.dropFirst().reduce(1, *)
+      case .transposedConvolution: macs = weights * node.inputShape.extents.dropFirst().reduce(1, *)
+      case .fullyConnected: macs = weights
+      default: macs = 0
       }
       return LayerSummary(
         name: node.layer.name, type: node.layer.kind.typeName, outputShape: node.outputShape,
-        parameters: parameters.reduce(0) { $0 + $1.shape.count }, macs: weights * places)
+        parameters: parameters.reduce(0) { $0 + $1.shape.count }, macs: macs)
     }
   }
 

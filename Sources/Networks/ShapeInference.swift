@@ -3,73 +3,109 @@ import Tensors
 /// The shapes that layers give.
 enum ShapeInference {
   /// The shape of a layer's output for one sample.
-  static func output(of layer: Layer, from input: Shape) throws(NetworkError) -> Shape {
+  static func output(of layer: Layer, from inputs: [Shape]) throws(NetworkError) -> Shape {
+    let input = inputs[0]
     func error(_ problem: String) -> NetworkError { NetworkError(layer: layer.name, problem: problem) }
     switch layer.kind {
-    case .convolution(let convolution): return try output(of: convolution, from: input)
-    case .maxPooling(let pooling), .averagePooling(let pooling):
-      return try output(of: pooling, layer.name, from: input)
+    case .convolution, .transposedConvolution, .maxPooling, .averagePooling:
+      return try windowed(layer, from: input)
+    case .adaptivePooling(_, let output):
+      let plane = try plane(of: input, layer.name)
+      guard let extents = output.numbers(dimensions: plane.count), extents.allSatisfy({ $0 > 0 }) else {
+        throw error("an output of \(output) for an input of \(input)")
+      }
+      return Shape([input[0]] + extents)
+    case .batchNormalization(let layer):
+      guard layer.epsilon > 0, layer.momentum >= 0, layer.momentum <= 1 else {
+        throw error("epsilon \(layer.epsilon) and momentum \(layer.momentum): above 0, and from 0 to 1")
+      }
+      return input
+    case .localResponseNormalization(let normalization):
+      guard normalization.size > 0, normalization.size % 2 == 1, normalization.size < 1 << 10, normalization.k > 0,
+        normalization.alpha >= 0
+      else {
+        throw error(
+          "size \(normalization.size), k \(normalization.k), alpha \(normalization.alpha): odd, positive, not negative")
+      }
+      _ = try plane(of: input, layer.name)
+      return input
     case .fullyConnected(let layer):
       guard layer.outputs > 0 else { throw error("\(layer.outputs) outputs") }
       return [layer.outputs]
+    case .embedding(let layer):
+      guard layer.entries > 0, layer.features > 0 else { throw error("\(layer.entries) entries of \(layer.features)") }
+      guard input.rank == 1 else { throw error("an input of shape \(input): it takes [length]") }
+      return [layer.features, input[0]]
     case .dropout(let probability):
       guard probability >= 0, probability < 1 else {
         throw error("a probability of \(probability): it takes 0 up to below 1")
       }
       return input
-    case .relu, .tanh, .sigmoid: return input
+    case .leakyReLU(let slope):
+      guard slope >= 0, slope.isFinite else { throw error("a slope of \(slope): it is not negative") }
+      return input
+    case .relu, .relu6, .prelu, .tanh, .sigmoid, .softmax: return input
+    case .addition, .multiplication: return try elementwise(layer, inputs)
+    case .concatenation: return try concatenation(layer, inputs)
     case .flatten: return [input.count]
-    case .softmaxCrossEntropy:
-      guard input.rank == 1 else { throw error("logits of shape \(input): it takes one dimension, the classes") }
+    case .reshape, .crop, .pad, .slice, .bilinearUpsampling: return try rearranged(layer, from: input)
+    case .loss(let loss):
+      try check(loss, layer.name, inputs)
       return []
     }
   }
 
-  private static func output(of layer: Convolution, from input: Shape) throws(NetworkError) -> Shape {
-    func error(_ problem: String) -> NetworkError { NetworkError(layer: layer.name, problem: problem) }
-    guard input.rank == 3 else { throw error("an input of shape \(input): it takes [channels, height, width]") }
-    guard layer.channels > 0, layer.groups > 0, layer.channels.isMultiple(of: layer.groups),
-      input[0].isMultiple(of: layer.groups)
-    else { throw error("\(input[0]) channels to \(layer.channels) in \(layer.groups) groups: both must divide") }
-    guard layer.kernel.height > 0, layer.kernel.width > 0, layer.stride.height > 0, layer.stride.width > 0,
-      layer.dilation.height > 0, layer.dilation.width > 0, layer.padding.height >= 0, layer.padding.width >= 0
-    else {
-      throw error(
-        "kernel \(layer.kernel), stride \(layer.stride), dilation \(layer.dilation), padding \(layer.padding): they must be positive, padding not negative"
+  /// The extents of a shape besides its channels.
+  static func plane(of input: Shape, _ layer: String) throws(NetworkError) -> [Int] {
+    guard (2...4).contains(input.rank) else {
+      throw NetworkError(
+        layer: layer,
+        problem:
+          "an input of shape \(input): it takes [channels, length], [channels, height, width] or [channels, depth, height, width]"
       )
     }
-    func extent(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int, _ dilation: Int) -> Int {
-      let reach = dilation * (kernel - 1) + 1
-      return size + 2 * padding < reach ? 0 : (size + 2 * padding - reach) / stride + 1
-    }
-    let height = extent(input[1], layer.kernel.height, layer.stride.height, layer.padding.height, layer.dilation.height)
-    let width = extent(input[2], layer.kernel.width, layer.stride.width, layer.padding.width, layer.dilation.width)
-    guard height > 0, width > 0 else { throw error("a kernel of \(layer.kernel) does not fit an input of \(input)") }
-    return [layer.channels, height, width]
+    return Array(input.extents.dropFirst())
   }
 
-  private static func output(of pooling: Pooling, _ name: String, from input: Shape) throws(NetworkError) -> Shape {
+  private static func elementwise(_ layer: Layer, _ inputs: [Shape]) throws(NetworkError) -> Shape {
+    guard let other = inputs.first(where: { $0 != inputs[0] }) else { return inputs[0] }
+    throw NetworkError(
+      layer: layer.name, problem: "inputs of shapes \(inputs[0]) and \(other): it takes inputs of one shape")
+  }
+
+  private static func concatenation(_ layer: Layer, _ inputs: [Shape]) throws(NetworkError) -> Shape {
+    let rest = inputs[0].extents.dropFirst()
+    guard let other = inputs.first(where: { $0.extents.dropFirst() != rest }) else {
+      return Shape([inputs.reduce(0) { $0 + $1[0] }] + rest)
+    }
+    throw NetworkError(
+      layer: layer.name, problem: "inputs of shapes \(inputs[0]) and \(other): they may differ in their channels only")
+  }
+
+  private static func check(_ loss: Loss, _ name: String, _ inputs: [Shape]) throws(NetworkError) {
     func error(_ problem: String) -> NetworkError { NetworkError(layer: name, problem: problem) }
-    guard input.rank == 3 else { throw error("an input of shape \(input): it takes [channels, height, width]") }
-    guard pooling.kernel.height > 0, pooling.kernel.width > 0, pooling.stride.height > 0, pooling.stride.width > 0,
-      pooling.padding.height >= 0, pooling.padding.width >= 0, 2 * pooling.padding.height <= pooling.kernel.height,
-      2 * pooling.padding.width <= pooling.kernel.width
-    else {
-      throw error(
-        "window \(pooling.kernel), stride \(pooling.stride), padding \(pooling.padding): padding is at most half of the window"
-      )
+    guard loss.weight > 0, loss.weight.isFinite else { throw error("a weight of \(loss.weight): it is positive") }
+    let input = inputs[0]
+    switch loss.function {
+    case .softmaxCrossEntropy(let settings):
+      guard settings.isPerPlace ? input.rank > 1 : input.rank == 1 else {
+        let taken = settings.isPerPlace ? "the classes and then the plane" : "one dimension, the classes"
+        throw error("logits of shape \(input): it takes \(taken)")
+      }
+      guard settings.classWeights.isEmpty || settings.classWeights.count == input[0] else {
+        throw error("\(settings.classWeights.count) class weights for \(input[0]) classes")
+      }
+      guard settings.classWeights.allSatisfy({ $0 >= 0 && $0.isFinite }), settings.labelSmoothing >= 0,
+        settings.labelSmoothing < 1
+      else { throw error("class weights are not negative, and label smoothing is from 0 to below 1") }
+    case .hinge, .contrastive:
+      guard inputs.allSatisfy({ $0.rank == 1 }) else {
+        throw error("an input of shape \(inputs.first { $0.rank != 1 } ?? input): it takes one dimension")
+      }
+      _ = try elementwise(Layer(name: name, kind: .addition, inputs: []), inputs)
+    case .smoothL1(let beta):
+      guard beta > 0, beta.isFinite else { throw error("a beta of \(beta): it is positive") }
+    case .sigmoidCrossEntropy, .l2, .l1: break
     }
-    func extent(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int) -> Int {
-      guard size + 2 * padding >= kernel || pooling.rounding == .ceil else { return 0 }
-      let room = max(0, size + 2 * padding - kernel)
-      guard pooling.rounding == .ceil else { return room / stride + 1 }
-      let windows = (room + stride - 1) / stride + 1
-      // The last window begins within the plane or its left padding.
-      return (windows - 1) * stride >= size + padding ? windows - 1 : windows
-    }
-    let height = extent(input[1], pooling.kernel.height, pooling.stride.height, pooling.padding.height)
-    let width = extent(input[2], pooling.kernel.width, pooling.stride.width, pooling.padding.width)
-    guard height > 0, width > 0 else { throw error("a window of \(pooling.kernel) does not fit an input of \(input)") }
-    return [input[0], height, width]
   }
 }

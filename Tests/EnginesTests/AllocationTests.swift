@@ -24,16 +24,17 @@ import Testing
     let plan = try test.engine.compile(network, batch: 16, threads: threads, purpose: .training(seed: 1))
     let parameters = network.initialParameters(seed: 1)
     let gradient = FlatVector(count: parameters.count)
+    let (statistics, buffers) = (FlatVector(count: network.bufferLayout.count), network.initialBuffers())
     let batches = [16, 16, 5, 0, 1, 16].map { makeBatch(network, count: $0) }
     // What is made once, for a type or for a number of samples, is made here.
     for batch in batches {
-      _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
-      _ = try plan.evaluate(batch, parameters: parameters)
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+      _ = try plan.evaluate(batch, parameters: parameters, buffers: buffers)
     }
     for batch in batches {
       convoy_count_allocations()
-      _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
-      _ = try plan.evaluate(batch, parameters: parameters)
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+      _ = try plan.evaluate(batch, parameters: parameters, buffers: buffers)
       let count = convoy_allocations_except("libopenblas libdnnl libstdc++ libgomp")
       #expect(count == 0)
     }

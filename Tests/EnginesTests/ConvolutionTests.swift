@@ -10,6 +10,7 @@ import Testing
     var kernel: Extent = 3
     var stride: Extent = 1
     var padding: Extent = 0
+    var endPadding: Extent?
     var dilation: Extent = 1
     var groups = 1
     var samples = 3
@@ -17,12 +18,21 @@ import Testing
 
     var layer: Convolution {
       Convolution(
-        "conv", channels: channels, kernel: kernel, stride: stride, padding: padding, dilation: dilation,
-        groups: groups, bias: bias)
+        "conv", channels: channels, kernel: kernel, stride: stride, padding: padding, endPadding: endPadding,
+        dilation: dilation, groups: groups, bias: bias)
+    }
+
+    /// The definition, for a convolution between planes of these channels and extents.
+    func naive(from input: Shape, to output: Shape) -> NaiveConvolution {
+      func numbers(_ extent: Extent) -> [Int] { extent.numbers(dimensions: input.rank - 1)! }
+      return NaiveConvolution(
+        samples: samples, groups: groups, input: (input[0], Array(input.extents.dropFirst())),
+        output: (output[0], Array(output.extents.dropFirst())), kernel: numbers(kernel), stride: numbers(stride),
+        padding: numbers(padding), dilation: numbers(dilation))
     }
 
     var testDescription: String {
-      "\(input) to \(channels), kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation), groups \(groups)"
+      "\(input) to \(channels), kernel \(kernel), stride \(stride), padding \(padding) \(endPadding.map(\.description) ?? ""), dilation \(dilation), groups \(groups)"
     }
   }
 
@@ -51,8 +61,35 @@ import Testing
       // More blocks of images than partial sums.
       Case(input: [16, 16, 16], channels: 4, kernel: 5, padding: 2, samples: 33),
     ]
-    return cases
+    return cases + lopsided + lines + volumes
   }()
+
+  /// Paddings that differ before and after, depthwise as well.
+  static let lopsided: [Case] = [
+    Case(padding: 0, endPadding: 1), Case(stride: 2, padding: 2, endPadding: 0),
+    Case(padding: Extent(0, 1), endPadding: Extent(2, 0), dilation: 2, groups: 2),
+    Case(channels: 4, stride: 2, padding: 0, endPadding: 1, groups: 4),
+    Case(channels: 8, padding: 1, groups: 4), Case(channels: 4, kernel: 5, padding: 2, dilation: 2, groups: 4),
+  ]
+
+  static let lines: [Case] = [1, 2, 3].flatMap { stride in
+    [0, 2].flatMap { padding in
+      [1, 2].map { dilation in
+        Case(
+          input: [4, 13], kernel: 3, stride: Extent(all: stride), padding: Extent(all: padding), endPadding: 1,
+          dilation: Extent(all: dilation), groups: dilation)
+      }
+    }
+  }
+
+  static let volumes: [Case] = [
+    Case(input: [2, 4, 5, 3], channels: 3, kernel: 3),
+    Case(input: [2, 4, 5, 3], channels: 3, kernel: 2, stride: 2, padding: 1, endPadding: 0),
+    Case(input: [4, 5, 6, 7], kernel: Extent(3, 2, 3), stride: Extent(2, 1, 2), padding: Extent(1, 0, 2), groups: 2),
+    Case(input: [2, 5, 6, 7], channels: 4, kernel: Extent(2, 1, 3), padding: 1, dilation: Extent(2, 3, 1), groups: 2),
+    Case(input: [3, 3, 4, 4], channels: 3, kernel: 3, padding: 1, groups: 3),
+    Case(input: [2, 1, 6, 6], kernel: Extent(1, 3, 3)),
+  ]
 
   @Test(arguments: cases) func equalsTheDefinitionExactly(_ it: Case) throws {
     let network = try Network("t", input: it.input) {
@@ -65,9 +102,7 @@ import Testing
     let parameters = integers(network.parameterLayout.count, bound: 3, seed: 2)
     let dy = integers(it.samples * output.count, bound: 3, seed: 3)
     let weights = network.parameterLayout.entries[0].range
-    let naive = NaiveConvolution(
-      layer: it.layer, samples: it.samples, input: (it.input[0], it.input[1], it.input[2]),
-      output: (output[1], output[2]))
+    let naive = it.naive(from: it.input, to: output)
 
     var y = [Float](repeating: 0, count: dy.count)
     var dx = [Float](repeating: 0, count: x.count)
@@ -77,10 +112,72 @@ import Testing
       dx[input] += dy[output] * parameters[weight]
       gradient[weight] += x[input] * dy[output]
     }
-    let plane = output[1] * output[2]
+    let plane = output.count / output[0]
     if it.bias {
       for index in y.indices {
         let bias = weights.upperBound + index / plane % it.channels
+        y[index] += parameters[bias]
+        gradient[bias] += dy[index]
+      }
+    }
+    for threads in [1, 3] {
+      let result = LayerProbe(network, samples: it.samples, threads: threads)
+        .run(inputs: x, outputGradient: dy, parameters: parameters)
+      #expect(result.output == y)
+      #expect(result.inputGradient == dx)
+      #expect(result.parameterGradient == gradient)
+    }
+  }
+
+  /// Transposed convolutions: the same numbers, and what is added to the output's extents.
+  static let transposed: [(it: Case, outputPadding: Extent)] = {
+    var cases: [(Case, Extent)] = []
+    for stride in [1, 2] as [Extent] + [Extent(3, 2)] {
+      for padding in [0, 1] as [Extent] {
+        for dilation in [1, 2] as [Extent] {
+          for groups in [1, 2] {
+            let it = Case(input: [4, 4, 5], stride: stride, padding: padding, dilation: dilation, groups: groups)
+            cases.append((it, 0))
+            if stride != 1 { cases.append((it, 1)) }
+          }
+        }
+      }
+    }
+    return cases + [
+      (Case(input: [4, 6], kernel: 4, stride: 3, padding: 2, endPadding: 0, groups: 2), 2),
+      (Case(input: [2, 3, 2, 4], channels: 3, kernel: Extent(2, 3, 2), stride: Extent(2, 1, 2)), Extent(1, 0, 0)),
+      (Case(input: [4, 2, 3, 2], channels: 4, kernel: 3, stride: 2, padding: 1, groups: 4, bias: false), 1),
+      (Case(input: [3, 5, 5], channels: 2, kernel: 3, padding: 1, endPadding: 2, samples: 7), 0),
+    ]
+  }()
+
+  @Test(arguments: transposed.indices) func transposedEqualsTheDefinitionExactly(index: Int) throws {
+    let (it, outputPadding) = Self.transposed[index]
+    let network = try Network("t", input: it.input) {
+      TransposedConvolution(
+        "up", channels: it.channels, kernel: it.kernel, stride: it.stride, padding: it.padding,
+        endPadding: it.endPadding, outputPadding: outputPadding, dilation: it.dilation, groups: it.groups,
+        bias: it.bias)
+      Flatten("flatten")
+      SoftmaxCrossEntropy("loss")
+    }
+    let output = network.nodes[0].outputShape
+    let x = integers(it.samples * it.input.count, bound: 4, seed: 1)
+    let parameters = integers(network.parameterLayout.count, bound: 3, seed: 2)
+    let dy = integers(it.samples * output.count, bound: 3, seed: 3)
+    var y = [Float](repeating: 0, count: dy.count)
+    var dx = [Float](repeating: 0, count: x.count)
+    var gradient = [Float](repeating: 0, count: parameters.count)
+    // The convolution that this is the transpose of goes from the output to the input.
+    it.naive(from: output, to: it.input).forEachProduct { place, weight, source in
+      y[place] += x[source] * parameters[weight]
+      dx[source] += dy[place] * parameters[weight]
+      gradient[weight] += x[source] * dy[place]
+    }
+    if it.bias {
+      let first = network.parameterLayout.entries[0].range.upperBound
+      for index in y.indices {
+        let bias = first + index / (output.count / output[0]) % it.channels
         y[index] += parameters[bias]
         gradient[bias] += dy[index]
       }

@@ -62,29 +62,38 @@ import Testing
   ]
 
   @Test(arguments: networks) func equalsCentralDifferences(_ network: Network) throws {
-    let samples = 3
-    let plan = DoublePlan(network, batch: samples, threads: 2, purpose: .training(seed: 5))
-    let batch = makeBatch(network, count: samples)
-    let inputs = uniforms(samples * network.inputShape.count, bound: 1, seed: 11)
-    var parameters = uniforms(network.parameterLayout.count, bound: 0.5, seed: 12)
-    let gradient = try plan.step(inputs: inputs, batch: batch, parameters: parameters).gradient
-    var checked = 0
-    for index in parameters.indices {
-      let value = parameters[index]
-      func difference(_ step: Double) throws -> Double {
-        parameters[index] = value + step
-        let above = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
-        parameters[index] = value - step
-        let below = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
-        parameters[index] = value
-        return (above - below) / (2 * step)
-      }
-      let (fine, coarse) = (try difference(1e-5), try difference(2e-5))
-      // A kink of ReLU or of a maximum within the step: both differences are then wrong, by different amounts.
-      guard abs(fine - coarse) <= 1e-6 * max(1, abs(fine)) else { continue }
-      checked += 1
-      #expect(abs(gradient[index] - fine) <= 1e-7 * max(1, abs(fine)), "parameter \(index)")
-    }
-    #expect(checked * 10 >= parameters.count * 9)
+    try expectCentralDifferences(network)
   }
+}
+
+/// Checks a network's gradient against central differences of its loss, in double precision.
+///
+/// A layer's own input gradient shows in the gradients of the layers before it.
+func expectCentralDifferences(
+  _ network: Network, inputs: [Double]? = nil, target: @escaping (Int, UInt64) -> Float = { Float($1 >> 40) * 0x1p-24 }
+) throws {
+  let samples = 3
+  let plan = DoublePlan(network, batch: samples, threads: 2, purpose: .training(seed: 5))
+  let batch = makeBatch(network, count: samples, target: target)
+  let inputs = inputs ?? uniforms(samples * network.inputShape.count, bound: 1, seed: 11)
+  var parameters = uniforms(network.parameterLayout.count, bound: 0.5, seed: 12)
+  let gradient = try plan.step(inputs: inputs, batch: batch, parameters: parameters).gradient
+  var checked = 0
+  for index in parameters.indices {
+    let value = parameters[index]
+    func difference(_ step: Double) throws -> Double {
+      parameters[index] = value + step
+      let above = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
+      parameters[index] = value - step
+      let below = try plan.step(inputs: inputs, batch: batch, parameters: parameters).loss
+      parameters[index] = value
+      return (above - below) / (2 * step)
+    }
+    let (fine, coarse) = (try difference(1e-5), try difference(2e-5))
+    // A kink of ReLU or of a maximum within the step: both differences are then wrong, by different amounts.
+    guard abs(fine - coarse) <= 1e-6 * max(1, abs(fine)) else { continue }
+    checked += 1
+    #expect(abs(gradient[index] - fine) <= 1e-7 * max(1, abs(fine)), "parameter \(index)")
+  }
+  #expect(checked * 10 >= parameters.count * 9)
 }

@@ -1,5 +1,4 @@
 import Engines
-import Foundation
 import Networks
 import Tensors
 import Testing
@@ -9,18 +8,10 @@ import Testing
   private static let samples = 8
   private static let scales: [Float] = [0x1p-3, 0x1p-3, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-3, 0x1p-3]
 
-  private static func formula(stream: Int, index: Int, scale: Float) -> Float {
-    var x = UInt32(truncatingIfNeeded: index + stream << 20)
-    x = (x ^ (x >> 16)) &* 0x85EB_CA6B
-    x = (x ^ (x >> 13)) &* 0xC2B2_AE35
-    x ^= x >> 16
-    return Float((Double(x >> 8) * 0x1p-23 - 1) * Double(scale))
-  }
-
   private static var parameters: FlatVector {
     FlatVector(
       Catalogue.lenet.parameterLayout.entries.enumerated().flatMap { tensor, entry in
-        (0..<entry.shape.count).map { formula(stream: tensor + 1, index: $0, scale: scales[tensor]) }
+        (0..<entry.shape.count).map { referenceFormula(stream: tensor + 1, index: $0, scale: scales[tensor]) }
       })
   }
 
@@ -28,32 +19,10 @@ import Testing
     let batch = Batch(capacity: samples, sampleShape: [1, 28, 28])
     for sample in 0..<samples {
       batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
-        for index in span.indices { span[index] = formula(stream: 0, index: sample * 784 + index, scale: 1) }
+        for index in span.indices { span[index] = referenceFormula(stream: 0, index: sample * 784 + index, scale: 1) }
       }
     }
     return batch
-  }
-
-  /// The numbers of the kept file, taken from its beginning on.
-  private struct Numbers {
-    private var rest: ArraySlice<Float>
-
-    init(_ name: String) throws {
-      let url = try #require(Bundle.module.url(forResource: name, withExtension: "bin", subdirectory: "References"))
-      let data = try Data(contentsOf: url)
-      rest = data.withUnsafeBytes { bytes in
-        (0..<bytes.count / 4).map { index in
-          Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)))
-        }[...]
-      }
-    }
-
-    var isEmpty: Bool { rest.isEmpty }
-
-    mutating func take(_ count: Int) -> [Float] {
-      defer { rest = rest.dropFirst(count) }
-      return Array(rest.prefix(count))
-    }
   }
 
   @Test(arguments: Engines.names) func lossAndEveryGradientEqualPyTorchs(_ name: String) throws {
@@ -62,7 +31,7 @@ import Testing
     let plan = try engine.compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
     let gradient = FlatVector(count: network.parameterLayout.count)
     let result = try plan.step(Self.batch, parameters: Self.parameters, gradient: gradient, onFinal: { _ in })
-    var reference = try Numbers("lenet_reference")
+    var reference = try ReferenceNumbers("lenet_reference")
     let loss = Double(try #require(reference.take(1).first))
     #expect(abs(result.lossSum - loss) <= 1e-6 * loss)
     for entry in network.parameterLayout.entries {

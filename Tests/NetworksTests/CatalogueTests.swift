@@ -30,6 +30,36 @@ import Testing
     #expect(layers.map(\.parameters) == [156, 2_416, 48_120, 10_164, 850])
   }
 
+  /// Parameters and multiply-accumulates as published, and a shape on the way.
+  static let published: [(name: String, parameters: Int, macs: Int, layer: String, shape: Shape)] = [
+    ("resnet-20", 269_722, 40_551_040, "layer3.0.add", [64, 8, 8]),
+    ("alexnet", 61_100_840, 714_188_480, "features.12", [256, 6, 6]),
+    ("vgg-16", 138_357_544, 15_470_264_320, "features.30", [512, 7, 7]),
+    ("resnet-50", 25_557_032, 4_089_184_256, "layer4.2.relu3", [2048, 7, 7]),
+  ]
+
+  @Test(arguments: published.indices) func countsAreThePublished(index: Int) throws {
+    let it = Self.published[index]
+    let network = try #require(Catalogue.network(named: it.name))
+    #expect(network.parameterLayout.count == it.parameters)
+    #expect(network.forwardMACs == it.macs)
+    #expect(network.summary.first { $0.name == it.layer }?.outputShape == it.shape)
+  }
+
+  @Test func resNet50HasTorchvisionsNames() throws {
+    let network = Catalogue.resnet50
+    #expect(
+      network.parameterLayout.entries.prefix(15).map { "\($0.name) \($0.shape)" } == [
+        "conv1.weight 64×3×7×7", "bn1.weight 64", "bn1.bias 64",
+        "layer1.0.conv1.weight 64×64×1×1", "layer1.0.bn1.weight 64", "layer1.0.bn1.bias 64",
+        "layer1.0.conv2.weight 64×64×3×3", "layer1.0.bn2.weight 64", "layer1.0.bn2.bias 64",
+        "layer1.0.conv3.weight 256×64×1×1", "layer1.0.bn3.weight 256", "layer1.0.bn3.bias 256",
+        "layer1.0.downsample.0.weight 256×64×1×1", "layer1.0.downsample.1.weight 256", "layer1.0.downsample.1.bias 256",
+      ])
+    // torchvision's state has 53,120 running means and variances.
+    #expect(network.bufferLayout.count == 53_120)
+  }
+
   @Test func namesAreUniqueAndFound() {
     #expect(Set(Catalogue.networks.map(\.name)).count == Catalogue.networks.count)
     for network in Catalogue.networks { #expect(Catalogue.network(named: network.name) == network) }

@@ -4,7 +4,7 @@
   import Tensors
 
   /// A stretch of the arena, needed from its first use to its last.
-  final class Region {
+  final class ArenaRegion {
     let bytes: Int
     /// The first and the last command that uses it.
     private(set) var firstUse = Int.max
@@ -35,10 +35,12 @@
 
   /// Where an argument lies: in the arena, or in what a step is given.
   enum Place {
-    case region(Region)
+    case region(ArenaRegion)
     /// From this element of the parameters, of their gradient.
     case parameters(Int)
     case gradient(Int)
+    /// From this element of the running statistics.
+    case buffers(Int)
     case inputs
   }
 
@@ -47,10 +49,11 @@
     let inputs: UnsafeMutablePointer<Float>
     let parameters: UnsafeMutablePointer<Float>
     let gradient: UnsafeMutablePointer<Float>?
+    let statistics: UnsafeMutablePointer<Float>?
+    let buffers: UnsafeMutablePointer<Float>?
     let labels: UnsafePointer<Int32>
     let sampleNumbers: UnsafePointer<Int>
     let epoch: Int
-    let isTraining: Bool
     var loss = 0.0
     var correct = 0
 
@@ -59,6 +62,9 @@
       case .region(let region): return region.floats
       case .parameters(let offset): return parameters + offset
       case .inputs: return inputs
+      case .buffers(let offset):
+        guard let buffers else { preconditionFailure("running statistics that were not given") }
+        return buffers + offset
       case .gradient(let offset):
         guard let gradient else { preconditionFailure("a gradient in a forward pass") }
         return gradient + offset
@@ -127,7 +133,7 @@
     var implementation: String { descriptor.implementation }
 
     /// The regions that it uses.
-    var regions: [Region] {
+    var regions: [ArenaRegion] {
       arguments.compactMap { if case .region(let region) = $0.place { region } else { nil } }
     }
 

@@ -15,11 +15,11 @@
     let finalRanges: [Range<Int>]
     /// Bytes of the arena.
     let arenaBytes: Int
-    private let regions: [Region]
+    private let regions: [ArenaRegion]
     private let scratchpadOffset: Int
 
     init(
-      commands: [any Command], forwardCount: Int, finals: [Int: Range<Int>], regions: [Region]
+      commands: [any Command], forwardCount: Int, finals: [Int: Range<Int>], regions: [ArenaRegion]
     ) {
       self.commands = commands
       self.forwardCount = forwardCount
@@ -38,8 +38,8 @@
     ///
     /// The largest first, each at the lowest place that is free: a greedy rule that comes close to the most bytes in use
     /// at once (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020).
-    private static func layOut(_ regions: [Region]) -> Int {
-      var placed: [Region] = []
+    private static func layOut(_ regions: [ArenaRegion]) -> Int {
+      var placed: [ArenaRegion] = []
       var end = 0
       let used = regions.filter { $0.lastUse >= 0 }
       for region in used.sorted(by: { ($0.bytes, $1.firstUse) > ($1.bytes, $0.firstUse) }) {

@@ -17,7 +17,7 @@
       _ layer: Convolution, _ node: Network.Node, _ given: Tensor, hasReLU: Bool
     ) throws(EngineError) -> (Tensor, Backward?) {
       let parameters = try parameters(of: layer, node)
-      var window = Self.window(of: layer, node)
+      var window = Self.window(of: node)
       let extents = [samples] + node.outputShape.extents
       let isChannelsLast = try wantsChannelsLast(layer, given)
       let layouts = Layouts(
@@ -72,7 +72,7 @@
     private func parameters(of layer: Convolution, _ node: Network.Node) throws(EngineError) -> Parameters {
       guard let weights = range(of: "weight", node) else { preconditionFailure("a convolution without weights") }
       let inputs = node.inputShape[0]
-      let kernel = [layer.kernel.height, layer.kernel.width]
+      let kernel = (node.window?.dimensions ?? []).map(\.kernel)
       let extents =
         layer.groups == 1
         ? [layer.channels, inputs] + kernel
@@ -83,12 +83,13 @@
         plainBias: bias == nil ? nil : try TensorLayout(plain: [layer.channels]))
     }
 
-    static func window(of layer: Convolution, _ node: Network.Node) -> convoy_dnnl_window {
+    private static func window(of node: Network.Node) -> convoy_dnnl_window {
       var window = convoy_dnnl_window()
-      window.strides = (Int64(layer.stride.height), Int64(layer.stride.width), 1)
-      window.dilations = (Int64(layer.dilation.height - 1), Int64(layer.dilation.width - 1), 0)
-      window.before = (Int64(layer.padding.height), Int64(layer.padding.width), 0)
-      window.after = window.before
+      for (index, dimension) in (node.window?.dimensions ?? []).enumerated() {
+        window.set(
+          index, kernel: dimension.kernel, stride: dimension.stride, before: dimension.padding,
+          after: dimension.endPadding, dilation: dimension.dilation)
+      }
       return window
     }
 

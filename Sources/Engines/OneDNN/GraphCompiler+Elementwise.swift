@@ -7,9 +7,9 @@
   extension GraphCompiler {
     /// A function of each element whose derivative follows from its output.
     func addElementwise(
-      _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor
+      _ algorithm: dnnl_alg_kind_t, alpha: Float = 0, _ node: Network.Node, _ source: Tensor
     ) throws(EngineError) -> (Tensor, Backward?) {
-      let forward = try elementwiseForward(algorithm, source.layout, node.layer.name)
+      let forward = try elementwiseForward(algorithm, alpha, source.layout, node.layer.name)
       let output = makeTensor(source.extents, source.layout)
       try emit(
         "\(node.layer.name) forward", forward, [source.argument(DNNL_ARG_SRC), output.argument(DNNL_ARG_DST)])
@@ -17,30 +17,31 @@
       return (
         output,
         { compiler, gradient throws(EngineError) in
-          let result = try compiler.elementwiseBackward(algorithm, gradient, output: output, node.layer.name)
+          let result = try compiler.elementwiseBackward(
+            algorithm, alpha, gradient, output: output, node.layer.name)
           try compiler.deliver(result, to: node.input)
         }
       )
     }
 
     private func elementwiseForward(
-      _ algorithm: dnnl_alg_kind_t, _ layout: TensorLayout, _ name: String
+      _ algorithm: dnnl_alg_kind_t, _ alpha: Float, _ layout: TensorLayout, _ name: String
     ) throws(EngineError) -> PrimitiveDescriptor {
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
       return try PrimitiveDescriptor("compute \(name)") {
-        convoy_dnnl_elementwise_forward($0, $1, kind, algorithm, layout.handle, 0, $2)
+        convoy_dnnl_elementwise_forward($0, $1, kind, algorithm, layout.handle, alpha, $2)
       }
     }
 
     /// The gradient of the input from that of the output: in place where nobody else reads it.
     private func elementwiseBackward(
-      _ algorithm: dnnl_alg_kind_t, _ gradient: Tensor, output: Tensor, _ name: String
+      _ algorithm: dnnl_alg_kind_t, _ alpha: Float, _ gradient: Tensor, output: Tensor, _ name: String
     ) throws(EngineError) -> Tensor {
       let own = try reordered(gradient, to: output.layout, "\(name) gradient")
-      let forward = try elementwiseForward(algorithm, output.layout, name)
+      let forward = try elementwiseForward(algorithm, alpha, output.layout, name)
       let descriptor = try PrimitiveDescriptor("compute the gradient of \(name)") {
         convoy_dnnl_elementwise_backward(
-          $0, $1, algorithm, own.layout.handle, output.layout.handle, 0, forward.handle, $2)
+          $0, $1, algorithm, own.layout.handle, output.layout.handle, alpha, forward.handle, $2)
       }
       let result = own.isShared ? makeTensor(own.extents, own.layout) : own
       try emit(
@@ -53,20 +54,8 @@
 
     /// The gradient before a ReLU that is fused into its layer.
     func reluBackward(_ gradient: Tensor, output: Tensor, _ node: Network.Node) throws(EngineError) -> Tensor {
-      try elementwiseBackward(dnnl_eltwise_relu_use_dst_for_bwd, gradient, output: output, "\(node.layer.name) ReLU")
-    }
-
-    /// left + right, element by element.
-    func sum(_ left: Tensor, _ right: Tensor, _ name: String) throws(EngineError) -> Tensor {
-      let other = try reordered(right, to: left.layout, name)
-      let descriptor = try PrimitiveDescriptor("add for \(name)") {
-        convoy_dnnl_binary($0, $1, dnnl_binary_add, left.layout.handle, other.layout.handle, left.layout.handle, $2)
-      }
-      let result = left.isShared ? makeTensor(left.extents, left.layout) : left
-      try emit(
-        "\(name) sum", descriptor,
-        [left.argument(DNNL_ARG_SRC_0), other.argument(DNNL_ARG_SRC_1), result.argument(DNNL_ARG_DST)])
-      return result
+      try elementwiseBackward(
+        dnnl_eltwise_relu_use_dst_for_bwd, 0, gradient, output: output, "\(node.layer.name) ReLU")
     }
 
     /// Dropout: what happens to an element follows from (seed, layer, epoch, sample) and its index in the sample, as in
@@ -83,15 +72,11 @@
       let mask = DropoutMask(probability, seed: seed, layer: index)
       emit("\(name) forward", uses: [source, output, factors]) { state in
         let (input, result) = (state.address(source.place), state.address(output.place))
-        if state.isTraining {
-          let factors = state.address(factors.place)
-          for sample in 0..<samples {
-            mask.fill(factors + sample * count, count: count, epoch: state.epoch, sample: state.sampleNumbers[sample])
-          }
-          convoy_multiply_f32(input, factors, result, samples * count)
-        } else {
-          result.update(from: input, count: samples * count)
+        let factors = state.address(factors.place)
+        for sample in 0..<samples {
+          mask.fill(factors + sample * count, count: count, epoch: state.epoch, sample: state.sampleNumbers[sample])
         }
+        convoy_multiply_f32(input, factors, result, samples * count)
       }
       guard needsGradient(node.input) else { return (output, nil) }
       return (

@@ -5,10 +5,10 @@
 
   extension GraphCompiler {
     func addPooling(
-      _ pooling: Pooling, _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor
+      _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor
     ) throws(EngineError) -> (Tensor, Backward?) {
       let name = node.layer.name
-      var window = try Self.window(of: pooling, node, isMaximum: algorithm == dnnl_pooling_max)
+      var window = try poolingWindow(node, isMaximum: algorithm == dnnl_pooling_max)
       let extents = [samples] + node.outputShape.extents
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
       let any = try TensorLayout(any: extents)
@@ -39,27 +39,49 @@
     }
 
     /// The window with as much padding after the plane as its last position reaches.
-    private static func window(
-      of pooling: Pooling, _ node: Network.Node, isMaximum: Bool
-    ) throws(EngineError) -> convoy_dnnl_window {
-      func after(_ input: Int, _ output: Int, _ kernel: Int, _ stride: Int, _ padding: Int) -> Int {
-        (output - 1) * stride + kernel - input - padding
-      }
-      let (input, output) = (node.inputShape, node.outputShape)
-      let height = after(input[1], output[1], pooling.kernel.height, pooling.stride.height, pooling.padding.height)
-      let width = after(input[2], output[2], pooling.kernel.width, pooling.stride.width, pooling.padding.width)
-      // The library would count what lies beyond the padding.
-      guard isMaximum || (height <= pooling.padding.height && width <= pooling.padding.width) else {
-        throw .unsupported(
-          "layer \(node.layer.name): the oneDNN engine averages no windows that reach beyond the padding: use the openblas engine"
-        )
-      }
+    private func poolingWindow(_ node: Network.Node, isMaximum: Bool) throws(EngineError) -> convoy_dnnl_window {
       var window = convoy_dnnl_window()
-      window.kernel = (Int64(pooling.kernel.height), Int64(pooling.kernel.width), 1)
-      window.strides = (Int64(pooling.stride.height), Int64(pooling.stride.width), 1)
-      window.before = (Int64(pooling.padding.height), Int64(pooling.padding.width), 0)
-      window.after = (Int64(height), Int64(width), 0)
+      if case .adaptivePooling = node.layer.kind {
+        for index in node.inputShape.extents.indices.dropFirst() {
+          let (input, output) = (node.inputShape[index], node.outputShape[index])
+          guard input.isMultiple(of: output) else {
+            throw unsupported(node, "shares \(input) places among no \(output) windows of one size")
+          }
+          window.set(index - 1, kernel: input / output, stride: input / output)
+        }
+        return window
+      }
+      guard let dimensions = node.window?.dimensions else { preconditionFailure("pooling without a window") }
+      for (index, dimension) in dimensions.enumerated() {
+        let after = (dimension.output - 1) * dimension.stride + dimension.kernel - dimension.input - dimension.padding
+        // The library would count what lies beyond the padding.
+        guard isMaximum || after <= dimension.endPadding else {
+          throw unsupported(node, "averages no windows that reach beyond the padding")
+        }
+        window.set(
+          index, kernel: dimension.kernel, stride: dimension.stride, before: dimension.padding, after: after)
+      }
       return window
+    }
+  }
+
+  extension convoy_dnnl_window {
+    /// States what holds along one dimension, the outermost being the first.
+    mutating func set(
+      _ index: Int, kernel: Int, stride: Int, before: Int = 0, after: Int = 0, dilation: Int = 1
+    ) {
+      func put(_ value: Int, _ tuple: inout (Int64, Int64, Int64)) {
+        switch index {
+        case 0: tuple.0 = Int64(value)
+        case 1: tuple.1 = Int64(value)
+        default: tuple.2 = Int64(value)
+        }
+      }
+      put(kernel, &self.kernel)
+      put(stride, &strides)
+      put(before, &self.before)
+      put(after, &self.after)
+      put(dilation - 1, &dilations)
     }
   }
 #endif

@@ -32,7 +32,7 @@
     private let stream: PrimitiveStream
 
     private var commands: [any Command] = []
-    private var regions: [Region] = []
+    private var regions: [ArenaRegion] = []
     private var finals: [Int: Range<Int>] = [:]
     private var outputs: [Tensor] = []
     /// For each layer what its backward pass does; nil where none before it has parameters.
@@ -53,8 +53,8 @@
 
     // MARK: Emitting
 
-    func region(bytes: Int) -> Region {
-      let region = Region(bytes: bytes)
+    func region(bytes: Int) -> ArenaRegion {
+      let region = ArenaRegion(bytes: bytes)
       regions.append(region)
       return region
     }
@@ -125,9 +125,9 @@
       var index = 0
       while index < network.nodes.count {
         let node = network.nodes[index]
-        let source = node.input.map { outputs[$0] } ?? input
+        let sources = node.inputs.map { $0.map { outputs[$0] } ?? input }
         let fusesReLU = fusesReLU(after: index)
-        let (output, backward) = try add(node, index: index, source: source, hasReLU: fusesReLU)
+        let (output, backward) = try add(node, index: index, sources: sources, hasReLU: fusesReLU)
         outputs.append(output)
         backwards.append(backward)
         if fusesReLU {
@@ -164,7 +164,7 @@
         gradients[index] = gradient
         return
       }
-      gradients[index] = try sum(earlier, gradient, "\(network.nodes[index].layer.name) gradient")
+      gradients[index] = try gradientSum(earlier, gradient, network.nodes[index].layer.name)
     }
 
     /// Whether a layer or one before it has parameters, so that the gradient of its output matters.
@@ -176,38 +176,66 @@
     /// Whether a layer's ReLU follows and nobody else reads what lies between.
     private func fusesReLU(after index: Int) -> Bool {
       switch network.nodes[index].layer.kind {
-      case .convolution, .fullyConnected: break
+      case .convolution, .fullyConnected, .batchNormalization, .addition: break
       default: return false
       }
-      let readers = network.nodes.indices.filter { network.nodes[$0].input == index }
+      let readers = network.nodes.indices.filter { network.nodes[$0].inputs.contains(index) }
       guard readers == [index + 1] else { return false }
       return network.nodes[index + 1].layer.kind == .relu
     }
 
     private func add(
-      _ node: Network.Node, index: Int, source: Tensor, hasReLU: Bool
+      _ node: Network.Node, index: Int, sources: [Tensor], hasReLU: Bool
     ) throws(EngineError) -> (Tensor, Backward?) {
+      let source = sources[0]
       switch node.layer.kind {
       case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
       case .fullyConnected: return try addFullyConnected(node, source, hasReLU: hasReLU)
-      case .maxPooling(let pooling): return try addPooling(pooling, dnnl_pooling_max, node, source)
-      case .averagePooling(let pooling):
-        return try addPooling(pooling, dnnl_pooling_avg_include_padding, node, source)
+      case .batchNormalization(let layer):
+        return try addBatchNormalization(layer, node, source, hasReLU: hasReLU)
+      case .addition: return try addAddition(node, sources, hasReLU: hasReLU)
+      case .maxPooling: return try addPooling(dnnl_pooling_max, node, source)
+      case .averagePooling: return try addPooling(dnnl_pooling_avg_include_padding, node, source)
+      case .adaptivePooling(let function, _):
+        return try addPooling(function == .maximum ? dnnl_pooling_max : dnnl_pooling_avg_include_padding, node, source)
       case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
+      case .leakyReLU(let slope):
+        return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, alpha: Float(slope), node, source)
       case .tanh: return try addElementwise(dnnl_eltwise_tanh_use_dst_for_bwd, node, source)
       case .sigmoid: return try addElementwise(dnnl_eltwise_logistic_use_dst_for_bwd, node, source)
       case .dropout(let probability): return try addDropout(probability, node, index: index, source)
       case .flatten: return try addFlatten(node, source)
-      case .softmaxCrossEntropy:
+      case .pad(let margins, let value): return try addPadding(margins, value, node, source)
+      case .loss(let loss):
+        guard loss.isPlainSoftmax, index == network.nodes.count - 1 else {
+          throw unsupported(node, "computes one loss only, the mean softmax cross-entropy of labels")
+        }
         let (output, backward, gradient) = try addLoss(node, source)
         logitsGradient = gradient
         return (output, backward)
+      case .transposedConvolution, .localResponseNormalization, .embedding, .relu6, .prelu, .softmax,
+        .multiplication, .concatenation, .reshape, .crop, .slice, .bilinearUpsampling:
+        throw unsupported(node, "computes no \(node.layer.kind.typeName)")
       }
+    }
+
+    /// What this engine does not compute of a layer.
+    func unsupported(_ node: Network.Node, _ problem: String) -> EngineError {
+      .unsupported("layer \(node.layer.name): the oneDNN engine \(problem): use the openblas engine")
     }
 
     /// The range of the flat vector of a layer's parameter; nil where it has none of that name.
     func range(of parameter: String, _ node: Network.Node) -> Range<Int>? {
       network.parameterLayout.entries.first { $0.name == "\(node.layer.name).\(parameter)" }?.range
+    }
+  }
+
+  extension Loss {
+    /// Whether it is the negative logarithm of the softmax's share for each sample's label, and nothing else.
+    fileprivate var isPlainSoftmax: Bool {
+      guard weight == 1, case .softmaxCrossEntropy(let settings) = function else { return false }
+      return settings.classWeights.isEmpty && settings.labelSmoothing == 0 && settings.ignoredLabel == nil
+        && !settings.isPerPlace
     }
   }
 

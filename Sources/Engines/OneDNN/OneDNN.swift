@@ -132,6 +132,19 @@
       self.init(taking: made)
     }
 
+    /// A part of a tensor of this layout, where it lies in the whole.
+    func part(_ extents: [Int], at offsets: [Int]) throws(EngineError) -> TensorLayout {
+      var made: UnsafeMutableRawPointer?
+      let numbers = extents.map(Int64.init) + offsets.map(Int64.init)
+      let status = numbers.withUnsafeBufferPointer {
+        convoy_dnnl_layout_part(
+          &made, handle, Int32(extents.count), $0.baseAddress, $0.baseAddress.map { $0 + extents.count })
+      }
+      try OneDNN.check(status, "describe a part of a tensor of \(extents) at \(offsets)")
+      guard let made else { preconditionFailure("oneDNN made no layout and no error") }
+      return TensorLayout(taking: made)
+    }
+
     deinit {
       convoy_dnnl_layout_destroy(handle)
     }

@@ -6,14 +6,21 @@
   /// A network compiled for oneDNN.
   ///
   /// The library's primitives are made for one number of samples, so there is a graph for each number that was asked
-  /// for: that of a full batch at once, others when they come first. The arena serves all.
+  /// for: that of a full batch at once, others when they come first. The arena serves all. A plan for training has
+  /// graphs of their own for evaluation, which keep nothing for a backward pass.
   final class OneDNNPlan: Plan {
     let batch: Int
     private let network: Network
     private let threads: Int
     private let seed: UInt64?
-    private var graphs: [Int: CompiledGraph] = [:]
+    private let labelChecks: [LabelCheck]
+    private var graphs: [GraphKey: CompiledGraph] = [:]
     private var arena: AlignedBuffer<UInt8>
+
+    private struct GraphKey: Hashable {
+      let samples: Int
+      let isForTraining: Bool
+    }
 
     init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) throws(EngineError) {
       self.network = network
@@ -21,80 +28,103 @@
       self.threads = threads
       seed = if case .training(let seed) = purpose { seed } else { nil }
       arena = AlignedBuffer(count: 0)
+      labelChecks = network.nodes.compactMap(LabelCheck.init)
       // The library's threads take their mode for denormals from the one that starts them.
       let mode = convoy_flush_denormals()
       defer { convoy_restore_denormals(mode) }
-      _ = try graph(samples: batch)
+      _ = try graph(GraphKey(samples: batch, isForTraining: seed != nil))
     }
 
     /// The graph for a number of samples, made when it is asked for first.
-    private func graph(samples: Int) throws(EngineError) -> CompiledGraph {
-      if let known = graphs[samples] { return known }
+    private func graph(_ key: GraphKey) throws(EngineError) -> CompiledGraph {
+      if let known = graphs[key] { return known }
       OneDNN.setThreads(threads)
-      let graph = try GraphCompiler(network, samples: samples, seed: seed).compile()
+      let graph = try GraphCompiler(network, samples: key.samples, seed: key.isForTraining ? seed : nil).compile()
       if graph.arenaBytes > arena.count {
         arena = AlignedBuffer(count: graph.arenaBytes)
         for other in graphs.values { try other.bind(arena.pointer) }
       }
       try graph.bind(arena.pointer)
-      graphs[samples] = graph
+      graphs[key] = graph
       return graph
     }
 
     func step(
-      _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+      _ batch: Batch, parameters: FlatVector, gradient: FlatVector, statistics: FlatVector?,
+      onFinal: (Range<Int>) -> Void
     ) throws(EngineError) -> StepResult {
-      precondition(seed != nil, "a step of a plan that was compiled for inference")
-      precondition(gradient.count == network.parameterLayout.count, "a gradient of \(gradient.count)")
-      guard batch.count > 0 else { return emptyStep(gradient, onFinal: onFinal) }
-      return try run(batch, parameters, gradient, onFinal: onFinal)
+      if let statistics {
+        precondition(statistics.count == network.bufferLayout.count, "statistics of \(statistics.count)")
+      }
+      guard batch.count > 0 else {
+        statistics?.pointer.update(repeating: 0, count: network.bufferLayout.count)
+        return emptyStep(gradient, onFinal: onFinal)
+      }
+      let graph = try prepare(batch, parameters, gradient: gradient)
+      let mode = convoy_flush_denormals()
+      defer { convoy_restore_denormals(mode) }
+      var state = state(batch, parameters, gradient: gradient, statistics: statistics)
+      try graph.runForward(&state)
+      guard state.loss.isFinite else { throw .notFinite(loss: state.loss) }
+      try graph.runBackward(&state, onFinal: onFinal)
+      return StepResult(lossSum: state.loss, correct: state.correct, samples: batch.count)
     }
 
-    func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult {
+    func evaluate(
+      _ batch: Batch, parameters: FlatVector, buffers: FlatVector?
+    ) throws(EngineError) -> StepResult {
+      if let buffers {
+        precondition(buffers.count == network.bufferLayout.count, "buffers of \(buffers.count)")
+      } else if network.bufferLayout.count > 0 {
+        throw .unsupported(
+          "network \(network.name) normalises with running statistics when it is evaluated, and none were given")
+      }
       guard batch.count > 0 else { return StepResult(lossSum: 0, correct: 0, samples: 0) }
-      return try run(batch, parameters, nil, onFinal: { _ in })
+      let graph = try prepare(batch, parameters, gradient: nil)
+      let mode = convoy_flush_denormals()
+      defer { convoy_restore_denormals(mode) }
+      var state = state(batch, parameters, buffers: buffers)
+      try graph.runForward(&state)
+      guard state.loss.isFinite else { throw .notFinite(loss: state.loss) }
+      return StepResult(lossSum: state.loss, correct: state.correct, samples: batch.count)
     }
 
     private func emptyStep(_ gradient: FlatVector, onFinal: (Range<Int>) -> Void) -> StepResult {
       gradient.pointer.update(repeating: 0, count: gradient.count)
-      if let graph = graphs[batch] { for range in graph.finalRanges { onFinal(range) } }
+      if let graph = graphs[GraphKey(samples: batch, isForTraining: true)] {
+        for range in graph.finalRanges { onFinal(range) }
+      }
       return StepResult(lossSum: 0, correct: 0, samples: 0)
     }
 
-    private func run(
-      _ batch: Batch, _ parameters: FlatVector, _ gradient: FlatVector?, onFinal: (Range<Int>) -> Void
-    ) throws(EngineError) -> StepResult {
-      let graph = try prepare(batch, parameters)
-      let mode = convoy_flush_denormals()
-      defer { convoy_restore_denormals(mode) }
-      var state = state(batch, parameters, gradient)
-      try graph.runForward(&state)
-      guard state.loss.isFinite else { throw .notFinite(loss: state.loss) }
-      if gradient != nil { try graph.runBackward(&state, onFinal: onFinal) }
-      return StepResult(lossSum: state.loss, correct: state.correct, samples: batch.count)
-    }
-
     /// Checks what a step is given; returns the graph for its number of samples.
-    private func prepare(_ batch: Batch, _ parameters: FlatVector) throws(EngineError) -> CompiledGraph {
+    private func prepare(
+      _ batch: Batch, _ parameters: FlatVector, gradient: FlatVector?
+    ) throws(EngineError) -> CompiledGraph {
       precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
+      precondition(gradient == nil || seed != nil, "a step of a plan that was compiled for inference")
+      precondition(gradient.map { $0.count == parameters.count } ?? true, "a gradient of another length")
       precondition(batch.count <= self.batch, "\(batch.count) samples for a plan of \(self.batch)")
       precondition(batch.sampleShape == network.inputShape, "samples of \(batch.sampleShape) for \(network.inputShape)")
-      for index in 0..<batch.count {
-        let label = batch.labelPointer[index]
-        guard label >= 0, label < Int32(network.classes) else { throw .label(label, classes: network.classes) }
+      guard batch.targetCount == network.targetCount else {
+        throw .targets(given: batch.targetCount, expected: network.targetCount)
       }
+      for check in labelChecks { try check.check(batch) }
       let mode = convoy_flush_denormals()
       defer { convoy_restore_denormals(mode) }
-      let graph = try graph(samples: batch.count)
+      let graph = try graph(GraphKey(samples: batch.count, isForTraining: gradient != nil))
       OneDNN.setThreads(threads)
       return graph
     }
 
-    private func state(_ batch: Batch, _ parameters: FlatVector, _ gradient: FlatVector?) -> StepState {
+    private func state(
+      _ batch: Batch, _ parameters: FlatVector, gradient: FlatVector? = nil, statistics: FlatVector? = nil,
+      buffers: FlatVector? = nil
+    ) -> StepState {
       StepState(
         inputs: batch.inputs.pointer, parameters: parameters.pointer, gradient: gradient?.pointer,
-        labels: batch.labelPointer, sampleNumbers: batch.samplePointer, epoch: batch.epoch,
-        isTraining: gradient != nil)
+        statistics: statistics?.pointer, buffers: buffers?.pointer, labels: batch.labelPointer,
+        sampleNumbers: batch.samplePointer, epoch: batch.epoch)
     }
   }
 
@@ -102,10 +132,10 @@
     func profiledStep(
       _ batch: Batch, parameters: FlatVector, gradient: FlatVector
     ) throws(EngineError) -> [PlanPart] {
-      let graph = try prepare(batch, parameters)
+      let graph = try prepare(batch, parameters, gradient: gradient)
       let mode = convoy_flush_denormals()
       defer { convoy_restore_denormals(mode) }
-      var state = state(batch, parameters, gradient)
+      var state = state(batch, parameters, gradient: gradient)
       return try graph.runProfiled(&state)
     }
   }

@@ -38,7 +38,7 @@ package final class LayerProbe {
           var context = StepContext<Float>(
             samples: plan.batch, arena: plan.arena.pointer, parameters: parameters.baseAddress!,
             gradient: gradient.baseAddress!, labels: batch.labelPointer,
-            sampleNumbers: batch.samplePointer)
+            sampleNumbers: batch.samplePointer, isTraining: true)
           return run(inputs.baseAddress!, outputGradient, &context, gradient)
         }
       }

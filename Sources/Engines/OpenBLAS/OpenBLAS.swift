@@ -24,6 +24,11 @@ enum OpenBLAS {
 /// A number format that the OpenBLAS engine computes in, with the kernels for it.
 protocol EngineScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   static var kernels: LayerKernels<Self> { get }
+  static var pooling: PoolingKernels<Self> { get }
+  static var normalization: NormalizationKernels<Self> { get }
+  static var elementwise: ElementwiseKernels<Self> { get }
+  static var moving: MovingKernels<Self> { get }
+  static var loss: LossKernels<Self> { get }
 
   /// c = a · b + beta · c, row-major; a is m × k and b is k × n once transposed as said.
   static func multiply(_ product: MatrixProduct<Self>)

@@ -41,19 +41,20 @@ package final class DoublePlan {
     plan = OpenBLASPlan(network, batch: batch, threads: threads, purpose: purpose)
   }
 
-  /// Computes a step on inputs in the order of the network's input shape; labels, epoch and samples are the batch's.
+  /// Computes a step on inputs in the order of the network's input shape; labels, targets, epoch and samples are the
+  /// batch's.
   ///
   /// - Returns: the samples' losses, summed, and the gradient of that sum.
   package func step(
-    inputs: [Double], batch: Batch, parameters: [Double]
+    inputs: [Double], batch: Batch, parameters: [Double], statistics: FlatVector? = nil
   ) throws(EngineError) -> (loss: Double, gradient: [Double]) {
-    var gradient = [Double](repeating: 0, count: parameters.count)
+    var gradient = [Double](repeating: .nan, count: parameters.count)
     let result = try gradient.withUnsafeMutableBufferPointer { gradient throws(EngineError) in
       try inputs.withUnsafeBufferPointer { inputs throws(EngineError) in
         try parameters.withUnsafeBufferPointer { parameters throws(EngineError) in
           try plan.step(
             inputs: inputs.baseAddress!, batch: batch, parameters: parameters.baseAddress!,
-            gradient: gradient.baseAddress!, isTraining: true, onFinal: { _ in })
+            gradient: gradient.baseAddress!, statistics: statistics, onFinal: { _ in })
         }
       }
     }

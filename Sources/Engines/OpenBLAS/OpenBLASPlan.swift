@@ -9,8 +9,9 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   let operations: [any Operation<Scalar>]
   let input: Slot
   let inputGradient: Slot?
-  let logits: (value: Slot, gradient: Slot?)
+  let logits: Source
   let isForTraining: Bool
+  private let labelChecks: [LabelCheck]
   private(set) var arena: AlignedBuffer<Scalar>
 
   init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false) {
@@ -25,29 +26,37 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
     inputGradient = compiler.inputGradient
     logits = compiler.logits
     isForTraining = seed != nil
-    arena = AlignedBuffer(count: compiler.elements)
+    labelChecks = network.nodes.compactMap(LabelCheck.init)
+    arena = AlignedBuffer(count: compiler.arena.elements)
   }
 
   /// Bytes of the arena.
   var arenaBytes: Int { arena.count * MemoryLayout<Scalar>.stride }
 
   /// Computes a step on inputs in the order of the network's input shape, sample after sample.
+  ///
+  /// With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
   func step(
     inputs: UnsafePointer<Scalar>, batch: Batch, parameters: UnsafePointer<Scalar>,
-    gradient: UnsafeMutablePointer<Scalar>?, isTraining: Bool, onFinal: (Range<Int>) -> Void
+    gradient: UnsafeMutablePointer<Scalar>?, statistics: FlatVector? = nil, buffers: FlatVector? = nil,
+    onFinal: (Range<Int>) -> Void
   ) throws(EngineError) -> StepResult {
     try check(batch)
     let mode = convoy_flush_denormals()
     defer { convoy_restore_denormals(mode) }
     var context = StepContext(
       samples: batch.count, arena: arena.pointer, parameters: parameters, gradient: gradient,
-      labels: batch.labelPointer, sampleNumbers: batch.samplePointer, epoch: batch.epoch, isTraining: isTraining)
+      labels: batch.labelPointer, targets: UnsafePointer(batch.targets.pointer), targetStride: batch.targetCount,
+      sampleNumbers: batch.samplePointer, epoch: batch.epoch, isTraining: gradient != nil,
+      statistics: statistics?.pointer, buffers: buffers.map { UnsafePointer($0.pointer) })
     if batch.count > 0 {
       load(inputs, context)
       for operation in operations { operation.forward(&context) }
+      if let failure = context.failure { throw failure }
       guard context.loss.isFinite else { throw .notFinite(loss: context.loss) }
     } else {
       gradient?.update(repeating: 0, count: network.parameterLayout.count)
+      statistics?.pointer.update(repeating: 0, count: network.bufferLayout.count)
     }
     if gradient != nil {
       for operation in operations.reversed() {
@@ -61,10 +70,10 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   private func check(_ batch: Batch) throws(EngineError) {
     precondition(batch.count <= self.batch, "\(batch.count) samples for a plan of \(self.batch)")
     precondition(batch.sampleShape == network.inputShape, "samples of \(batch.sampleShape) for \(network.inputShape)")
-    for index in 0..<batch.count {
-      let label = batch.labelPointer[index]
-      guard label >= 0, label < Int32(network.classes) else { throw .label(label, classes: network.classes) }
+    guard batch.targetCount == network.targetCount else {
+      throw .targets(given: batch.targetCount, expected: network.targetCount)
     }
+    for check in labelChecks { try check.check(batch) }
   }
 
   /// Brings the inputs to the arena; a spatial one becomes channel-major.
@@ -79,20 +88,32 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
 
 extension OpenBLASPlan: Plan where Scalar == Float {
   func step(
-    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, onFinal: (Range<Int>) -> Void
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector, statistics: FlatVector?,
+    onFinal: (Range<Int>) -> Void
   ) throws(EngineError) -> StepResult {
     precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
     precondition(isForTraining, "a step of a plan that was compiled for inference")
     precondition(gradient.count == network.parameterLayout.count, "a gradient of \(gradient.count)")
+    if let statistics {
+      precondition(statistics.count == network.bufferLayout.count, "statistics of \(statistics.count)")
+    }
     return try step(
       inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),
-      gradient: gradient.pointer, isTraining: true, onFinal: onFinal)
+      gradient: gradient.pointer, statistics: statistics, onFinal: onFinal)
   }
 
-  func evaluate(_ batch: Batch, parameters: FlatVector) throws(EngineError) -> StepResult {
+  func evaluate(
+    _ batch: Batch, parameters: FlatVector, buffers: FlatVector?
+  ) throws(EngineError) -> StepResult {
     precondition(parameters.count == network.parameterLayout.count, "\(parameters.count) parameters")
+    if let buffers {
+      precondition(buffers.count == network.bufferLayout.count, "buffers of \(buffers.count)")
+    } else if network.bufferLayout.count > 0 {
+      throw .unsupported(
+        "network \(network.name) normalises with running statistics when it is evaluated, and none were given")
+    }
     return try step(
       inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),
-      gradient: nil, isTraining: false, onFinal: { _ in })
+      gradient: nil, buffers: buffers, onFinal: { _ in })
   }
 }

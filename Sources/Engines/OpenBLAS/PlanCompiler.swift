@@ -1,25 +1,43 @@
 import Networks
 import Tensors
 
+/// A tensor on its way through the network.
+struct PlanTensor {
+  let value: Slot
+  /// Where its gradient lies; nil where nothing before needs it, and in a plan for inference.
+  let gradient: Slot?
+  /// Whether its one reader may write over the values.
+  var mayBeOverwritten: Bool
+
+  var source: Source { Source(value: value, gradient: gradient) }
+}
+
 /// Turns a network into operations and the places of their tensors in one arena.
+///
+/// A tensor that one layer reads may be written over by it. The gradient of a tensor that several read is set by the
+/// reader whose backward pass comes first, and the others add to it: each sets a gradient of its own, which a
+/// `GradientSumOperation` adds.
 struct PlanCompiler<Scalar: EngineScalar> {
-  private let network: Network
-  private let batch: Int
-  private let team: ThreadTeam
-  private let seed: UInt64?
+  let network: Network
+  let batch: Int
+  let team: ThreadTeam
+  let seed: UInt64?
+  let arena: ArenaLayout
 
   private(set) var operations: [any Operation<Scalar>] = []
-  private(set) var input: Slot
-  /// Elements of the arena.
-  private(set) var elements = 0
-
-  /// Every tensor begins at a multiple of this many elements: a cache line of either format.
-  private static var alignment: Int { 16 }
-
-  /// Where the logits lie, and their gradient in a plan for training.
-  private(set) var logits: (value: Slot, gradient: Slot?)
+  let input: Slot
+  /// What the main loss takes: in a classifier the logits.
+  private(set) var logits: Source
   /// The gradient of the input, which only a check of a layer asks for.
-  private(set) var inputGradient: Slot?
+  let inputGradient: Slot?
+
+  /// What each node gives, after the network's input.
+  private var tensors: [PlanTensor]
+  /// How often each of those is read, in all and by nodes still to come.
+  private let readers: [Int]
+  private var readersLeft: [Int]
+  /// Where readers set a gradient that is then added to another: one for each place among a layer's inputs.
+  private var scratch: [Slot] = []
 
   /// Compiles for up to `batch` samples; for training where there is a seed.
   init(_ network: Network, batch: Int, team: ThreadTeam, seed: UInt64?, needsInputGradient: Bool = false) {
@@ -27,49 +45,59 @@ struct PlanCompiler<Scalar: EngineScalar> {
     self.batch = batch
     self.team = team
     self.seed = seed
-    input = Slot(offset: 0, channels: 0, plane: nil)
-    logits = (input, nil)
-    input = reserve(network.inputShape)
-    inputGradient = gradient(network.inputShape, isNeeded: needsInputGradient)
+    arena = ArenaLayout(batch: batch)
+    input = arena.reserve(network.inputShape)
+    inputGradient = seed != nil && needsInputGradient ? arena.reserve(network.inputShape) : nil
+    logits = Source(value: input, gradient: inputGradient)
+    tensors = [PlanTensor(value: input, gradient: inputGradient, mayBeOverwritten: false)]
+    var readers = Array(repeating: 0, count: network.nodes.count + 1)
+    for source in network.nodes.flatMap(\.inputs) { readers[Self.index(source)] += 1 }
+    self.readers = readers
+    readersLeft = readers
+    if seed != nil { reserveScratch() }
     compile()
   }
 
-  private mutating func reserve(_ count: Int) -> Slot {
-    let slot = Slot(offset: elements, channels: count, plane: nil)
-    elements += (count + Self.alignment - 1) / Self.alignment * Self.alignment
-    return slot
-  }
+  private static func index(_ source: Int?) -> Int { source.map { $0 + 1 } ?? 0 }
 
-  /// A tensor of activations, for a whole batch.
-  private mutating func reserve(_ shape: Shape) -> Slot {
-    let offset = reserve(batch * shape.count).offset
-    return shape.rank == 3
-      ? Slot(offset: offset, channels: shape[0], plane: shape[1] * shape[2])
-      : Slot(offset: offset, channels: shape.count, plane: nil)
-  }
-
-  /// A tensor on its way through the network: its values, their gradient where something before needs it.
-  private struct Tensor {
-    var value: Slot
-    var gradient: Slot?
-    /// Whether a later function may write over the values.
-    var mayBeOverwritten: Bool
+  private mutating func reserveScratch() {
+    var counts: [Int] = []
+    for node in network.nodes {
+      for (position, source) in node.inputs.enumerated() where readers[Self.index(source)] > 1 {
+        while counts.count <= position { counts.append(0) }
+        counts[position] = max(counts[position], node.inputShapes[position].count)
+      }
+    }
+    scratch = counts.map { arena.reserve(batch * $0) }
   }
 
   private mutating func compile() {
-    var outputs: [Tensor] = []
     var index = 0
     while index < network.nodes.count {
       let node = network.nodes[index]
-      var source =
-        node.input.map { outputs[$0] } ?? Tensor(value: input, gradient: inputGradient, mayBeOverwritten: false)
-      if case .fullyConnected = node.layer.kind, source.value.plane != nil { source = flatten(source) }
+      let sources = node.inputs.indices.map { read(node, $0) }
       let fusesReLU = canFuseReLU(after: index)
-      let output = add(node, index: index, source: source, fusesReLU: fusesReLU)
-      outputs.append(output)
-      if fusesReLU { outputs.append(output) }
+      let output = add(node, index: index, sources: sources, fusesReLU: fusesReLU)
+      tensors.append(output)
+      if fusesReLU { tensors.append(output) }
       index += fusesReLU ? 2 : 1
     }
+  }
+
+  /// An input of a node, with the place where the node sets its gradient.
+  private mutating func read(_ node: Network.Node, _ position: Int) -> PlanTensor {
+    let index = Self.index(node.inputs[position])
+    let tensor = tensors[index]
+    readersLeft[index] -= 1
+    guard readers[index] > 1 else { return tensor }
+    guard let gradient = tensor.gradient, readersLeft[index] > 0 else {
+      return PlanTensor(value: tensor.value, gradient: tensor.gradient, mayBeOverwritten: false)
+    }
+    // A loss sets its gradient in the forward pass: that place is nobody else's until the backward pass.
+    let place = node.layer.kind.isLoss ? arena.reserve(batch * gradient.count) : scratch[position]
+    let own = Slot(offset: place.offset, channels: gradient.channels, plane: gradient.plane)
+    operations.append(GradientSumOperation<Scalar>(adding: own, to: gradient, team: team))
+    return PlanTensor(value: tensor.value, gradient: own, mayBeOverwritten: false)
   }
 
   private func canFuseReLU(after index: Int) -> Bool {
@@ -77,120 +105,61 @@ struct PlanCompiler<Scalar: EngineScalar> {
     case .convolution, .fullyConnected: break
     default: return false
     }
-    guard index + 1 < network.nodes.count else { return false }
+    guard index + 1 < network.nodes.count, readers[index + 1] == 1 else { return false }
     return network.nodes[index + 1].layer.kind == .relu && network.nodes[index + 1].input == index
   }
 
-  /// A gradient for a tensor in a plan for training, where it or something before it has parameters.
-  private mutating func gradient(_ shape: Shape, isNeeded: Bool) -> Slot? {
-    seed != nil && isNeeded ? reserve(shape) : nil
+  // MARK: What layers are added with
+
+  /// Adds an operation.
+  mutating func append(_ operation: some Operation<Scalar>) {
+    operations.append(operation)
   }
 
-  private mutating func flatten(_ source: Tensor) -> Tensor {
-    let shape: Shape = [source.value.count]
-    let output = Tensor(
-      value: reserve(shape), gradient: gradient(shape, isNeeded: source.gradient != nil), mayBeOverwritten: true)
-    operations.append(FlattenOperation<Scalar>(places: places(source, output)))
-    return output
+  /// Notes what the main loss takes.
+  mutating func setLogits(_ source: Source) {
+    logits = source
   }
 
-  private func places(_ source: Tensor, _ output: Tensor) -> Places {
+  /// A new tensor; with a gradient in a plan for training where it or something before it has parameters.
+  func tensor(_ shape: Shape, hasGradient: Bool, mayBeOverwritten: Bool = true) -> PlanTensor {
+    PlanTensor(
+      value: arena.reserve(shape), gradient: seed != nil && hasGradient ? arena.reserve(shape) : nil,
+      mayBeOverwritten: mayBeOverwritten)
+  }
+
+  /// The output of a function of each element: where its input is, if that may be overwritten.
+  func inPlace(_ source: PlanTensor, _ shape: Shape) -> PlanTensor {
+    source.mayBeOverwritten ? source : tensor(shape, hasGradient: source.gradient != nil)
+  }
+
+  /// The places of an operation that takes one tensor.
+  func places(_ source: PlanTensor, _ output: PlanTensor) -> Places {
     Places(
       input: source.value, output: output.value, outputGradient: output.gradient, inputGradient: source.gradient)
   }
 
-  private mutating func add(_ node: Network.Node, index: Int, source: Tensor, fusesReLU: Bool) -> Tensor {
-    switch node.layer.kind {
-    case .convolution(let layer): return addConvolution(layer, node, source, fusesReLU: fusesReLU)
-    case .fullyConnected: return addFullyConnected(node, source, fusesReLU: fusesReLU)
-    case .maxPooling(let pooling): return addPooling(pooling, isMaximum: true, node, source)
-    case .averagePooling(let pooling): return addPooling(pooling, isMaximum: false, node, source)
-    case .relu: return addActivation(Scalar.kernels.relu, Scalar.kernels.reluBackward, node, source)
-    case .tanh: return addActivation(Scalar.kernels.tanh, Scalar.kernels.tanhBackward, node, source)
-    case .sigmoid: return addActivation(Scalar.kernels.sigmoid, Scalar.kernels.sigmoidBackward, node, source)
-    case .dropout(let probability):
-      let output = inPlace(source, node)
-      var slots: [Slot] = []
-      if seed != nil { slots = [reserve(batch * source.value.count)] }
-      operations.append(
-        DropoutOperation<Scalar>(
-          probability, seed: seed ?? 0, layer: index, batch: batch, places: places(source, output),
-          reserve: { _ in slots.first ?? Slot(offset: 0, channels: 0, plane: nil) }))
-      return output
-    case .flatten: return source.value.plane == nil ? source : flatten(source)
-    case .softmaxCrossEntropy:
-      logits = (source.value, source.gradient)
-      operations.append(LossOperation<Scalar>(logits: source.value, gradient: source.gradient))
-      return source
-    }
+  /// Whether a node's input is read by it alone.
+  func isOnlyReader(of source: Int?) -> Bool { readers[Self.index(source)] == 1 }
+
+  /// Where a parameter of a node lies, or nil.
+  func parameter(_ name: String, of node: Network.Node) -> Range<Int>? {
+    network.parameterLayout["\(node.layer.name).\(name)"]?.range
   }
 
-  private func parameters(_ node: Network.Node) -> (weights: Range<Int>, bias: Range<Int>?) {
-    let layout = network.parameterLayout
-    guard let weights = layout["\(node.layer.name).weight"] else {
+  /// Where a node's weights lie.
+  func weights(of node: Network.Node) -> Range<Int> {
+    guard let range = parameter("weight", of: node) else {
       preconditionFailure("layer \(node.layer.name) has no weights")
     }
-    return (weights.range, layout["\(node.layer.name).bias"]?.range)
+    return range
   }
 
-  private mutating func addConvolution(
-    _ layer: Convolution, _ node: Network.Node, _ source: Tensor, fusesReLU: Bool
-  ) -> Tensor {
-    let output = Tensor(
-      value: reserve(node.outputShape), gradient: gradient(node.outputShape, isNeeded: true),
-      mayBeOverwritten: !fusesReLU)
-    let (weights, bias) = parameters(node)
-    var compiler = self
-    let operation = ConvolutionOperation<Scalar>(
-      layer, node: node, places: places(source, output), weights: weights, bias: bias, hasReLU: fusesReLU, team: team,
-      reserve: { compiler.reserve($0) })
-    elements = compiler.elements
-    operations.append(operation)
-    return output
-  }
-
-  private mutating func addFullyConnected(_ node: Network.Node, _ source: Tensor, fusesReLU: Bool) -> Tensor {
-    let output = Tensor(
-      value: reserve(node.outputShape), gradient: gradient(node.outputShape, isNeeded: true),
-      mayBeOverwritten: !fusesReLU)
-    let (weights, bias) = parameters(node)
-    operations.append(
-      FullyConnectedOperation<Scalar>(
-        places: places(source, output), weights: weights, bias: bias, hasReLU: fusesReLU, team: team))
-    return output
-  }
-
-  private mutating func addPooling(
-    _ pooling: Pooling, isMaximum: Bool, _ node: Network.Node, _ source: Tensor
-  ) -> Tensor {
-    let output = Tensor(
-      value: reserve(node.outputShape), gradient: gradient(node.outputShape, isNeeded: source.gradient != nil),
-      mayBeOverwritten: true)
-    var compiler = self
-    let operation = PoolingOperation<Scalar>(
-      pooling, isMaximum: isMaximum, node: node, batch: batch, places: places(source, output), team: team,
-      reserve: { compiler.reserve($0) })
-    elements = compiler.elements
-    operations.append(operation)
-    return output
-  }
-
-  private mutating func addActivation(
-    _ function: @escaping LayerKernels<Scalar>.Elementwise,
-    _ derivative: @escaping LayerKernels<Scalar>.ElementwiseBackward, _ node: Network.Node, _ source: Tensor
-  ) -> Tensor {
-    var output = inPlace(source, node)
-    // Its derivative is read from its output.
-    output.mayBeOverwritten = false
-    operations.append(ActivationOperation<Scalar>(function, derivative, places: places(source, output)))
-    return output
-  }
-
-  /// The output of a function of each element: where its input is, if that may be overwritten.
-  private mutating func inPlace(_ source: Tensor, _ node: Network.Node) -> Tensor {
-    if source.mayBeOverwritten { return source }
-    return Tensor(
-      value: reserve(node.outputShape), gradient: gradient(node.outputShape, isNeeded: source.gradient != nil),
-      mayBeOverwritten: true)
+  /// Where a buffer of a node lies.
+  func buffer(_ name: String, of node: Network.Node) -> Range<Int> {
+    guard let range = network.bufferLayout["\(node.layer.name).\(name)"]?.range else {
+      preconditionFailure("layer \(node.layer.name) has no buffer \(name)")
+    }
+    return range
   }
 }

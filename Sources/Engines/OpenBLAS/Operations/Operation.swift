@@ -6,11 +6,17 @@ struct Slot: Hashable {
   var offset: Int
   /// Channels of a spatial tensor, or all features of a flat one.
   let channels: Int
-  /// Places of a channel's plane; nil for a flat tensor, which is sample-major.
+  /// Places of a channel's plane; nil for a flat tensor, which is sample-major. Spatial ones are channel-major.
   let plane: Int?
 
   /// Elements of one sample.
   var count: Int { channels * (plane ?? 1) }
+
+  /// A channel's elements in a batch: where the first lies, how many there are, and how far apart.
+  func channel(_ index: Int, samples: Int) -> (first: Int, count: Int, stride: Int) {
+    if let plane { return (offset + index * samples * plane, samples * plane, 1) }
+    return (offset + index, samples, channels)
+  }
 }
 
 /// What a step's operations read and write.
@@ -22,13 +28,22 @@ struct StepContext<Scalar: EngineScalar> {
   /// nil in a forward pass only.
   var gradient: UnsafeMutablePointer<Scalar>?
   var labels: UnsafePointer<Int32>
+  /// The samples' targets, `targetStride` for each.
+  var targets: UnsafePointer<Float>?
+  var targetStride = 0
   /// The samples' numbers in their data set, and their epoch: what dropout is keyed by.
   var sampleNumbers: UnsafePointer<Int>
   var epoch = 0
   /// Whether what only training does is done.
   var isTraining = false
+  /// Where a training step writes the batch's mean and unbiased variance; nil where nobody wants them.
+  var statistics: UnsafeMutablePointer<Float>?
+  /// The running statistics that an evaluation normalises with.
+  var buffers: UnsafePointer<Float>?
   var loss = 0.0
   var correct = 0
+  /// The first thing that an operation could not compute.
+  var failure: EngineError?
 
   func pointer(_ slot: Slot) -> UnsafeMutablePointer<Scalar> { arena + slot.offset }
 }
@@ -53,4 +68,11 @@ struct Places {
   let outputGradient: Slot?
   /// The gradient of the input; nil where nothing before needs it.
   let inputGradient: Slot?
+}
+
+/// A tensor that an operation reads.
+struct Source {
+  let value: Slot
+  /// Where its gradient is to be set; nil where nothing before needs it.
+  let gradient: Slot?
 }

@@ -21,10 +21,6 @@ struct LayerKernels<Scalar>: Sendable {
   let reluBackward: ElementwiseBackward
   let tanhBackward: ElementwiseBackward
   let sigmoidBackward: ElementwiseBackward
-  let maxPool: @Sendable (Input?, Window?, Int, Output?, UnsafeMutablePointer<Int32>?) -> Void
-  let maxPoolBackward: @Sendable (Input?, UnsafePointer<Int32>?, Window?, Int, Output?) -> Void
-  let averagePool: @Sendable (Input?, Window?, Int, Output?) -> Void
-  let averagePoolBackward: @Sendable (Input?, Window?, Int, Output?) -> Void
   let swapOuter: @Sendable (Input?, Int, Int, Int, Output?) -> Void
   let softmaxCrossEntropy:
     @Sendable (
@@ -38,9 +34,7 @@ extension Float {
     addBiasColumns: convoy_add_bias_columns_f32, sumRows: convoy_sum_rows_f32, sumColumns: convoy_sum_columns_f32,
     accumulate: convoy_accumulate_f32, relu: convoy_relu_f32, tanh: convoy_tanh_f32, sigmoid: convoy_sigmoid_f32,
     reluBackward: convoy_relu_backward_f32, tanhBackward: convoy_tanh_backward_f32,
-    sigmoidBackward: convoy_sigmoid_backward_f32, maxPool: convoy_max_pool_f32,
-    maxPoolBackward: convoy_max_pool_backward_f32, averagePool: convoy_average_pool_f32,
-    averagePoolBackward: convoy_average_pool_backward_f32, swapOuter: convoy_swap_outer_f32,
+    sigmoidBackward: convoy_sigmoid_backward_f32, swapOuter: convoy_swap_outer_f32,
     softmaxCrossEntropy: convoy_softmax_cross_entropy_f32)
 }
 
@@ -50,8 +44,6 @@ extension Double {
     addBiasColumns: convoy_add_bias_columns_f64, sumRows: convoy_sum_rows_f64, sumColumns: convoy_sum_columns_f64,
     accumulate: convoy_accumulate_f64, relu: convoy_relu_f64, tanh: convoy_tanh_f64, sigmoid: convoy_sigmoid_f64,
     reluBackward: convoy_relu_backward_f64, tanhBackward: convoy_tanh_backward_f64,
-    sigmoidBackward: convoy_sigmoid_backward_f64, maxPool: convoy_max_pool_f64,
-    maxPoolBackward: convoy_max_pool_backward_f64, averagePool: convoy_average_pool_f64,
-    averagePoolBackward: convoy_average_pool_backward_f64, swapOuter: convoy_swap_outer_f64,
+    sigmoidBackward: convoy_sigmoid_backward_f64, swapOuter: convoy_swap_outer_f64,
     softmaxCrossEntropy: convoy_softmax_cross_entropy_f64)
 }

@@ -1,0 +1,146 @@
+#if OneDNN
+  import COneDNN
+  import Networks
+  import Tensors
+
+  extension GraphCompiler {
+    /// What a batch normalisation's passes share.
+    private struct Normalization {
+      let name: String
+      let epsilon: Float
+      let flags: UInt32
+      let weights: Range<Int>
+      let bias: Range<Int>
+      let perChannel: TensorLayout
+    }
+
+    /// Batch normalisation with a following ReLU: the batch's own statistics in training, the running ones otherwise.
+    func addBatchNormalization(
+      _ layer: BatchNormalization, _ node: Network.Node, _ source: Tensor, hasReLU: Bool
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      guard let weights = range(of: "weight", node), let bias = range(of: "bias", node) else {
+        preconditionFailure("a normalisation without parameters")
+      }
+      let flags = [dnnl_use_scale, dnnl_use_shift] + (hasReLU ? [dnnl_fuse_norm_relu] : [])
+      let normalization = Normalization(
+        name: node.layer.name, epsilon: Float(layer.epsilon), flags: flags.reduce(0) { $0 | UInt32($1.rawValue) },
+        weights: weights, bias: bias, perChannel: try TensorLayout(plain: [source.extents[1]]))
+      return isForTraining
+        ? try addTrainedNormalization(normalization, node, source)
+        : (try addRunningNormalization(normalization, node, source), nil)
+    }
+
+    private func scaleAndShift(_ normalization: Normalization) -> [PrimitiveCommand.Argument] {
+      [
+        .init(
+          index: DNNL_ARG_SCALE, layout: normalization.perChannel,
+          place: .parameters(normalization.weights.lowerBound)),
+        .init(
+          index: DNNL_ARG_SHIFT, layout: normalization.perChannel, place: .parameters(normalization.bias.lowerBound)),
+      ]
+    }
+
+    private func addRunningNormalization(
+      _ normalization: Normalization, _ node: Network.Node, _ source: Tensor
+    ) throws(EngineError) -> Tensor {
+      let flags = normalization.flags | UInt32(dnnl_use_global_stats.rawValue)
+      let descriptor = try PrimitiveDescriptor("compute normalisation \(normalization.name)") {
+        convoy_dnnl_batch_normalization_forward(
+          $0, $1, dnnl_forward_inference, source.layout.handle, normalization.epsilon, flags, $2)
+      }
+      let output = makeTensor(source.extents, source.layout)
+      let (means, variances) = buffers(of: node)
+      try emit(
+        "\(normalization.name) forward", descriptor,
+        [
+          source.argument(DNNL_ARG_SRC), output.argument(DNNL_ARG_DST),
+          .init(index: DNNL_ARG_MEAN, layout: normalization.perChannel, place: .buffers(means.lowerBound)),
+          .init(index: DNNL_ARG_VARIANCE, layout: normalization.perChannel, place: .buffers(variances.lowerBound)),
+        ] + scaleAndShift(normalization))
+      return output
+    }
+
+    private func buffers(of node: Network.Node) -> (means: Range<Int>, variances: Range<Int>) {
+      func range(_ buffer: String) -> Range<Int> {
+        let name = "\(node.layer.name).\(buffer)"
+        guard let entry = network.bufferLayout.entries.first(where: { $0.name == name }) else {
+          preconditionFailure("a normalisation without \(buffer)")
+        }
+        return entry.range
+      }
+      return (range("running_mean"), range("running_var"))
+    }
+
+    private func addTrainedNormalization(
+      _ normalization: Normalization, _ node: Network.Node, _ source: Tensor
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      let forward = try PrimitiveDescriptor("compute normalisation \(normalization.name)") {
+        convoy_dnnl_batch_normalization_forward(
+          $0, $1, dnnl_forward_training, source.layout.handle, normalization.epsilon, normalization.flags, $2)
+      }
+      let output = makeTensor(source.extents, source.layout)
+      let mean = try makePlainTensor([source.extents[1]])
+      let variance = try makePlainTensor([source.extents[1]])
+      let workspace = try forward.optionalLayout(dnnl_query_workspace_md).map { makeTensor([], $0) }
+      let saved = [mean.argument(DNNL_ARG_MEAN), variance.argument(DNNL_ARG_VARIANCE)]
+      let kept = workspace.map { [$0.argument(DNNL_ARG_WORKSPACE)] } ?? []
+      try emit(
+        "\(normalization.name) forward", forward,
+        [source.argument(DNNL_ARG_SRC), output.argument(DNNL_ARG_DST)] + saved + scaleAndShift(normalization) + kept)
+      tellStatistics(node, mean, variance, elements: source.extents.reduce(1, *) / source.extents[1])
+      return (
+        output,
+        { compiler, gradient throws(EngineError) in
+          try compiler.addNormalizationBackward(
+            normalization, node, source, compiler.reordered(gradient, to: output.layout, normalization.name), forward,
+            saved + kept)
+        }
+      )
+    }
+
+    /// Writes a batch's mean and unbiased variance where the step wants them.
+    private func tellStatistics(_ node: Network.Node, _ mean: Tensor, _ variance: Tensor, elements: Int) {
+      let (means, variances) = buffers(of: node)
+      // One element has no unbiased variance; its biased one is 0.
+      let correction = elements > 1 ? Float(elements) / Float(elements - 1) : 1
+      emit("\(node.layer.name) statistics", uses: [mean, variance]) { state in
+        if let statistics = state.statistics {
+          let (mean, variance) = (state.address(mean.place), state.address(variance.place))
+          for channel in 0..<means.count {
+            statistics[means.lowerBound + channel] = mean[channel]
+            statistics[variances.lowerBound + channel] = variance[channel] * correction
+          }
+        }
+      }
+    }
+
+    private func addNormalizationBackward(
+      _ normalization: Normalization, _ node: Network.Node, _ source: Tensor, _ gradient: Tensor,
+      _ forward: PrimitiveDescriptor, _ saved: [PrimitiveCommand.Argument]
+    ) throws(EngineError) {
+      let descriptor = try PrimitiveDescriptor("compute the gradient of normalisation \(normalization.name)") {
+        convoy_dnnl_batch_normalization_backward(
+          $0, $1, gradient.layout.handle, source.layout.handle, normalization.epsilon, normalization.flags,
+          forward.handle, $2)
+      }
+      let result = gradient.isShared ? makeTensor(source.extents, gradient.layout) : gradient
+      // The 2.x library wants the shift as well, although no gradient depends on it.
+      let parameters: [PrimitiveCommand.Argument] =
+        scaleAndShift(normalization) + [
+          .init(
+            index: DNNL_ARG_DIFF_SCALE, layout: normalization.perChannel,
+            place: .gradient(normalization.weights.lowerBound)),
+          .init(
+            index: DNNL_ARG_DIFF_SHIFT, layout: normalization.perChannel,
+            place: .gradient(normalization.bias.lowerBound)),
+        ]
+      try emit(
+        "\(normalization.name) gradient", descriptor,
+        [
+          source.argument(DNNL_ARG_SRC), gradient.argument(DNNL_ARG_DIFF_DST), result.argument(DNNL_ARG_DIFF_SRC),
+        ] + saved + parameters)
+      markFinal(normalization.weights.lowerBound..<normalization.bias.upperBound)
+      try deliver(result, to: node.input)
+    }
+  }
+#endif
