@@ -6,6 +6,7 @@
 CONVOY_CLONES
 static void sgd_plain(const convoy_unaligned_float *gradient, float scale, float rate, float weight_decay,
                       const float *from, float *to, size_t count) {
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     to[i] = from[i] - rate * g;
@@ -15,6 +16,7 @@ static void sgd_plain(const convoy_unaligned_float *gradient, float scale, float
 CONVOY_CLONES
 static void sgd_momentum(const convoy_unaligned_float *gradient, float scale, float rate, float momentum,
                          float weight_decay, const float *from, float *to, float *velocity, size_t count) {
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     float v = momentum * velocity[i] + g;
@@ -26,6 +28,7 @@ static void sgd_momentum(const convoy_unaligned_float *gradient, float scale, fl
 CONVOY_CLONES
 static void sgd_nesterov(const convoy_unaligned_float *gradient, float scale, float rate, float momentum,
                          float weight_decay, const float *from, float *to, float *velocity, size_t count) {
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     float v = momentum * velocity[i] + g;
