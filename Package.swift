@@ -50,11 +50,13 @@ let package = Package(
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
+    .target(name: "Benchmarks", dependencies: ["Tensors"]),
     // 7
     .executableTarget(
       name: "convoy",
       dependencies: [
-        "Convoy", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport", "Networks",
+        "Benchmarks", "Convoy", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport",
+        "Networks",
         "Tensors", argumentParser, logging,
       ]),
 

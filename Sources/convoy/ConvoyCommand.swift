@@ -16,7 +16,7 @@ struct ConvoyCommand: ParsableCommand {
     version: Build.version,
     subcommands: [
       TrainCommand.self, CoordinatorCommand.self, ServerCommand.self, WorkerCommand.self, EvaluateCommand.self,
-      ModelsCommand.self, DoctorCommand.self,
+      ModelsCommand.self, BenchmarkCommand.self, DoctorCommand.self,
     ])
 
   /// Parses and runs; an unknown command names the nearest, which the parser does for options only.
@@ -24,9 +24,10 @@ struct ConvoyCommand: ParsableCommand {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let names = configuration.subcommands.compactMap { $0.configuration.commandName }
     refuseUnknown(arguments.first, in: names, after: "")
-    if arguments.first == "models" {
-      let names = ModelsCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
-      refuseUnknown(arguments.dropFirst().first, in: names, after: "models ")
+    for command in configuration.subcommands where !command.configuration.subcommands.isEmpty {
+      guard let name = command.configuration.commandName, name == arguments.first else { continue }
+      let names = command.configuration.subcommands.compactMap { $0.configuration.commandName }
+      refuseUnknown(arguments.dropFirst().first, in: names, after: "\(name) ")
     }
     do {
       var command = try parseAsRoot(arguments)
