@@ -1,16 +1,12 @@
 #include "sgd.h"
 
-// from and to may be the same: no element depends on another, which the compiler has to be told, or it takes one at a
-// time when they are.
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-
 // The same bits on every instruction set: no operation may be fused with another.
 #pragma STDC FP_CONTRACT OFF
 
 CONVOY_CLONES
 static void sgd_plain(const convoy_unaligned_float *gradient, float scale, float rate, float weight_decay,
                       const float *from, float *to, size_t count) {
-  INDEPENDENT
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     to[i] = from[i] - rate * g;
@@ -20,7 +16,7 @@ static void sgd_plain(const convoy_unaligned_float *gradient, float scale, float
 CONVOY_CLONES
 static void sgd_momentum(const convoy_unaligned_float *gradient, float scale, float rate, float momentum,
                          float weight_decay, const float *from, float *to, float *velocity, size_t count) {
-  INDEPENDENT
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     float v = momentum * velocity[i] + g;
@@ -32,7 +28,7 @@ static void sgd_momentum(const convoy_unaligned_float *gradient, float scale, fl
 CONVOY_CLONES
 static void sgd_nesterov(const convoy_unaligned_float *gradient, float scale, float rate, float momentum,
                          float weight_decay, const float *from, float *to, float *velocity, size_t count) {
-  INDEPENDENT
+  CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) {
     float g = gradient[i] * scale + weight_decay * from[i];
     float v = momentum * velocity[i] + g;

@@ -24,9 +24,9 @@ struct ConvoyCommand: ParsableCommand {
     let arguments = Array(CommandLine.arguments.dropFirst())
     let names = configuration.subcommands.compactMap { $0.configuration.commandName }
     refuseUnknown(arguments.first, in: names, after: "")
-    for group in [ModelsCommand.configuration, BenchmarkCommand.configuration] {
-      guard let name = group.commandName, arguments.first == name else { continue }
-      let names = group.subcommands.compactMap { $0.configuration.commandName }
+    for command in configuration.subcommands where !command.configuration.subcommands.isEmpty {
+      guard let name = command.configuration.commandName, name == arguments.first else { continue }
+      let names = command.configuration.subcommands.compactMap { $0.configuration.commandName }
       refuseUnknown(arguments.dropFirst().first, in: names, after: "\(name) ")
     }
     do {

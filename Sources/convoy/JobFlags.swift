@@ -23,6 +23,10 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("learning-rate")) var learningRate: String?
   @Option(help: help("momentum")) var momentum: String?
   @Flag(inversion: .prefixedNo, help: help("nesterov")) var nesterov: Bool?
+  @Option(help: help("beta1")) var beta1: String?
+  @Option(help: help("beta2")) var beta2: String?
+  @Option(help: help("rho")) var rho: String?
+  @Option(help: help("epsilon")) var epsilon: String?
   @Option(help: help("weight-decay")) var weightDecay: String?
   @Option(help: help("schedule")) var schedule: String?
   @Option(help: help("warmup-steps")) var warmupSteps: String?
@@ -34,7 +38,8 @@ struct JobFlags: ParsableArguments {
       "transport": transport, "mode": mode, "epochs": epochs, "max-steps": maxSteps, "seed": seed, "batch": batch,
       "shards": shards, "engine": engine, "precision": precision, "threads": threads, "optimizer": optimizer,
       "learning-rate": learningRate, "momentum": momentum, "nesterov": nesterov.map { "\($0)" },
-      "weight-decay": weightDecay, "schedule": schedule, "warmup-steps": warmupSteps,
+      "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay, "schedule": schedule,
+      "warmup-steps": warmupSteps,
     ]
     return all.compactMapValues { $0 }
   }

@@ -111,6 +111,20 @@ import Testing
     #expect(try outcome.json()["ok"] as? Bool == true)
   }
 
+  @Test("benchmark kernels measures every kernel beside a copy, on vectors of any length")
+  func benchmarkKernels() throws {
+    let outcome = try Convoy.run(["benchmark", "kernels", "--elements", "1001", "--rounds", "2", "--json"])
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+    let kernels = try #require(try outcome.json()["kernels"] as? [[String: Any]])
+    #expect(kernels.first?["share_of_copy"] as? Double == 1)
+    let names = kernels.compactMap { $0["name"] as? String }
+    #expect(Set(names).isSuperset(of: ["copy", "adam", "fp32 to bf16", "squared norm", "crc-32c"]))
+    #expect(kernels.allSatisfy { $0["gigabytes_per_second"] as? Double ?? 0 > 0 })
+    let wrong = try Convoy.run(["benchmark", "kernels", "--elements", "0"])
+    #expect(wrong.exitCode == 64)
+    #expect(wrong.errors.contains("--elements: 0 is no whole number from 1 to"))
+  }
+
   @Test("Help and version go to standard output")
   func help() throws {
     let help = try Convoy.run(["train", "--help"])

@@ -14,7 +14,10 @@ import Testing
   static let seed: UInt64 = 7
 
   /// The job's parameters after a plain loop over steps and shards that knows nothing of servers.
-  static let expected: String = {
+  static let expected = sequential(steps: steps, optimizer: .sgd(SGD(momentum: 0.9)), learningRate: 0.03)
+
+  /// The parameters' digest after a plain loop over steps and shards.
+  static func sequential(steps: Int, optimizer: Optimizer, learningRate: Double) -> String {
     let network = Catalogue.network(named: "lenet")!
     let dataset = try! DatasetCatalogue.load("fashion-mnist", split: .train)
     let order = SampleOrder(count: dataset.count, seed: seed)
@@ -23,8 +26,7 @@ import Testing
     let plan = try! engine.compile(network, batch: batch / shards, threads: 1, purpose: .training(seed: seed))
     let samples = Batch(capacity: batch / shards, sampleShape: network.inputShape)
     let parameters = network.initialParameters(seed: seed)
-    let velocity = FlatVector(count: parameters.count)
-    let optimizer = SGD(momentum: 0.9)
+    let state = optimizer.makeState(count: parameters.count)
     let stepsPerEpoch = (dataset.count + batch - 1) / batch
     for step in 0..<steps {
       let first = step % stepsPerEpoch * batch
@@ -43,13 +45,13 @@ import Testing
           return gradients[pair]
         }
       }
-      let rate = LearningRateSchedule.cosine.rate(base: 0.03, step: step, totalSteps: steps)
+      let rate = LearningRateSchedule.cosine.rate(base: learningRate, step: step, totalSteps: steps)
       optimizer.apply(
-        gradient: gradients[0], scale: 1 / Float(count), learningRate: rate, parameters: parameters,
-        velocity: velocity, range: 0..<parameters.count)
+        gradient: gradients[0], scale: 1 / Float(count), learningRate: rate, update: step + 1, parameters: parameters,
+        state: state, range: 0..<parameters.count)
     }
     return parameters.sha256().description
-  }()
+  }
 
   static func train(
     _ folder: TemporaryFolder, servers: Int, workers: Int, transport: String, seed: UInt64 = seed
@@ -105,6 +107,36 @@ import Testing
     #expect(try outcome.json()["test_accuracy"] as? Double == summary["test_accuracy"] as? Double)
     let written = try JSONSerialization.jsonObject(with: Data(folder.read("run/summary.json").utf8)) as? [String: Any]
     #expect(written?["parameters_sha256"] as? String == Self.expected)
+  }
+
+  @Test(
+    "Every optimizer has the bytes of the sequential loop, on two servers",
+    arguments: [
+      ("adagrad", .adagrad(Adagrad()), 0.01), ("adadelta", .adadelta(Adadelta()), 1),
+      ("rmsprop", .rmsProp(RMSProp()), 0.01), ("adam", .adam(Adam()), 0.001),
+      ("adamw", .adamW(AdamW(weightDecay: 0.01)), 0.001),
+    ] as [(String, Optimizer, Double)])
+  func optimizers(name: String, optimizer: Optimizer, learningRate: Double) throws {
+    let folder = TemporaryFolder()
+    let outcome = try Convoy.run(
+      [
+        "train", "--servers", "2", "--workers", "2", "--transport", "ipc", "--shards", "\(Self.shards)",
+        "--max-steps", "12", "--seed", "\(Self.seed)", "--run-dir", "\(folder.path)/run", "--optimizer", name, "--json",
+      ] + (name == "adamw" ? ["--weight-decay", "0.01"] : []))
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+    let expected = Self.sequential(steps: 12, optimizer: optimizer, learningRate: learningRate)
+    #expect(try outcome.json()["parameters_sha256"] as? String == expected)
+  }
+
+  @Test("Asynchronous workers share one state of Adam and learn")
+  func asynchronousAdam() throws {
+    let folder = TemporaryFolder()
+    let outcome = try Convoy.run([
+      "train", "--mode", "async", "--servers", "2", "--workers", "2", "--max-steps", "200", "--optimizer", "adam",
+      "--run-dir", "\(folder.path)/run", "--json",
+    ])
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+    #expect(try outcome.json()["test_accuracy"] as? Double ?? 0 > 0.7)
   }
 
   @Test("Another seed gives other bytes")

@@ -3,7 +3,10 @@
 #ifndef CONVOY_KERNELS_H
 #define CONVOY_KERNELS_H
 
+#include "codecs.h"
+#include "crc32c.h"
 #include "layers.h"
+#include "optimizers.h"
 #include "sgd.h"
 #include "vectors.h"
 

@@ -14,7 +14,18 @@
 #define CONVOY_CLONES
 #endif
 
+// Before a loop whose iterations touch one element of each vector, which are the same vector or do not overlap: without
+// it the compiler's check at run time takes an update in place for an overlap, and the loop runs one element at a time.
+#if defined(__clang__)
+#define CONVOY_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define CONVOY_INDEPENDENT
+#endif
+
 // A float at any address: payloads of messages begin where the transport put them.
 typedef float convoy_unaligned_float __attribute__((aligned(1)));
+
+// A 16-bit number at any address.
+typedef uint16_t convoy_unaligned_half __attribute__((aligned(1)));
 
 #endif

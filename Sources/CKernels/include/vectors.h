@@ -1,4 +1,4 @@
-// Sums of flat vectors.
+// Sums of flat vectors, and over them.
 #ifndef CONVOY_KERNELS_VECTORS_H
 #define CONVOY_KERNELS_VECTORS_H
 
@@ -14,5 +14,11 @@ void convoy_multiply_f32(const float *left, const float *right, float *product, 
 /// `row_count` values.
 void convoy_transpose_add_bias_f32(const float *columns, const float *bias, int relu, size_t row_count,
                                    size_t column_count, float *rows);
+
+/// The sum of the values in fp64, added in one fixed order on every instruction set.
+double convoy_sum_f32(const convoy_unaligned_float *values, size_t count);
+
+/// The sum of the values' squares in fp64, likewise.
+double convoy_squared_norm_f32(const convoy_unaligned_float *values, size_t count);
 
 #endif

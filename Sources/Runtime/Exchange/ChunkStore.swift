@@ -9,14 +9,16 @@ package final class ChunkStore {
     var parameters: FlatVector
     var version: UInt64
     var pool: VectorPool
-    /// One in sync mode; outside it one for each worker that has pushed, by its number.
-    var velocities: [UInt32: FlatVector] = [:]
+    /// Updates that were applied: Adam's correction follows from it.
+    var updates = 0
+    /// The optimiser's state by worker where each has its own, else that of 0.
+    var states: [UInt32: [FlatVector]] = [:]
 
-    mutating func velocity(of worker: UInt32) -> FlatVector {
-      if let known = velocities[worker] { return known }
-      let velocity = FlatVector(count: parameters.count)
-      velocities[worker] = velocity
-      return velocity
+    mutating func state(of worker: UInt32, for optimizer: Optimizer) -> [FlatVector] {
+      if let known = states[worker] { return known }
+      let state = optimizer.makeState(count: parameters.count)
+      states[worker] = state
+      return state
     }
   }
 
@@ -27,7 +29,8 @@ package final class ChunkStore {
   }
 
   private let rules: JobRules
-  private let optimizer: SGD
+  private let optimizer: Optimizer
+  private let isStatePerWorker: Bool
   private let schedule: LearningRateSchedule
   private let baseRate: Double
   private let warmupSteps: Int
@@ -39,7 +42,9 @@ package final class ChunkStore {
   /// Memory for a server's chunks of a view, filled with the network's first parameters.
   package init(view: View, server: View.Server, initial: FlatVector, settings: UpdateSettings) {
     rules = view.rules
-    optimizer = view.rules.consistency == .sync ? settings.optimizer : settings.optimizer.forStaleGradients
+    let isSync = view.rules.consistency == .sync
+    optimizer = isSync ? settings.optimizer : settings.optimizer.forStaleGradients
+    isStatePerWorker = !isSync && settings.optimizer.keepsStatePerWorker
     schedule = settings.schedule
     baseRate = settings.learningRate
     warmupSteps = settings.warmupSteps
@@ -93,13 +98,13 @@ package final class ChunkStore {
     chunks[order.chunk] = nil
     let rate = schedule.rate(base: baseRate, step: order.step, totalSteps: rules.steps, warmupSteps: warmupSteps)
     let next = chunk.pool.take()
-    let velocity = optimizer.momentum == 0 ? nil : chunk.velocity(of: order.worker ?? 0)
+    chunk.updates += 1
+    let state = chunk.state(of: isStatePerWorker ? order.worker ?? 0 : 0, for: optimizer)
     withBytes(of: order.gradient) { gradient in
       precondition(gradient.count == next.count * MemoryLayout<Float>.stride, "a gradient of another chunk's size")
       optimizer.apply(
-        gradient: gradient.baseAddress!, scale: 1 / Float(order.samples), learningRate: rate,
-        from: UnsafePointer(chunk.parameters.pointer), to: next.pointer, velocity: velocity?.pointer,
-        count: next.count)
+        gradient: gradient.baseAddress!, scale: 1 / Float(order.samples), learningRate: rate, update: chunk.updates,
+        from: UnsafePointer(chunk.parameters.pointer), to: next.pointer, state: state, stateRange: 0..<next.count)
     }
     chunk.parameters = next
     chunk.version = order.version
@@ -116,28 +121,43 @@ package final class ChunkStore {
   }
 }
 
-extension SGD {
-  /// What servers update with outside sync mode: Nesterov's form of momentum, with a velocity for each worker.
+extension Optimizer {
+  /// Whether each worker has a state of its own outside sync mode. Running means of squares are of the gradients, whoever
+  /// computed them: one serves all.
+  fileprivate var keepsStatePerWorker: Bool {
+    if case .sgd = self { true } else { false }
+  }
+
+  /// What servers update with outside sync mode: for SGD Nesterov's form of momentum, with a velocity for each worker.
   ///
   /// A velocity that all share is stable only up to a learning rate that is smaller by a factor of 2(1 + μ)/(1 − μ) when
   /// gradients are one update late: 38 for a momentum of 0.9, and LeNet diverges within a few steps on two workers. With
   /// one for each worker, Nesterov's form hands a worker the parameters as the others' momentum will have moved them
   /// (Hakimi et al., "Taming momentum in a distributed asynchronous environment", 2019: DANA).
-  fileprivate var forStaleGradients: SGD {
-    SGD(momentum: momentum, nesterov: momentum > 0, weightDecay: weightDecay)
+  fileprivate var forStaleGradients: Optimizer {
+    guard case .sgd(let sgd) = self else { return self }
+    return .sgd(SGD(momentum: sgd.momentum, nesterov: sgd.momentum > 0, weightDecay: sgd.weightDecay))
   }
 }
 
 /// How servers update: what the job says of optimiser and schedule.
 package struct UpdateSettings: Sendable {
   /// The optimiser.
-  package let optimizer: SGD
+  package let optimizer: Optimizer
   /// How the learning rate changes.
   package let schedule: LearningRateSchedule
   /// The learning rate that the schedule starts from.
   package let learningRate: Double
   /// Steps of linear warm-up.
   package let warmupSteps: Int
+
+  /// Settings of these values.
+  package init(optimizer: Optimizer, schedule: LearningRateSchedule, learningRate: Double, warmupSteps: Int) {
+    self.optimizer = optimizer
+    self.schedule = schedule
+    self.learningRate = learningRate
+    self.warmupSteps = warmupSteps
+  }
 }
 
 extension FlatVector {

@@ -15,6 +15,15 @@ enum OptionPlace: Sendable {
     }
   }
 
+  /// Flags come before the environment, and that before a file.
+  var precedence: Int {
+    switch self {
+    case .flag: 2
+    case .environment: 1
+    case .file: 0
+    }
+  }
+
   var code: ExitCode {
     switch self {
     case .flag: .usage
@@ -58,10 +67,33 @@ extension Job {
       shards = 1
       while shards < workers { shards *= 2 }
     }
+    try settleOptimizer(values)
     guard momentum > 0 || !nesterov else {
       let place = values["nesterov"]?.place ?? .flag
       throw ConvoyError(
         .configuration, "\(place.prefix(JobOption.all.first { $0.name == "nesterov" }!)): it needs a momentum above 0")
     }
+  }
+  /// Gives the optimiser its own defaults, and refuses settings that it has not.
+  ///
+  /// What a place of less precedence than the optimiser's says of another optimiser is left aside: `--optimizer adam` over
+  /// the job file of a run with SGD.
+  private mutating func settleOptimizer(
+    _ values: [String: (text: String, place: OptionPlace)]
+  ) throws(ConvoyError) {
+    let kind = optimizerKind
+    let standard = Job()
+    for option in JobOption.all where OptimizerKind.options.contains(option.name) && kind.defaults[option.name] == nil {
+      guard let (_, place) = values[option.name] else { continue }
+      if let chosen = values["optimizer"]?.place, place.precedence < chosen.precedence { continue }
+      let having = OptimizerKind.having(option.name).map(\.rawValue).joined(separator: ", ")
+      throw ConvoyError(place.code, "\(place.prefix(option)): the optimizer \(optimizer) has none; it is for \(having)")
+    }
+    if kind != .sgd { (momentum, nesterov) = (standard.momentum, standard.nesterov) }
+    beta1 = optimizerSetting("beta1", beta1)
+    beta2 = optimizerSetting("beta2", beta2)
+    rho = optimizerSetting("rho", rho)
+    epsilon = optimizerSetting("epsilon", epsilon)
+    if values["learning-rate"] == nil { learningRate = kind.defaultLearningRate }
   }
 }

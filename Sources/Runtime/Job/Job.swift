@@ -50,16 +50,24 @@ public struct Job: Hashable, Sendable {
   public var precision = "fp32"
   /// Threads of each worker.
   public var threads = 1
-  /// The optimiser.
+  /// The optimiser, by its name: see `OptimizerKind`.
   public var optimizer = "sgd"
-  /// The learning rate that the schedule starts from.
+  /// The learning rate that the schedule starts from; `Job.resolve` has a default for each optimiser.
   public var learningRate = 0.03
-  /// Share of the velocity that stays.
+  /// Share of the velocity that stays: SGD's.
   public var momentum = 0.9
-  /// Whether momentum looks ahead.
+  /// Whether momentum looks ahead: SGD's.
   public var nesterov = false
-  /// What is added to the gradient for each unit of weight.
+  /// What is added to the gradient for each unit of weight; AdamW takes it from the weight itself.
   public var weightDecay = 0.0
+  /// Share of Adam's and AdamW's running mean of gradients that stays; nil for the optimiser's default.
+  public var beta1: Double?
+  /// Share of Adam's and AdamW's running mean of squares that stays; nil for the optimiser's default.
+  public var beta2: Double?
+  /// Share of Adadelta's and RMSProp's running means that stays; nil for the optimiser's default.
+  public var rho: Double?
+  /// What keeps a divisor from 0, in all but SGD; nil for the optimiser's default.
+  public var epsilon: Double?
   /// How the learning rate changes, as text: see `LearningRateSchedule`.
   public var schedule = "cosine"
   /// Steps of linear warm-up.

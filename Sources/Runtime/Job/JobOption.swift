@@ -27,7 +27,30 @@ public struct JobOption: Sendable {
   }
 
   /// The default as text, for help.
-  public var defaultText: String? { name == "shards" ? "the power of two at or above --workers" : get(Job()) }
+  public var defaultText: String? {
+    switch name {
+    case "shards": "the power of two at or above --workers"
+    case "learning-rate": Self.defaults { $0.defaultLearningRate }
+    case let name where OptimizerKind.having(name) != [.sgd] && OptimizerKind.options.contains(name):
+      Self.defaults { $0.defaults[name] }
+    default: get(Job())
+    }
+  }
+
+  /// What each optimiser takes, those of one value together: `0.9 for adadelta, 0.99 for rmsprop`.
+  private static func defaults(_ value: (OptimizerKind) -> Double?) -> String {
+    var groups: [(value: Double, names: [String])] = []
+    for kind in OptimizerKind.allCases {
+      guard let value = value(kind) else { continue }
+      if let index = groups.firstIndex(where: { $0.value == value }) {
+        groups[index].names.append(kind.rawValue)
+      } else {
+        groups.append((value, [kind.rawValue]))
+      }
+    }
+    if groups.count == 1 { return "\(groups[0].value)" }
+    return groups.map { "\($0.value) for \($0.names.joined(separator: " and "))" }.joined(separator: ", ")
+  }
 }
 
 /// What is wrong with an option's text.
@@ -107,24 +130,45 @@ extension JobOption {
 
   private static let optimisation: [JobOption] = [
     JobOption(
-      name: "optimizer", valueName: "name", help: "what servers update with",
-      set: { job, text throws(OptionProblem) in job.optimizer = try known(text, ["sgd"], "optimizer") },
-      get: { $0.optimizer }),
+      name: "optimizer", valueName: "name",
+      help: "what servers update with: sgd, adagrad, adadelta, rmsprop, adam, or adamw",
+      set: { job, text throws(OptionProblem) in
+        job.optimizer = try known(text, OptimizerKind.allCases.map(\.rawValue), "optimizer")
+      }, get: { $0.optimizer }),
     JobOption(
       name: "learning-rate", valueName: "x", help: "learning rate that the schedule starts from",
       set: { job, text throws(OptionProblem) in job.learningRate = try number(text, 0...1e6) },
       get: { "\($0.learningRate)" }),
     JobOption(
-      name: "momentum", valueName: "x", help: "share of the velocity that stays",
-      set: { job, text throws(OptionProblem) in job.momentum = try number(text, 0...1) }, get: { "\($0.momentum)" }),
+      name: "momentum", valueName: "x", help: "share of the velocity that stays, for sgd",
+      set: { job, text throws(OptionProblem) in job.momentum = try number(text, 0...1) },
+      get: { job in job.optimizerSetting("momentum", job.momentum).map { "\($0)" } }),
     JobOption(
-      name: "nesterov", valueName: "true|false", help: "whether momentum looks ahead",
+      name: "nesterov", valueName: "true|false", help: "whether momentum looks ahead, for sgd",
       set: { job, text throws(OptionProblem) in
         guard let value = Bool(text) else { throw OptionProblem(text: "\(text) is neither true nor false") }
         job.nesterov = value
-      }, get: { "\($0.nesterov)" }),
+      }, get: { $0.optimizerKind == .sgd ? "\($0.nesterov)" : nil }),
     JobOption(
-      name: "weight-decay", valueName: "x", help: "what is added to the gradient for each unit of weight",
+      name: "beta1", valueName: "x", help: "share of the gradients' running mean that stays, for adam and adamw",
+      set: { job, text throws(OptionProblem) in job.beta1 = try share(text) },
+      get: { job in job.optimizerSetting("beta1", job.beta1).map { "\($0)" } }),
+    JobOption(
+      name: "beta2", valueName: "x",
+      help: "share of the squared gradients' running mean that stays, for adam and adamw",
+      set: { job, text throws(OptionProblem) in job.beta2 = try share(text) },
+      get: { job in job.optimizerSetting("beta2", job.beta2).map { "\($0)" } }),
+    JobOption(
+      name: "rho", valueName: "x", help: "share of the running means that stays, for adadelta and rmsprop",
+      set: { job, text throws(OptionProblem) in job.rho = try share(text) },
+      get: { job in job.optimizerSetting("rho", job.rho).map { "\($0)" } }),
+    JobOption(
+      name: "epsilon", valueName: "x", help: "what keeps a divisor from 0, for all optimizers but sgd",
+      set: { job, text throws(OptionProblem) in job.epsilon = try epsilon(text) },
+      get: { job in job.optimizerSetting("epsilon", job.epsilon).map { "\($0)" } }),
+    JobOption(
+      name: "weight-decay", valueName: "x",
+      help: "what is added to the gradient for each unit of weight; adamw takes it from the weight itself",
       set: { job, text throws(OptionProblem) in job.weightDecay = try number(text, 0...1e6) },
       get: { "\($0.weightDecay)" }),
     JobOption(
@@ -165,6 +209,21 @@ extension JobOption {
   private static func number(_ text: String, _ range: ClosedRange<Double>) throws(OptionProblem) -> Double {
     guard let value = Double(text), range.contains(value) else {
       throw OptionProblem(text: "\(text) is no number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  /// A share that leaves something for what is new: below 1 in fp32, in which servers compute.
+  private static func share(_ text: String) throws(OptionProblem) -> Double {
+    guard let value = Double(text), value >= 0, Float(value) < 1 else {
+      throw OptionProblem(text: "\(text) is no number from 0 to below 1")
+    }
+    return value
+  }
+
+  private static func epsilon(_ text: String) throws(OptionProblem) -> Double {
+    guard let value = Double(text), (1e-30...1).contains(value) else {
+      throw OptionProblem(text: "\(text) is no number from 1e-30 to 1")
     }
     return value
   }

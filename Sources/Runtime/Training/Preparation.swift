@@ -44,9 +44,8 @@ package struct PreparedJob: Sendable {
   package func updateSettings() throws(ConvoyError) -> UpdateSettings {
     do throws(ScheduleError) {
       return UpdateSettings(
-        optimizer: SGD(
-          momentum: Float(job.momentum), nesterov: job.nesterov, weightDecay: Float(job.weightDecay)),
-        schedule: try LearningRateSchedule(parsing: job.schedule), learningRate: job.learningRate,
+        optimizer: job.optimizerKind.optimizer(of: job), schedule: try LearningRateSchedule(parsing: job.schedule),
+        learningRate: job.learningRate,
         warmupSteps: job.warmupSteps)
     } catch {
       throw ConvoyError(.configuration, "schedule: \(error.description)")

@@ -51,7 +51,7 @@ import Testing
       "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true", "weight-decay": "0.0005",
       "schedule": "step:1000:0.1", "warmup-steps": "13",
     ]
-    #expect(Set(texts.keys) == Set(JobOption.all.map(\.name)))
+    #expect(Set(texts.keys).union(["beta1", "beta2", "rho", "epsilon"]) == Set(JobOption.all.map(\.name)))
     var expected = Job()
     expected.model = "lenet-5"
     expected.dataDirectory = "/some where"
@@ -108,7 +108,9 @@ import Testing
       ("threads", ""), ("learning-rate", "nan"), ("learning-rate", "inf"), ("learning-rate", "-0.1"),
       ("momentum", "1.5"), ("weight-decay", "x"), ("nesterov", "yes"), ("schedule", "cosin"), ("schedule", "step:0:1"),
       ("warmup-steps", "-5"), ("data", "fashion"), ("data-dir", ""), ("engine", "openblass"), ("precision", "fp16"),
-      ("optimizer", "adam"), ("mode", "ssp:3"), ("transport", "shm"),
+      ("optimizer", "adamm"), ("optimizer", "lars"), ("beta1", "1"), ("beta2", "0.999999999"), ("rho", "-0.1"),
+      ("epsilon", "0"),
+      ("epsilon", "2"), ("mode", "ssp:3"), ("transport", "shm"),
     ])
   func refused(name: String, text: String) throws {
     let message = try failure(flags: [name: text]).message
@@ -120,5 +122,56 @@ import Testing
   func nesterov() throws {
     let error = try failure(environment: ["CONVOY_NESTEROV": "true"], file: "momentum: 0\n")
     #expect(error.message == "CONVOY_NESTEROV: it needs a momentum above 0")
+  }
+
+  @Test(
+    "Each optimizer takes its own settings, PyTorch's by default, and writes them into the job's file",
+    arguments: [
+      ("adagrad", 0.01, ["epsilon": "1e-10"]), ("adadelta", 1, ["rho": "0.9", "epsilon": "1e-06"]),
+      ("rmsprop", 0.01, ["rho": "0.99", "epsilon": "1e-08"]),
+      ("adam", 0.001, ["beta1": "0.9", "beta2": "0.999", "epsilon": "1e-08"]),
+      ("adamw", 0.001, ["beta1": "0.9", "beta2": "0.999", "epsilon": "1e-08"]),
+      ("sgd", 0.03, ["momentum": "0.9", "nesterov": "false"]),
+    ] as [(String, Double, [String: String])])
+  func optimizers(name: String, rate: Double, settings: [String: String]) throws {
+    let job = try resolve(flags: ["optimizer": name])
+    #expect(job.optimizer == name && job.learningRate == rate)
+    let written = job.yaml.split(separator: "\n").filter { line in
+      ["momentum", "nesterov", "beta1", "beta2", "rho", "epsilon"].contains { line.hasPrefix($0 + ":") }
+    }
+    #expect(Set(written.map(String.init)) == Set(settings.map { "\($0.key): \($0.value)" }))
+    #expect(try resolve(file: job.yaml) == job)
+    let stated = try resolve(flags: ["optimizer": name, "learning-rate": "0.5"], environment: [:], file: job.yaml)
+    #expect(stated.learningRate == 0.5)
+  }
+
+  @Test("Settings of an optimizer are read from each place, under their own names")
+  func optimizerSettings() throws {
+    let texts = ["beta1": "0.8", "beta2": "0.99", "epsilon": "0.001", "optimizer": "adam"]
+    let job = try resolve(flags: texts)
+    #expect(job.beta1 == 0.8 && job.beta2 == 0.99 && job.epsilon == 0.001 && job.rho == nil)
+    #expect(
+      try resolve(environment: Dictionary(uniqueKeysWithValues: texts.map { ("CONVOY_" + $0.uppercased(), $1) })) == job
+    )
+    #expect(try resolve(file: texts.map { "\($0.key): \($0.value)\n" }.joined()) == job)
+    #expect(try resolve(flags: ["optimizer": "rmsprop", "rho": "0.5"]).rho == 0.5)
+  }
+
+  @Test("A setting that the optimizer has not is refused, unless a place of less precedence states it")
+  func optimizerWithoutSetting() throws {
+    #expect(
+      try failure(flags: ["optimizer": "adam", "momentum": "0.5"]).message
+        == "--momentum: the optimizer adam has none; it is for sgd")
+    #expect(
+      try failure(flags: ["beta1": "0.5"]).message == "--beta1: the optimizer sgd has none; it is for adam, adamw")
+    #expect(
+      try failure(file: "optimizer: adagrad\nrho: 0.5\n").message.hasSuffix(
+        "job.yaml:2: rho: the optimizer adagrad has none; it is for adadelta, rmsprop"))
+    let sgd = try resolve(flags: ["momentum": "0.5", "nesterov": "true"])
+    let adam = try resolve(flags: ["optimizer": "adam"], file: sgd.yaml)
+    #expect(adam.momentum == 0.9 && !adam.nesterov && adam.beta1 == 0.9)
+    #expect(
+      try failure(flags: ["optimizer": "adan"]).message == "--optimizer: there is no optimizer adan; did you mean adam?"
+    )
   }
 }
