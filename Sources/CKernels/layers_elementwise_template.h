@@ -2,16 +2,19 @@
 
 CONVOY_CLONES
 void NAME(add_elements)(const REAL *a, const REAL *b, REAL *y, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) y[i] = a[i] + b[i];
 }
 
 CONVOY_CLONES
 void NAME(multiply_elements)(const REAL *a, const REAL *b, REAL *y, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) y[i] = a[i] * b[i];
 }
 
 CONVOY_CLONES
 void NAME(relu6)(const REAL *x, REAL *y, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) {
     const REAL positive = x[i] > 0 ? x[i] : 0;
     y[i] = positive < 6 ? positive : 6;
@@ -20,6 +23,7 @@ void NAME(relu6)(const REAL *x, REAL *y, size_t count) {
 
 CONVOY_CLONES
 void NAME(relu6_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) {
     const REAL gradient = y[i] > 0 ? dy[i] : 0;
     dx[i] = y[i] < 6 ? gradient : 0;
@@ -29,8 +33,10 @@ void NAME(relu6_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count)
 CONVOY_CLONES
 void NAME(leaky_relu)(const REAL *x, REAL slope, size_t count, size_t stride, REAL *y) {
   if (stride == 1) {
+    CONVOY_IN_PLACE
     for (size_t k = 0; k < count; k++) y[k] = x[k] > 0 ? x[k] : slope * x[k];
   } else {
+    CONVOY_IN_PLACE
     for (size_t k = 0; k < count; k++) y[k * stride] = x[k * stride] > 0 ? x[k * stride] : slope * x[k * stride];
   }
 }
@@ -38,8 +44,10 @@ void NAME(leaky_relu)(const REAL *x, REAL slope, size_t count, size_t stride, RE
 CONVOY_CLONES
 void NAME(leaky_relu_backward)(const REAL *x, const REAL *dy, REAL slope, size_t count, size_t stride, REAL *dx) {
   if (stride == 1) {
+    CONVOY_IN_PLACE
     for (size_t k = 0; k < count; k++) dx[k] = x[k] > 0 ? dy[k] : slope * dy[k];
   } else {
+    CONVOY_IN_PLACE
     for (size_t k = 0; k < count; k++) dx[k * stride] = x[k * stride] > 0 ? dy[k * stride] : slope * dy[k * stride];
   }
 }

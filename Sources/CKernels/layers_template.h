@@ -54,47 +54,37 @@ static inline __attribute__((always_inline)) void LOCAL(add_rows)(REAL *to, size
 
 // The columns of one place of the kernel for one plane of outputs; `from` is the plane of inputs that it meets.
 static inline __attribute__((always_inline)) void LOCAL(plane_to_columns)(const REAL *from, const convoy_window *window,
-                                                                          size_t ky, size_t kx, REAL *columns) {
+                                                                          const overlap *overlap, REAL *columns) {
   const convoy_window w = *window;
-  size_t y0, y1, x0, x1;
-  valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
-  valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
-  if (x0 != 0 || x1 != w.output_width || y0 != 0 || y1 != w.output_height)
-    memset(columns, 0, w.output_height * w.output_width * sizeof(REAL));
-  if (y0 == y1 || x0 == x1) return;
-  const REAL *first = from + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+  const struct overlap o = *overlap;
+  if (!o.is_whole) memset(columns, 0, w.output_height * w.output_width * sizeof(REAL));
+  if (o.rows == 0 || o.count == 0) return;
+  const REAL *first = from + o.input;
   if (w.stride_width == 1) {
-    LOCAL(copy_rows)(columns + y0 * w.output_width + x0, w.output_width,
-                     first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width, y1 - y0,
-                     x1 - x0);
+    LOCAL(copy_rows)(columns + o.output, w.output_width, first, w.stride_height * w.width, o.rows, o.count);
     return;
   }
-  for (size_t y = y0; y < y1; y++) {
-    const REAL *row = first + (y - y0) * w.stride_height * w.width;
-    for (size_t x = x0; x < x1; x++)
-      columns[y * w.output_width + x] = row[x * w.stride_width + kx * w.dilation_width - w.padding_width];
+  for (size_t y = 0; y < o.rows; y++) {
+    const REAL *row = first + y * w.stride_height * w.width;
+    for (size_t x = 0; x < o.count; x++) columns[o.output + y * w.output_width + x] = row[x * w.stride_width];
   }
 }
 
 // The transpose: adds the columns of one place of the kernel to the plane that they were taken from.
 static inline __attribute__((always_inline)) void LOCAL(columns_to_plane)(const REAL *columns,
-                                                                          const convoy_window *window, size_t ky,
-                                                                          size_t kx, REAL *to) {
+                                                                          const convoy_window *window,
+                                                                          const overlap *overlap, REAL *to) {
   const convoy_window w = *window;
-  size_t y0, y1, x0, x1;
-  valid_range(w.height, w.output_height, w.stride_height, w.padding_height, ky * w.dilation_height, &y0, &y1);
-  valid_range(w.width, w.output_width, w.stride_width, w.padding_width, kx * w.dilation_width, &x0, &x1);
-  if (y0 == y1 || x0 == x1) return;
-  REAL *first = to + (y0 * w.stride_height + ky * w.dilation_height - w.padding_height) * w.width;
+  const struct overlap o = *overlap;
+  if (o.rows == 0 || o.count == 0) return;
+  REAL *first = to + o.input;
   if (w.stride_width == 1) {
-    LOCAL(add_rows)(first + (x0 + kx * w.dilation_width - w.padding_width), w.stride_height * w.width,
-                    columns + y0 * w.output_width + x0, w.output_width, y1 - y0, x1 - x0);
+    LOCAL(add_rows)(first, w.stride_height * w.width, columns + o.output, w.output_width, o.rows, o.count);
     return;
   }
-  for (size_t y = y0; y < y1; y++) {
-    REAL *row = first + (y - y0) * w.stride_height * w.width;
-    for (size_t x = x0; x < x1; x++)
-      row[x * w.stride_width + kx * w.dilation_width - w.padding_width] += columns[y * w.output_width + x];
+  for (size_t y = 0; y < o.rows; y++) {
+    REAL *row = first + y * w.stride_height * w.width;
+    for (size_t x = 0; x < o.count; x++) row[x * w.stride_width] += columns[o.output + y * w.output_width + x];
   }
 }
 
@@ -106,18 +96,20 @@ void NAME(im2col)(const REAL *input, size_t channel_stride, const convoy_window 
   for (size_t channel = 0; channel < channels; channel++)
     for (size_t kz = 0; kz < w.kernel_depth; kz++)
       for (size_t ky = 0; ky < w.kernel_height; ky++)
-        for (size_t kx = 0; kx < w.kernel_width; kx++)
+        for (size_t kx = 0; kx < w.kernel_width; kx++) {
+          const overlap o = find_overlap(window, ky, kx);
           for (size_t image = 0; image < images; image++) {
             const REAL *volume = input + channel * channel_stride + image * w.depth * plane;
             for (size_t z = 0; z < w.output_depth; z++, columns += places) {
               // Wraps around to a large number before the first plane.
               const size_t iz = z * w.stride_depth + kz * w.dilation_depth - w.padding_depth;
               if (iz < w.depth)
-                LOCAL(plane_to_columns)(volume + iz * plane, window, ky, kx, columns);
+                LOCAL(plane_to_columns)(volume + iz * plane, window, &o, columns);
               else
                 memset(columns, 0, places * sizeof(REAL));
             }
           }
+        }
 }
 
 CONVOY_CLONES
@@ -130,13 +122,15 @@ void NAME(col2im)(const REAL *columns, const convoy_window *window, size_t chann
     memset(volumes, 0, images * w.depth * plane * sizeof(REAL));
     for (size_t kz = 0; kz < w.kernel_depth; kz++)
       for (size_t ky = 0; ky < w.kernel_height; ky++)
-        for (size_t kx = 0; kx < w.kernel_width; kx++)
+        for (size_t kx = 0; kx < w.kernel_width; kx++) {
+          const overlap o = find_overlap(window, ky, kx);
           for (size_t image = 0; image < images; image++)
             for (size_t z = 0; z < w.output_depth; z++, columns += places) {
               const size_t iz = z * w.stride_depth + kz * w.dilation_depth - w.padding_depth;
               if (iz < w.depth)
-                LOCAL(columns_to_plane)(columns, window, ky, kx, volumes + (image * w.depth + iz) * plane);
+                LOCAL(columns_to_plane)(columns, window, &o, volumes + (image * w.depth + iz) * plane);
             }
+        }
   }
 }
 
@@ -195,6 +189,7 @@ void NAME(accumulate)(REAL *sum, const REAL *term, size_t count) {
 
 CONVOY_CLONES
 void NAME(relu)(const REAL *x, REAL *y, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : 0;
 }
 
@@ -211,16 +206,19 @@ void NAME(sigmoid)(const REAL *x, REAL *y, size_t count) {
 
 CONVOY_CLONES
 void NAME(relu_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
 CONVOY_CLONES
 void NAME(tanh_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
 CONVOY_CLONES
 void NAME(sigmoid_backward)(const REAL *y, const REAL *dy, REAL *dx, size_t count) {
+  CONVOY_IN_PLACE
   for (size_t i = 0; i < count; i++) dx[i] = dy[i] * (y[i] * (1 - y[i]));
 }
 

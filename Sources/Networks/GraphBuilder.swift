@@ -28,7 +28,7 @@ struct GraphBuilder {
     guard layer.kind.inputCounts.contains(sources.count) else { throw wrongCount(layer, sources, shapes) }
     let output = try ShapeInference.output(of: layer, from: shapes)
     for parameter in layer.parameters(inputShape: shapes[0]) {
-      parameterLayout.append(parameter.name, shape: parameter.shape)
+      parameterLayout.append(parameter.name, shape: try ShapeInference.shape(parameter.extents, layer.name))
     }
     for buffer in layer.buffers(inputShape: shapes[0]) { bufferLayout.append(buffer.name, shape: buffer.shape) }
     let end = targets + (layer.kind.loss.map { $0.function.targets(inputShape: shapes[0]) } ?? 0)

@@ -4,8 +4,13 @@ extension Layer {
   /// A parameter tensor of a layer.
   struct Parameter {
     let name: String
-    let shape: Shape
+    let extents: [Int]
     let initializer: Initializer
+
+    /// Its shape.
+    ///
+    /// - Precondition: the network was checked, so that the number of elements is known to fit.
+    var shape: Shape { Shape(extents) }
   }
 
   /// The layer's parameters, in the order of the flat vector.
@@ -39,8 +44,8 @@ extension Layer {
   private func weightAndBias(
     _ weight: [Int], _ weights: Initializer, bias: Int?, _ biases: Initializer
   ) -> [Parameter] {
-    [Parameter(name: "\(name).weight", shape: Shape(weight), initializer: weights)]
-      + (bias.map { [Parameter(name: "\(name).bias", shape: [$0], initializer: biases)] } ?? [])
+    [Parameter(name: "\(name).weight", extents: weight, initializer: weights)]
+      + (bias.map { [Parameter(name: "\(name).bias", extents: [$0], initializer: biases)] } ?? [])
   }
 
   /// A tensor that training computes but no gradient reaches, and its first value.

@@ -40,7 +40,7 @@ public struct Network: Hashable, Sendable {
 
   /// Builds a network from layers and checks that it fits together.
   public init(_ name: String, input: Shape, layers: [Layer]) throws(NetworkError) {
-    guard (1...4).contains(input.rank), input.count > 0 else {
+    guard (1...4).contains(input.rank), input.count > 0, input.count <= 1 << 32 else {
       throw NetworkError(
         layer: Self.inputName,
         problem: "a sample of shape \(input): it takes [features], or channels and one to three dimensions")

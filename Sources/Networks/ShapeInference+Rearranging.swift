@@ -48,7 +48,7 @@ extension ShapeInference {
       guard let factors = scale.numbers(dimensions: plane.count), factors.allSatisfy({ $0 > 0 && $0 < 1 << 10 }) else {
         throw error("a scale of \(scale) for an input of shape \(input)")
       }
-      return Shape([input[0]] + zip(plane, factors).map { $0 * $1 })
+      return try shape([input[0]] + zip(plane, factors).map { $0 * $1 }, layer.name)
     default: return input
     }
   }
@@ -72,6 +72,6 @@ extension ShapeInference {
         layer: layer,
         problem: "margins \(margins.before) and \(margins.after) leave nothing of an input of shape \(input)")
     }
-    return Shape(extents)
+    return try shape(extents, layer)
   }
 }

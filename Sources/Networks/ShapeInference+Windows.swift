@@ -15,11 +15,11 @@ extension ShapeInference {
     switch layer.kind {
     case .convolution(let convolution):
       try checkChannels(convolution.channels, convolution.groups, input, layer.name)
-      return Shape([convolution.channels] + window.dimensions.map(\.output))
+      return try shape([convolution.channels] + window.dimensions.map(\.output), layer.name)
     case .transposedConvolution(let convolution):
       try checkChannels(convolution.channels, convolution.groups, input, layer.name)
-      return Shape([convolution.channels] + window.dimensions.map(\.input))
-    default: return Shape([input[0]] + window.dimensions.map(\.output))
+      return try shape([convolution.channels] + window.dimensions.map(\.input), layer.name)
+    default: return try shape([input[0]] + window.dimensions.map(\.output), layer.name)
     }
   }
 

@@ -14,7 +14,7 @@ enum ShapeInference {
       guard let extents = output.numbers(dimensions: plane.count), extents.allSatisfy({ $0 > 0 }) else {
         throw error("an output of \(output) for an input of \(input)")
       }
-      return Shape([input[0]] + extents)
+      return try shape([input[0]] + extents, layer.name)
     case .batchNormalization(let layer):
       guard layer.epsilon > 0, layer.momentum >= 0, layer.momentum <= 1 else {
         throw error("epsilon \(layer.epsilon) and momentum \(layer.momentum): above 0, and from 0 to 1")
@@ -31,11 +31,11 @@ enum ShapeInference {
       return input
     case .fullyConnected(let layer):
       guard layer.outputs > 0 else { throw error("\(layer.outputs) outputs") }
-      return [layer.outputs]
+      return try shape([layer.outputs], layer.name)
     case .embedding(let layer):
       guard layer.entries > 0, layer.features > 0 else { throw error("\(layer.entries) entries of \(layer.features)") }
       guard input.rank == 1 else { throw error("an input of shape \(input): it takes [length]") }
-      return [layer.features, input[0]]
+      return try shape([layer.features, input[0]], layer.name)
     case .dropout(let probability):
       guard probability >= 0, probability < 1 else {
         throw error("a probability of \(probability): it takes 0 up to below 1")
@@ -54,6 +54,23 @@ enum ShapeInference {
       return []
     }
   }
+
+  /// A shape that a layer gives, or that its parameters have; one that no memory holds is an error.
+  static func shape(_ extents: [Int], _ layer: String) throws(NetworkError) -> Shape {
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow, product <= largest else {
+        let text = extents.map(String.init).joined(separator: "×")
+        throw NetworkError(layer: layer, problem: "a tensor of \(text) elements, which no memory holds")
+      }
+      count = product
+    }
+    return Shape(extents)
+  }
+
+  /// Most elements of a tensor: beyond any machine's memory, and far enough from an overflow for sums and batches.
+  private static let largest = 1 << 40
 
   /// The extents of a shape besides its channels.
   static func plane(of input: Shape, _ layer: String) throws(NetworkError) -> [Int] {
@@ -76,7 +93,7 @@ enum ShapeInference {
   private static func concatenation(_ layer: Layer, _ inputs: [Shape]) throws(NetworkError) -> Shape {
     let rest = inputs[0].extents.dropFirst()
     guard let other = inputs.first(where: { $0.extents.dropFirst() != rest }) else {
-      return Shape([inputs.reduce(0) { $0 + $1[0] }] + rest)
+      return try shape([inputs.reduce(0) { $0 + $1[0] }] + rest, layer.name)
     }
     throw NetworkError(
       layer: layer.name, problem: "inputs of shapes \(inputs[0]) and \(other): they may differ in their channels only")

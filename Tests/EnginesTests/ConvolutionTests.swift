@@ -51,6 +51,8 @@ import Testing
     cases += [
       Case(input: [1, 28, 28], channels: 20, kernel: 5, samples: 11),
       Case(input: [5, 8, 8], channels: 7, kernel: 1, samples: 2),
+      Case(input: [64, 16, 16], channels: 8, kernel: 1, samples: 19), Case(kernel: 1, groups: 2),
+      Case(kernel: 1, stride: 2), Case(kernel: 1, padding: 1), Case(kernel: 1, endPadding: 1),
       Case(input: [3, 5, 5], channels: 2, kernel: 5, samples: 4),
       Case(input: [6, 7, 5], channels: 6, kernel: Extent(3, 1), padding: Extent(1, 0), groups: 6),
       Case(input: [2, 11, 13], channels: 3, kernel: Extent(2, 4), stride: Extent(3, 2), padding: Extent(1, 3)),
@@ -148,6 +150,7 @@ import Testing
       (Case(input: [2, 3, 2, 4], channels: 3, kernel: Extent(2, 3, 2), stride: Extent(2, 1, 2)), Extent(1, 0, 0)),
       (Case(input: [4, 2, 3, 2], channels: 4, kernel: 3, stride: 2, padding: 1, groups: 4, bias: false), 1),
       (Case(input: [3, 5, 5], channels: 2, kernel: 3, padding: 1, endPadding: 2, samples: 7), 0),
+      (Case(input: [4, 5, 5], kernel: 1, groups: 2), 0), (Case(input: [4, 5], kernel: 1, stride: 2), 1),
     ]
   }()
 

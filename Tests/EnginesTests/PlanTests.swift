@@ -47,6 +47,29 @@ import Testing
       FullyConnected("fc", 5)
       SoftmaxCrossEntropy("loss", labelSmoothing: 0.1)
     },
+    try! Network("volumes", input: [2, 5, 6, 7]) {
+      Convolution("conv", channels: 6, kernel: 3, padding: 1, endPadding: 0, groups: 2, bias: false)
+      BatchNormalization("norm")
+      LeakyReLU("leaky", slope: 0.1)
+      LocalResponseNormalization("response", size: 3, alpha: 1, region: .withinChannel)
+      TransposedConvolution("larger", channels: 4, kernel: 2, stride: 2)
+      ReLU6("relu6")
+      MaxPooling("pool", 2, stride: Extent(1, 2, 2), rounding: .ceil)
+      Slice("slice", 1..<4)
+      Pad("pad", [0, 1, 0, 1], value: 0.25)
+      AdaptivePooling("adaptive", .maximum, output: Extent(2, 3, 3))
+      BilinearUpsampling("up", scale: Extent(1, 2, 2), alignsCorners: true)
+      Sigmoid("sigmoid", from: "adaptive")
+      Multiplication("gated", of: ["sigmoid", "adaptive"])
+      SmoothL1Loss("near", weight: 0.1)
+      Reshape("line", to: [6, 36], from: "up")
+      AveragePooling("means", 4)
+      PReLU("prelu", isShared: true)
+      SigmoidCrossEntropy("chance", weight: 0.2)
+      FullyConnected("fc", 5, from: "prelu")
+      HingeLoss("hinge", weight: 0.5)
+      SoftmaxCrossEntropy("loss", classWeights: [1, 2, 1, 0.5, 1], ignoring: 4, from: "fc")
+    },
   ]
 
   /// A network on an engine.

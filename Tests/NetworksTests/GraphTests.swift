@@ -135,6 +135,10 @@ import Testing
     (["up", "output padding"], [TransposedConvolution("up", channels: 2, kernel: 3, outputPadding: 1).layer]),
     (["up", "3×8×8"], [TransposedConvolution("up", channels: 2, kernel: 1, padding: 4).layer]),
     (["norm", "odd"], [LocalResponseNormalization("norm", size: 4).layer]),
+    (["fc", "elements"], [FullyConnected("fc", .max).layer]),
+    (["conv", "elements"], [Convolution("conv", channels: 1 << 50, kernel: 1).layer]),
+    (["table", "elements"], [Flatten("flat").layer, Embedding("table", entries: 1 << 40, features: 1 << 20).layer]),
+    (["up", "elements"], [TransposedConvolution("up", channels: 9, kernel: 262_144, stride: 262_144).layer]),
     (["leaky", "-1"], [LeakyReLU("leaky", slope: -1).layer]),
   ]
 

@@ -6,7 +6,7 @@ import Tensors
 ///
 /// Images are taken in blocks whose columns fit a core's cache. Both directions go block by block; the weights' gradient
 /// is summed in parts, fixed by layer and batch alone, that are then added in order: the same bits on any number of
-/// threads.
+/// threads. A kernel of one place needs no columns: the input is what they would be.
 final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
   /// A convolution's shape. For a transposed one it is that of the convolution that it is the transpose of.
   struct Geometry {
@@ -42,6 +42,8 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
   private let depth: Int
   /// Images of a block.
   private let block: Int
+  /// Whether the input's planes are the columns: a kernel of one place that meets every place of the input.
+  private let isPointwise: Bool
   /// Column matrices, one for each thread.
   private let columns: Slot
   /// Partial sums of the weights' gradient, `maximumParts` of them where more than one is used.
@@ -65,7 +67,10 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
     (outputs, plane) = (geometry.window.outputPlaces, geometry.window.inputPlaces)
     depth = geometry.inputChannels / geometry.groups * geometry.window.kernelPlaces
     block = max(1, Self.blockBytes / (depth * outputs * MemoryLayout<Scalar>.stride))
-    columns = arena.reserve(team.count * block * depth * outputs)
+    isPointwise = geometry.window.dimensions.allSatisfy {
+      $0.kernel == 1 && $0.stride == 1 && $0.padding == 0 && $0.input == $0.output
+    }
+    columns = arena.reserve(isPointwise ? 0 : team.count * block * depth * outputs)
     let sharesImages = weights.count * Self.maximumParts <= Self.maximumPartialElements
     partials = trains && sharesImages ? arena.reserve(Self.maximumParts * weights.count) : nil
   }
@@ -116,13 +121,17 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
     index * block..<min((index + 1) * block, samples)
   }
 
-  /// The columns of a group for a block of images.
-  private func fill(_ columns: UnsafeMutablePointer<Scalar>, group: Int, images: Range<Int>, _ work: Work) {
+  /// The columns of a group for a block of images, and the distance of their rows.
+  private func fill(
+    _ columns: UnsafeMutablePointer<Scalar>, group: Int, images: Range<Int>, _ work: Work
+  ) -> (UnsafePointer<Scalar>, stride: Int) {
     let stride = work.context.samples * plane
     let input = work.input + group * groupInputs * stride + images.lowerBound * plane
+    if isPointwise { return (UnsafePointer(input), stride) }
     withUnsafePointer(to: window) {
       Scalar.kernels.im2col(input, stride, $0, groupInputs, images.count, columns)
     }
+    return (UnsafePointer(columns), images.count * outputs)
   }
 
   private func forwardBlock(
@@ -132,13 +141,12 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
     let stride = work.context.samples * outputs
     let output = work.output + images.lowerBound * outputs
     for group in 0..<groups {
-      fill(columns, group: group, images: images, work)
+      let (b, bStride) = fill(columns, group: group, images: images, work)
       Scalar.multiply(
         MatrixProduct(
           rows: groupOutputs, columns: images.count * outputs, depth: depth,
           a: work.context.parameters + weightRange.lowerBound + group * groupOutputs * depth, aStride: depth,
-          b: UnsafePointer(columns), bStride: images.count * outputs, c: output + group * groupOutputs * stride,
-          cStride: stride))
+          b: b, bStride: bStride, c: output + group * groupOutputs * stride, cStride: stride))
     }
     guard bias != nil || hasReLU else { return }
     Scalar.kernels.addBias(output, bias, hasReLU ? 1 : 0, outputChannels, images.count * outputs, stride)
@@ -148,14 +156,16 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
     let outputStride = work.context.samples * outputs
     let inputStride = work.context.samples * plane
     for group in 0..<groups {
+      let target = work.input + group * groupInputs * inputStride + images.lowerBound * plane
       Scalar.multiply(
         MatrixProduct(
           rows: depth, columns: images.count * outputs, depth: groupOutputs,
           a: work.context.parameters + weightRange.lowerBound + group * groupOutputs * depth, aIsTransposed: true,
           aStride: depth,
           b: UnsafePointer(work.output + group * groupOutputs * outputStride + images.lowerBound * outputs),
-          bStride: outputStride, c: columns, cStride: images.count * outputs))
-      let target = work.input + group * groupInputs * inputStride + images.lowerBound * plane
+          bStride: outputStride, c: isPointwise ? target : columns,
+          cStride: isPointwise ? inputStride : images.count * outputs))
+      guard !isPointwise else { continue }
       withUnsafePointer(to: window) {
         Scalar.kernels.col2im(columns, $0, groupInputs, images.count, target, inputStride)
       }
@@ -195,14 +205,14 @@ final class ConvolutionProducts<Scalar: EngineScalar>: ParallelWork {
     for index in blocks {
       let images = images(ofBlock: index, work.context.samples)
       for group in 0..<groups {
-        fill(columns, group: group, images: images, work)
+        let (b, bStride) = fill(columns, group: group, images: images, work)
         let first = group * groupOutputs + channels.lowerBound
         Scalar.multiply(
           MatrixProduct(
             rows: channels.count, columns: depth, depth: images.count * outputs,
             a: UnsafePointer(work.output + first * stride + images.lowerBound * outputs), aStride: stride,
-            b: UnsafePointer(columns), bIsTransposed: true, bStride: images.count * outputs,
-            accumulates: index > blocks.lowerBound, c: target + first * depth, cStride: depth))
+            b: b, bIsTransposed: true, bStride: bStride, accumulates: index > blocks.lowerBound,
+            c: target + first * depth, cStride: depth))
       }
     }
   }
