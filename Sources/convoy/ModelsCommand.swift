@@ -88,15 +88,15 @@ struct ModelsShowCommand: ParsableCommand {
     }
     Terminal.result("\(network.name), input \(network.inputShape)")
     Terminal.result(
-      "\(padded("layer", 12))\(padded("type", 24))\(padded("output", 14))\(padded("parameters", 14, right: true))\(padded("MACs", 16, right: true))"
+      "\(padded("layer", 24))\(padded("type", 28))\(padded("output", 14))\(padded("parameters", 14, right: true))\(padded("MACs", 16, right: true))"
     )
     for layer in summary {
       Terminal.result(
-        "\(padded(layer.name, 12))\(padded(layer.type, 24))\(padded(layer.outputShape.description, 14))\(padded(grouped(layer.parameters), 14, right: true))\(padded(grouped(layer.macs), 16, right: true))"
+        "\(padded(layer.name, 24))\(padded(layer.type, 28))\(padded(layer.outputShape.description, 14))\(padded(grouped(layer.parameters), 14, right: true))\(padded(grouped(layer.macs), 16, right: true))"
       )
     }
     Terminal.result(
-      "\(padded("in all", 50))\(padded(grouped(network.parameterLayout.count), 14, right: true))\(padded(grouped(network.forwardMACs), 16, right: true))"
+      "\(padded("in all", 66))\(padded(grouped(network.parameterLayout.count), 14, right: true))\(padded(grouped(network.forwardMACs), 16, right: true))"
     )
   }
 }

@@ -91,7 +91,9 @@ import Testing
   func models() throws {
     let list = try Convoy.run(["models", "--json"]).json()
     let models = try #require(list["models"] as? [[String: Any]])
-    #expect(models.compactMap { $0["name"] as? String } == ["lenet", "lenet-5"])
+    #expect(
+      models.compactMap { $0["name"] as? String }
+        == ["lenet", "lenet-5", "resnet-20", "alexnet", "vgg-16", "resnet-50"])
     let shown = try Convoy.run(["models", "show", "lenet", "--json"]).json()
     #expect(shown["parameters"] as? Int == 431_080)
     #expect(shown["forward_macs"] as? Int == 2_293_000)

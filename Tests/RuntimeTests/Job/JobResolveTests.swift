@@ -31,6 +31,13 @@ import Testing
     #expect(job.weightDecay == 0 && job.schedule == "cosine" && job.warmupSteps == 0 && job.transport == .auto)
   }
 
+  @Test("Asynchronous jobs warm up unless told otherwise")
+  func asynchronousWarmup() throws {
+    #expect(try resolve(flags: ["mode": "async"]).warmupSteps == 100)
+    #expect(try resolve(flags: ["mode": "async", "warmup-steps": "0"]).warmupSteps == 0)
+    #expect(try resolve(flags: ["mode": "sync"]).warmupSteps == 0)
+  }
+
   @Test("Flags come before the environment, the environment before the file, the file before the defaults")
   func precedence() throws {
     let file = "epochs: 3\nbatch: 30\nseed: 300\n"
