@@ -124,9 +124,10 @@
           forward.handle, $2)
       }
       let result = gradient.isShared ? makeTensor(source.extents, gradient.layout) : gradient
-      // The 2.x library wants the shift as well, although no gradient depends on it.
+      // The 2.x library wants the shift as well, although no gradient depends on it; 3.x refuses it.
+      let read = OneDNN.majorVersion >= 3 ? [scaleAndShift(normalization)[0]] : scaleAndShift(normalization)
       let parameters: [PrimitiveCommand.Argument] =
-        scaleAndShift(normalization) + [
+        read + [
           .init(
             index: DNNL_ARG_DIFF_SCALE, layout: normalization.perChannel,
             place: .gradient(normalization.weights.lowerBound)),

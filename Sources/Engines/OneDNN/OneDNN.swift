@@ -28,6 +28,9 @@
       return "\(version.major).\(version.minor).\(version.patch)"
     }
 
+    /// The first number of the version.
+    static var majorVersion: Int { Int(dnnl_version()?.pointee.major ?? 0) }
+
     /// The instruction set that the library uses at most on this processor.
     static var instructionSet: String {
       switch dnnl_get_effective_cpu_isa() {
