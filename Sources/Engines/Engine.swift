@@ -6,9 +6,13 @@ public protocol Engine: Sendable {
   /// Its name.
   var name: String { get }
   /// What decides the bits of its results, as in `openblas 0.3.21 SkylakeX fp32 threads 1`.
-  func fingerprint(threads: Int) -> String
+  func fingerprint(threads: Int, precision: Precision) -> String
+  /// Whether this processor computes in a precision with instructions of its own.
+  ///
+  /// Where it does not, an engine may still compute in it, many times slower than in fp32: for tests.
+  func supports(_ precision: Precision) -> Bool
   /// Compiles a network for up to `batch` samples at once. All memory is taken here.
-  func compile(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) throws(EngineError) -> any Plan
+  func compile(_ network: Network, batch: Int, options: CompileOptions) throws(EngineError) -> any Plan
 }
 
 /// What a plan is for.

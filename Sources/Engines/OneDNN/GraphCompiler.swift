@@ -29,6 +29,8 @@
     let samples: Int
     /// The seed of what is random; nil in a plan for inference.
     let seed: UInt64?
+    /// What activations and the weights of a step are kept in.
+    let precision: Precision
     private let stream: PrimitiveStream
 
     private var commands: [any Command] = []
@@ -40,10 +42,11 @@
     private var gradients: [Tensor?]
     private var logitsGradient: Tensor?
 
-    init(_ network: Network, samples: Int, seed: UInt64?) throws(EngineError) {
+    init(_ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32) throws(EngineError) {
       self.network = network
       self.samples = samples
       self.seed = seed
+      self.precision = precision
       stream = try PrimitiveStream()
       gradients = Array(repeating: nil, count: network.nodes.count)
     }

@@ -46,6 +46,12 @@
       }
     }
 
+    /// Whether this processor has instructions for bfloat16: a set's number has the bits of those that it includes.
+    static var hasBFloat16: Bool {
+      let bits = dnnl_cpu_isa_avx512_core_bf16.rawValue
+      return dnnl_get_effective_cpu_isa().rawValue & bits == bits
+    }
+
     /// Turns a status into an error that says what could not be done.
     static func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(EngineError) {
       guard status != dnnl_success else { return }

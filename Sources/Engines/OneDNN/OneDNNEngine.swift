@@ -10,8 +10,16 @@
     public var name: String { "onednn" }
 
     /// What decides the bits of its results: the library shares work by the number of threads.
-    public func fingerprint(threads: Int) -> String {
-      "onednn \(OneDNN.version) \(OneDNN.instructionSet) fp32 threads \(threads)"
+    public func fingerprint(threads: Int, precision: Precision) -> String {
+      "onednn \(OneDNN.version) \(OneDNN.instructionSet) \(precision.rawValue) threads \(threads)"
+    }
+
+    /// bf16 with AVX512-bf16 or AMX; the library computes it on any AVX-512, slower than fp32.
+    public func supports(_ precision: Precision) -> Bool {
+      switch precision {
+      case .fp32: true
+      case .bf16: OneDNN.hasBFloat16
+      }
     }
 
     /// Compiles a network for up to `batch` samples at once.
@@ -19,10 +27,11 @@
     /// A step with a number of samples that is new takes memory for the library's primitives of that number; other
     /// steps take none.
     public func compile(
-      _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose
+      _ network: Network, batch: Int, options: CompileOptions
     ) throws(EngineError) -> any Plan {
-      precondition(batch > 0 && threads > 0, "a plan for \(batch) samples on \(threads) threads")
-      return try OneDNNPlan(network, batch: batch, threads: threads, purpose: purpose)
+      precondition(batch > 0, "a plan for \(batch) samples")
+      guard options.precision == .fp32 else { throw .unsupported("the onednn engine computes in fp32 only") }
+      return try OneDNNPlan(network, batch: batch, options: options)
     }
 
     /// The library's version, as in `2.6.3`.

@@ -12,6 +12,7 @@
     let batch: Int
     private let network: Network
     private let threads: Int
+    private let precision: Precision
     private let seed: UInt64?
     private let labelChecks: [LabelCheck]
     private var graphs: [GraphKey: CompiledGraph] = [:]
@@ -22,11 +23,12 @@
       let isForTraining: Bool
     }
 
-    init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) throws(EngineError) {
+    init(_ network: Network, batch: Int, options: CompileOptions) throws(EngineError) {
       self.network = network
       self.batch = batch
-      self.threads = threads
-      seed = if case .training(let seed) = purpose { seed } else { nil }
+      threads = options.threads
+      precision = options.precision
+      seed = if case .training(let seed) = options.purpose { seed } else { nil }
       arena = AlignedBuffer(count: 0)
       labelChecks = network.nodes.compactMap(LabelCheck.init)
       // The library's threads take their mode for denormals from the one that starts them.
@@ -39,7 +41,9 @@
     private func graph(_ key: GraphKey) throws(EngineError) -> CompiledGraph {
       if let known = graphs[key] { return known }
       OneDNN.setThreads(threads)
-      let graph = try GraphCompiler(network, samples: key.samples, seed: key.isForTraining ? seed : nil).compile()
+      let graph = try GraphCompiler(
+        network, samples: key.samples, seed: key.isForTraining ? seed : nil, precision: precision
+      ).compile()
       if graph.arenaBytes > arena.count {
         arena = AlignedBuffer(count: graph.arenaBytes)
         for other in graphs.values { try other.bind(arena.pointer) }

@@ -14,16 +14,22 @@ public struct OpenBLASEngine: Engine {
   /// What decides the bits of its results.
   ///
   /// Not the threads: work is shared in parts that do not depend on them.
-  public func fingerprint(threads: Int) -> String {
-    "openblas \(OpenBLAS.version) \(OpenBLAS.core) fp32 threads \(threads)"
+  public func fingerprint(threads: Int, precision: Precision) -> String {
+    "openblas \(OpenBLAS.version) \(OpenBLAS.core) \(precision.rawValue) threads \(threads)"
   }
+
+  /// fp32 only: the library's products are of 32-bit floats.
+  public func supports(_ precision: Precision) -> Bool { precision == .fp32 }
 
   /// Compiles a network for up to `batch` samples at once.
   public func compile(
-    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose
+    _ network: Network, batch: Int, options: CompileOptions
   ) throws(EngineError) -> any Plan {
-    precondition(batch > 0 && threads > 0, "a plan for \(batch) samples on \(threads) threads")
-    return OpenBLASPlan<Float>(network, batch: batch, threads: threads, purpose: purpose)
+    precondition(batch > 0, "a plan for \(batch) samples")
+    guard options.precision == .fp32 else {
+      throw .unsupported("the openblas engine computes in fp32 only, not in \(options.precision.rawValue)")
+    }
+    return OpenBLASPlan<Float>(network, batch: batch, threads: options.threads, purpose: options.purpose)
   }
 
   /// The library's version, as in `0.3.21`.
