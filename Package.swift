@@ -59,7 +59,7 @@ let package = Package(
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
-    .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors"]),
+    .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors", "CKernels"]),
     // 7
     .executableTarget(
       name: "convoy",

@@ -7,6 +7,7 @@
 #include "crc32c.h"
 #include "layers.h"
 #include "optimizers.h"
+#include "peak.h"
 #include "sgd.h"
 #include "vectors.h"
 

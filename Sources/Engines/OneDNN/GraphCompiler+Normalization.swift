@@ -100,6 +100,7 @@
 
     /// Writes a batch's mean and unbiased variance where the step wants them.
     private func tellStatistics(_ node: Network.Node, _ mean: Tensor, _ variance: Tensor, elements: Int) {
+      if isRecomputing { return }
       let (means, variances) = buffers(of: node)
       // One element has no unbiased variance; its biased one is 0.
       let correction = elements > 1 ? Float(elements) / Float(elements - 1) : 1

@@ -33,7 +33,15 @@
     let precision: Precision
     private let stream: PrimitiveStream
 
+    /// The layers in runs; all but the last are computed again in the backward pass.
+    private let segments: [Range<Int>]
+    /// Whether layers are added that were added before: what a step tells others is then left out.
+    private(set) var isRecomputing = false
+    /// Where layers that are computed together begin: those with which a run may begin.
+    private(set) var unitStarts: [Int] = []
+
     private var commands: [any Command] = []
+    private var marks: [CommandMark] = []
     private var regions: [ArenaRegion] = []
     private var finals: [Int: Range<Int>] = [:]
     private var outputs: [Tensor] = []
@@ -42,11 +50,19 @@
     private var gradients: [Tensor?]
     private var logitsGradient: Tensor?
 
-    init(_ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32) throws(EngineError) {
+    /// A compiler for exactly so many samples; for training where there is a seed.
+    ///
+    /// - Parameter cuts: the layers before which the network is cut into runs, in order. Of all runs but the last only
+    ///   what later ones read is kept: the rest is computed again before their backward passes.
+    init(
+      _ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32, cuts: [Int] = []
+    ) throws(EngineError) {
       self.network = network
       self.samples = samples
       self.seed = seed
       self.precision = precision
+      let ends = [0] + cuts + [network.nodes.count]
+      segments = zip(ends, ends.dropFirst()).map { $0..<$1 }
       stream = try PrimitiveStream()
       gradients = Array(repeating: nil, count: network.nodes.count)
     }
@@ -86,7 +102,9 @@
       _ body: @escaping (inout StepState) -> Void
     ) {
       for tensor in tensors { if case .region(let region) = tensor.place { region.use(at: commands.count) } }
-      commands.append(KernelCommand(purpose, by: implementation, body))
+      // By custom what it sets comes last; the gradient of weights lies in the flat vector.
+      let result = purpose.hasSuffix("weights' gradient") ? nil : tensors.last
+      commands.append(KernelCommand(purpose, by: implementation, result: result, body))
     }
 
     /// Says that a range of the gradient is final once what was emitted last is done.
@@ -122,40 +140,75 @@
 
     /// Compiles the whole network.
     func compile() throws(EngineError) -> CompiledGraph {
+      try addForward(network.nodes.indices)
+      let forwardCount = commands.count
+      if isForTraining { try addBackward() }
+      return CompiledGraph(
+        commands: commands, marks: marks, forwardCount: forwardCount, finals: finals, regions: regions)
+    }
+
+    /// Adds the forward passes of a run of layers; where they were added before, their tensors and backward passes are
+    /// those of this time from now on.
+    private func addForward(_ layers: Range<Int>) throws(EngineError) {
       let input = Tensor(
         extents: [samples] + network.inputShape.extents,
         layout: try TensorLayout(plain: [samples] + network.inputShape.extents), place: .inputs, isShared: true)
-      var index = 0
-      while index < network.nodes.count {
+      var index = layers.lowerBound
+      while index < layers.upperBound {
         let node = network.nodes[index]
         let sources = node.inputs.map { $0.map { outputs[$0] } ?? input }
         let fusesReLU = fusesReLU(after: index)
+        if isRecomputing, node.layer.kind.isLoss {
+          // Its gradient was kept.
+          index += 1
+          continue
+        }
+        if !isRecomputing { unitStarts.append(index) }
         let (output, backward) = try add(node, index: index, sources: sources, hasReLU: fusesReLU)
-        outputs.append(output)
-        backwards.append(backward)
+        set(output, backward, of: index)
         if fusesReLU {
-          outputs.append(output)
           // The layer's own backward pass begins with the ReLU's.
           let layer = index
           let relu: Backward = { compiler, gradient throws(EngineError) in try compiler.deliver(gradient, to: layer) }
-          backwards.append(relu)
+          set(output, relu, of: index + 1)
         }
+        mark(index, isRecomputing ? .recomputation : .forward)
         index += fusesReLU ? 2 : 1
       }
-      let forwardCount = commands.count
-      if isForTraining { try addBackward() }
-      return CompiledGraph(commands: commands, forwardCount: forwardCount, finals: finals, regions: regions)
+    }
+
+    private func set(_ output: Tensor, _ backward: Backward?, of index: Int) {
+      if index == outputs.count {
+        outputs.append(output)
+        backwards.append(backward)
+      } else {
+        outputs[index] = output
+        backwards[index] = backward
+      }
     }
 
     private func addBackward() throws(EngineError) {
-      for index in network.nodes.indices.reversed() {
-        guard let backward = backwards[index] else { continue }
-        if index == network.nodes.count - 1, let logitsGradient {
-          try backward(self, logitsGradient)
-        } else if let gradient = gradients[index] {
-          try backward(self, gradient)
+      for segment in segments.reversed() {
+        if segment.upperBound < network.nodes.count {
+          isRecomputing = true
+          try addForward(segment)
+          isRecomputing = false
+        }
+        for index in segment.reversed() {
+          guard let backward = backwards[index] else { continue }
+          if index == network.nodes.count - 1, let logitsGradient {
+            try backward(self, logitsGradient)
+          } else if let gradient = gradients[index] {
+            try backward(self, gradient)
+          }
+          mark(index, .backward)
         }
       }
+    }
+
+    /// Notes what the commands since the last mark are for.
+    private func mark(_ node: Int, _ pass: CommandMark.Pass) {
+      marks += Array(repeating: CommandMark(node: node, pass: pass), count: commands.count - marks.count)
     }
 
     /// Hands the gradient of a layer's input to whoever made that input.

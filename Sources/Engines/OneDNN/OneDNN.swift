@@ -161,6 +161,13 @@
     /// Bytes of a tensor, padding included.
     var bytes: Int { convoy_dnnl_layout_bytes(handle) }
 
+    /// The format, as in `aBcd16b`: dimensions from the outermost in, blocked ones in capitals, then the blocks.
+    var name: String {
+      var text = [CChar](repeating: 0, count: 64)
+      convoy_dnnl_layout_name(handle, &text, text.count)
+      return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     func isEqual(to other: TensorLayout) -> Bool { convoy_dnnl_layout_equal(handle, other.handle) != 0 }
   }
 

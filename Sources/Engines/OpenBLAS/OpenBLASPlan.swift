@@ -11,23 +11,51 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   let inputGradient: Slot?
   let logits: Source
   let isForTraining: Bool
+  /// The elements of the arena that each layer took.
+  let footprints: [LayerFootprint]
   private let labelChecks: [LabelCheck]
   private(set) var arena: AlignedBuffer<Scalar>
 
-  init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false) {
-    OpenBLAS.prepare()
-    let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
-    let compiler = PlanCompiler<Scalar>(
-      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
-    self.network = network
-    self.batch = batch
+  convenience init(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+  ) {
+    self.init(
+      Self.compiler(
+        network, batch: batch, threads: threads, purpose: purpose, needsInputGradient: needsInputGradient))
+  }
+
+  /// Takes the memory of what was compiled.
+  private init(_ compiler: PlanCompiler<Scalar>) {
+    network = compiler.network
+    batch = compiler.batch
     operations = compiler.operations
     input = compiler.input
     inputGradient = compiler.inputGradient
     logits = compiler.logits
-    isForTraining = seed != nil
+    isForTraining = compiler.seed != nil
+    footprints = compiler.footprints
     labelChecks = network.nodes.compactMap(LabelCheck.init)
     arena = AlignedBuffer(count: compiler.arena.elements)
+  }
+
+  /// A plan whose arena has no more than `limit` bytes, and for which the machine has room.
+  static func make(
+    _ network: Network, batch: Int, options: CompileOptions, limit: Int?
+  ) throws(EngineError) -> OpenBLASPlan {
+    let compiler = compiler(network, batch: batch, threads: options.threads, purpose: options.purpose)
+    let bytes = compiler.arena.elements * MemoryLayout<Scalar>.stride
+    if let limit, bytes > limit { throw .memory(samples: batch, needed: bytes, bound: limit, isMachine: false) }
+    try MachineMemory().check(samples: batch, needs: bytes)
+    return OpenBLASPlan(compiler)
+  }
+
+  private static func compiler(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+  ) -> PlanCompiler<Scalar> {
+    OpenBLAS.prepare()
+    let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
+    return PlanCompiler<Scalar>(
+      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
   }
 
   /// Bytes of the arena.

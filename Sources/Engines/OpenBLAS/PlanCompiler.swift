@@ -24,6 +24,8 @@ struct PlanCompiler<Scalar: EngineScalar> {
   let seed: UInt64?
   let arena: ArenaLayout
 
+  /// The elements of the arena that each layer took.
+  private(set) var footprints: [LayerFootprint] = []
   private(set) var operations: [any Operation<Scalar>] = []
   let input: Slot
   /// What the main loss takes: in a classifier the logits.
@@ -77,9 +79,11 @@ struct PlanCompiler<Scalar: EngineScalar> {
       let node = network.nodes[index]
       let sources = node.inputs.indices.map { read(node, $0) }
       let fusesReLU = canFuseReLU(after: index)
+      let before = arena.elements
       let output = add(node, index: index, sources: sources, fusesReLU: fusesReLU)
       tensors.append(output)
       if fusesReLU { tensors.append(output) }
+      footprints.append(LayerFootprint(node: index, elements: arena.elements - before))
       index += fusesReLU ? 2 : 1
     }
   }
