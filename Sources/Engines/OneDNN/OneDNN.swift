@@ -120,6 +120,18 @@
       try self.init(extents, strides: strides)
     }
 
+    /// fp32 elements of the given extents in blocks of 16 channels, a place's 16 next to each other.
+    convenience init(inBlocksOf16 extents: [Int]) throws(EngineError) {
+      var made: UnsafeMutableRawPointer?
+      let numbers = extents.map(Int64.init)
+      let status = numbers.withUnsafeBufferPointer {
+        convoy_dnnl_layout_blocked(&made, Int32(numbers.count), $0.baseAddress, dnnl_f32)
+      }
+      try OneDNN.check(status, "describe a tensor of \(extents) in blocks")
+      guard let made else { preconditionFailure("oneDNN made no layout and no error") }
+      self.init(taking: made)
+    }
+
     /// Whatever a primitive prefers for fp32 elements of the given extents.
     convenience init(any extents: [Int]) throws(EngineError) {
       try self.init(extents, strides: nil)

@@ -45,7 +45,8 @@
       if let known = graphs[key] { return known }
       OneDNN.setThreads(threads)
       let graph = try MemoryPlanning(
-        network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, precision: precision
+        network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, threads: threads,
+        precision: precision
       ).compile(limit: memoryLimit)
       if graph.arenaBytes > arena.count {
         try MachineMemory().check(samples: key.samples, needs: graph.arenaBytes)
