@@ -76,6 +76,7 @@ let package = Package(
     .testTarget(
       name: "EnginesTests", dependencies: ["Engines", "Networks", "Tensors", "CAllocationCounter"],
       resources: [.copy("References")]),
+    .testTarget(name: "BenchmarksTests", dependencies: ["Benchmarks", "Engines", "Networks", "Tensors"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Tensors"]),
     .testTarget(name: "WireFormatTests", dependencies: ["WireFormat", "ParameterServer"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),

@@ -1,9 +1,9 @@
 import Engines
-import Tensors
+package import Tensors
 
 /// An optimiser's update of a whole vector, shared by threads in ranges: the same bits on any number of them, as the
 /// update is element by element.
-final class SharedUpdate: ParallelWork {
+package final class SharedUpdate: ParallelWork {
   private let team: ThreadTeam
   private let parameters: FlatVector
   private let gradient: FlatVector
@@ -14,7 +14,8 @@ final class SharedUpdate: ParallelWork {
   /// Elements of a range: a whole number of pages, of which each thread takes several.
   private static let rangeCount = 1 << 16
 
-  init(parameters: FlatVector, gradient: FlatVector, scale: Float, threads: Int) {
+  /// An update of the parameters by `scale` times the gradient, on so many threads.
+  package init(parameters: FlatVector, gradient: FlatVector, scale: Float, threads: Int) {
     team = ThreadTeam(count: threads)
     self.parameters = parameters
     self.gradient = gradient
@@ -22,11 +23,13 @@ final class SharedUpdate: ParallelWork {
     self.scale = scale
   }
 
-  func run() {
+  /// Makes an update.
+  package func run() {
     team.run(self, tasks: (parameters.count + Self.rangeCount - 1) / Self.rangeCount)
   }
 
-  func perform(task: Int, thread: Int) {
+  /// Makes a range's part of it.
+  package func perform(task: Int, thread: Int) {
     let first = task * Self.rangeCount
     // A rate of almost nothing, so that a batch of noise does not make the weights diverge.
     optimizer.apply(

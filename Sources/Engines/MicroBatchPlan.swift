@@ -126,9 +126,9 @@ enum MicroBatches {
         found = try compile(middle, limit - MicroBatchPlan.overhead(network, part: middle, trains: trains))
         low = middle
       } catch {
-        guard case .memory(let samples, let needed, _, isMachine: false) = error else { throw error }
+        guard case .memory(_, let needed, _, isMachine: false) = error else { throw error }
         least = .memory(
-          samples: samples, needed: needed + MicroBatchPlan.overhead(network, part: middle, trains: trains),
+          samples: batch, needed: needed + MicroBatchPlan.overhead(network, part: middle, trains: trains),
           bound: limit, isMachine: false)
         high = middle
       }

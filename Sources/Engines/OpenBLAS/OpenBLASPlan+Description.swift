@@ -7,6 +7,8 @@ struct LayerFootprint {
   let node: Int
   /// Elements of the arena.
   let elements: Int
+  /// Its operations.
+  let operations: Range<Int>
 }
 
 extension OpenBLASPlan: DescribedPlan where Scalar == Float {
@@ -39,7 +41,7 @@ extension OpenBLASPlan: DescribedPlan where Scalar == Float {
       partSamples: batch)
   }
 
-  private func implementation(of kind: LayerKind) -> String {
+  fileprivate func implementation(of kind: LayerKind) -> String {
     switch kind {
     case .convolution, .transposedConvolution: "im2col sgemm"
     case .fullyConnected: "sgemm"
@@ -56,4 +58,34 @@ extension OpenBLASPlan: DescribedPlan where Scalar == Float {
     default: "bacde"
     }
   }
+}
+
+extension OpenBLASPlan: ProfiledPlan where Scalar == Float {
+  func profiledStep(
+    _ batch: Batch, parameters: FlatVector, gradient: FlatVector
+  ) throws(EngineError) -> [PlanPart] {
+    let clock = ContinuousClock()
+    var forward = [Duration](repeating: .zero, count: operations.count)
+    var backward = forward
+    _ = try step(
+      inputs: UnsafePointer(batch.inputs.pointer), batch: batch, parameters: UnsafePointer(parameters.pointer),
+      gradient: gradient.pointer, onFinal: { _ in }
+    ) { index, isForward, body in
+      let begin = clock.now
+      body()
+      if isForward { forward[index] = clock.now - begin } else { backward[index] = clock.now - begin }
+    }
+    func parts(_ name: String, _ durations: [Duration]) -> [PlanPart] {
+      footprints.map { footprint in
+        let layer = network.nodes[footprint.node].layer
+        return PlanPart(
+          layer: layer.name, purpose: "\(layer.name) \(name)", implementation: implementation(of: layer.kind),
+          duration: durations[footprint.operations].reduce(.zero, +))
+      }
+    }
+    return parts("forward", forward) + parts("gradient", backward).reversed()
+  }
+
+  /// There are no primitives of a library here.
+  func bareStep(_ batch: Batch, parameters: FlatVector, gradient: FlatVector) throws(EngineError) -> Bool { false }
 }

@@ -63,11 +63,12 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
 
   /// Computes a step on inputs in the order of the network's input shape, sample after sample.
   ///
-  /// With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
+  /// `timed` runs each operation's passes. With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
   func step(
     inputs: UnsafePointer<Scalar>, batch: Batch, parameters: UnsafePointer<Scalar>,
     gradient: UnsafeMutablePointer<Scalar>?, statistics: FlatVector? = nil, buffers: FlatVector? = nil,
-    onFinal: (Range<Int>) -> Void
+    onFinal: (Range<Int>) -> Void,
+    timed: (_ operation: Int, _ isForward: Bool, _ body: () -> Void) -> Void = { $2() }
   ) throws(EngineError) -> StepResult {
     try check(batch)
     let mode = convoy_flush_denormals()
@@ -79,7 +80,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       statistics: statistics?.pointer, buffers: buffers.map { UnsafePointer($0.pointer) })
     if batch.count > 0 {
       load(inputs, context)
-      for operation in operations { operation.forward(&context) }
+      for (index, operation) in operations.enumerated() { timed(index, true) { operation.forward(&context) } }
       if let failure = context.failure { throw failure }
       guard context.loss.isFinite else { throw .notFinite(loss: context.loss) }
     } else {
@@ -87,8 +88,8 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       statistics?.pointer.update(repeating: 0, count: network.bufferLayout.count)
     }
     if gradient != nil {
-      for operation in operations.reversed() {
-        if batch.count > 0 { operation.backward(&context) }
+      for (index, operation) in operations.enumerated().reversed() {
+        if batch.count > 0 { timed(index, false) { operation.backward(&context) } }
         if !operation.parameterRange.isEmpty { onFinal(operation.parameterRange) }
       }
     }

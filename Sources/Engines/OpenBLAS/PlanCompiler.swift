@@ -77,13 +77,15 @@ struct PlanCompiler<Scalar: EngineScalar> {
     var index = 0
     while index < network.nodes.count {
       let node = network.nodes[index]
+      let (firstElement, firstOperation) = (arena.elements, operations.count)
       let sources = node.inputs.indices.map { read(node, $0) }
       let fusesReLU = canFuseReLU(after: index)
-      let before = arena.elements
       let output = add(node, index: index, sources: sources, fusesReLU: fusesReLU)
       tensors.append(output)
       if fusesReLU { tensors.append(output) }
-      footprints.append(LayerFootprint(node: index, elements: arena.elements - before))
+      footprints.append(
+        LayerFootprint(
+          node: index, elements: arena.elements - firstElement, operations: firstOperation..<operations.count))
       index += fusesReLU ? 2 : 1
     }
   }
