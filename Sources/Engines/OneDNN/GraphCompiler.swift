@@ -31,18 +31,24 @@
     let seed: UInt64?
     /// What activations and the weights of a step are kept in.
     let precision: Precision
+    /// Gives the threads of what the library does not compute.
+    let team: () -> ThreadTeam
     private let stream: PrimitiveStream
 
     private var commands: [any Command] = []
     private var regions: [ArenaRegion] = []
     private var finals: [Int: Range<Int>] = [:]
     private var outputs: [Tensor] = []
+    private var layerOutputs: [CompiledGraph.Output] = []
     /// For each layer what its backward pass does; nil where none before it has parameters.
     private var backwards: [Backward?] = []
     private var gradients: [Tensor?]
     private var logitsGradient: Tensor?
 
-    init(_ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32) throws(EngineError) {
+    init(
+      _ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32, team: @escaping () -> ThreadTeam
+    ) throws(EngineError) {
+      self.team = team
       self.network = network
       self.samples = samples
       self.seed = seed
@@ -78,6 +84,11 @@
       let command = try PrimitiveCommand(purpose, descriptor, arguments, stream: stream)
       for region in command.regions { region.use(at: commands.count) }
       commands.append(command)
+    }
+
+    /// Says that what is emitted next uses a region.
+    func use(_ region: ArenaRegion) {
+      region.use(at: commands.count)
     }
 
     /// Adds a loop of ours that uses the tensors.
@@ -132,6 +143,9 @@
         let fusesReLU = fusesReLU(after: index)
         let (output, backward) = try add(node, index: index, sources: sources, hasReLU: fusesReLU)
         outputs.append(output)
+        layerOutputs.append(
+          CompiledGraph.Output(
+            name: node.layer.name, isLoss: node.layer.kind.isLoss, tensor: output, commandCount: commands.count))
         backwards.append(backward)
         if fusesReLU {
           outputs.append(output)
@@ -144,7 +158,8 @@
       }
       let forwardCount = commands.count
       if isForTraining { try addBackward() }
-      return CompiledGraph(commands: commands, forwardCount: forwardCount, finals: finals, regions: regions)
+      return CompiledGraph(
+        commands: commands, forwardCount: forwardCount, finals: finals, regions: regions, outputs: layerOutputs)
     }
 
     private func addBackward() throws(EngineError) {
@@ -156,6 +171,11 @@
           try backward(self, gradient)
         }
       }
+    }
+
+    /// Notes the gradient that a loss finds in its forward pass.
+    func setGradient(_ gradient: Tensor, ofLoss index: Int) {
+      gradients[index] = gradient
     }
 
     /// Hands the gradient of a layer's input to whoever made that input.
@@ -190,6 +210,7 @@
     private func add(
       _ node: Network.Node, index: Int, sources: [Tensor], hasReLU: Bool
     ) throws(EngineError) -> (Tensor, Backward?) {
+      let sources = try standard(sources, for: node)
       let source = sources[0]
       switch node.layer.kind {
       case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
@@ -197,10 +218,7 @@
       case .batchNormalization(let layer):
         return try addBatchNormalization(layer, node, source, hasReLU: hasReLU)
       case .addition: return try addAddition(node, sources, hasReLU: hasReLU)
-      case .maxPooling: return try addPooling(dnnl_pooling_max, node, source)
-      case .averagePooling: return try addPooling(dnnl_pooling_avg_include_padding, node, source)
-      case .adaptivePooling(let function, _):
-        return try addPooling(function == .maximum ? dnnl_pooling_max : dnnl_pooling_avg_include_padding, node, source)
+      case .maxPooling, .averagePooling, .adaptivePooling: return try addPooling(node, index: index, sources)
       case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
       case .leakyReLU(let slope):
         return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, alpha: Float(slope), node, source)
@@ -211,20 +229,16 @@
       case .pad(let margins, let value): return try addPadding(margins, value, node, source)
       case .loss(let loss):
         guard loss.isPlainSoftmax, index == network.nodes.count - 1 else {
-          throw unsupported(node, "computes one loss only, the mean softmax cross-entropy of labels")
+          return try addBridge(node, index: index, sources)
         }
         let (output, backward, gradient) = try addLoss(node, source)
         logitsGradient = gradient
         return (output, backward)
+      case .reshape: return try addReshape(node, source)
       case .transposedConvolution, .localResponseNormalization, .embedding, .relu6, .prelu, .softmax,
-        .multiplication, .concatenation, .reshape, .crop, .slice, .bilinearUpsampling:
-        throw unsupported(node, "computes no \(node.layer.kind.typeName)")
+        .multiplication, .concatenation, .crop, .slice, .bilinearUpsampling:
+        return try addBridge(node, index: index, sources)
       }
-    }
-
-    /// What this engine does not compute of a layer.
-    func unsupported(_ node: Network.Node, _ problem: String) -> EngineError {
-      .unsupported("layer \(node.layer.name): the oneDNN engine \(problem): use the openblas engine")
     }
 
     /// The range of the flat vector of a layer's parameter; nil where it has none of that name.
