@@ -35,6 +35,8 @@
     let threads: Int
     /// For each batch normalisation that is computed with a sum: the sum.
     private let additions: [Int: Int]
+    /// Gives the threads of what the library does not compute.
+    let team: () -> ThreadTeam
     private let stream: PrimitiveStream
 
     /// The layers in runs; all but the last are computed again in the backward pass.
@@ -49,6 +51,7 @@
     private var regions: [ArenaRegion] = []
     private var finals: [Int: Range<Int>] = [:]
     private var outputs: [Tensor] = []
+    private var layerOutputs: [CompiledGraph.Output] = []
     /// For each layer what its backward pass does; nil where none before it has parameters.
     private var backwards: [Backward?] = []
     private var gradients: [Tensor?]
@@ -59,11 +62,15 @@
 
     /// A compiler for exactly so many samples; for training where there is a seed.
     ///
-    /// - Parameter cuts: the layers before which the network is cut into runs, in order. Of all runs but the last only
-    ///   what later ones read is kept: the rest is computed again before their backward passes.
+    /// - Parameters:
+    ///   - cuts: the layers before which the network is cut into runs, in order. Of all runs but the last only what later
+    ///     ones read is kept: the rest is computed again before their backward passes.
+    ///   - team: gives the threads of what the library does not compute.
     init(
-      _ network: Network, samples: Int, seed: UInt64?, threads: Int, precision: Precision = .fp32, cuts: [Int] = []
+      _ network: Network, samples: Int, seed: UInt64?, threads: Int, precision: Precision = .fp32, cuts: [Int] = [],
+      team: @escaping () -> ThreadTeam
     ) throws(EngineError) {
+      self.team = team
       self.network = network
       self.samples = samples
       self.seed = seed
@@ -103,6 +110,11 @@
       let command = try PrimitiveCommand(purpose, descriptor, arguments, stream: stream)
       for region in command.regions { region.use(at: commands.count) }
       commands.append(command)
+    }
+
+    /// Says that what is emitted next uses a region.
+    func use(_ region: ArenaRegion) {
+      region.use(at: commands.count)
     }
 
     /// Adds a loop of ours that uses the tensors.
@@ -164,7 +176,8 @@
       let forwardCount = commands.count
       if isForTraining { try addBackward() }
       return CompiledGraph(
-        commands: commands, marks: marks, forwardCount: forwardCount, finals: finals, regions: regions)
+        commands: commands, marks: marks, forwardCount: forwardCount, finals: finals, regions: regions,
+        outputs: layerOutputs)
     }
 
     /// Adds the forward passes of a run of layers; where they were added before, their tensors and backward passes are
@@ -190,6 +203,11 @@
         }
         let (output, backward) = try add(node, index: index, sources: sources, hasReLU: fusesReLU)
         set(output, backward, of: index)
+        if !isRecomputing {
+          layerOutputs.append(
+            CompiledGraph.Output(
+              name: node.layer.name, isLoss: node.layer.kind.isLoss, tensor: output, commandCount: commands.count))
+        }
         if fusesReLU {
           // The layer's own backward pass begins with the ReLU's.
           let layer = index
@@ -236,6 +254,11 @@
     /// Notes what the commands since the last mark are for.
     private func mark(_ node: Int, _ pass: CommandMark.Pass) {
       marks += Array(repeating: CommandMark(node: node, pass: pass), count: commands.count - marks.count)
+    }
+
+    /// Notes the gradient that a loss finds in its forward pass.
+    func setGradient(_ gradient: Tensor, ofLoss index: Int) {
+      gradients[index] = gradient
     }
 
     /// Hands the gradient of a layer's input to whoever made that input.
@@ -308,6 +331,7 @@
     private func add(
       _ node: Network.Node, index: Int, sources: [Tensor], hasReLU: Bool
     ) throws(EngineError) -> (Tensor, Backward?) {
+      let sources = try standard(sources, for: node)
       let source = sources[0]
       switch node.layer.kind {
       case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
@@ -319,10 +343,7 @@
           return try addNormalizedSum(normalization, index: index, node, sources, hasReLU: hasReLU)
         }
         return try addAddition(node, sources, hasReLU: hasReLU)
-      case .maxPooling: return try addPooling(dnnl_pooling_max, node, source)
-      case .averagePooling: return try addPooling(dnnl_pooling_avg_include_padding, node, source)
-      case .adaptivePooling(let function, _):
-        return try addPooling(function == .maximum ? dnnl_pooling_max : dnnl_pooling_avg_include_padding, node, source)
+      case .maxPooling, .averagePooling, .adaptivePooling: return try addPooling(node, index: index, sources)
       case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
       case .leakyReLU(let slope):
         return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, alpha: Float(slope), node, source)
@@ -333,20 +354,16 @@
       case .pad(let margins, let value): return try addPadding(margins, value, node, source)
       case .loss(let loss):
         guard loss.isPlainSoftmax, index == network.nodes.count - 1 else {
-          throw unsupported(node, "computes one loss only, the mean softmax cross-entropy of labels")
+          return try addBridge(node, index: index, sources)
         }
         let (output, backward, gradient) = try addLoss(node, source)
         logitsGradient = gradient
         return (output, backward)
+      case .reshape: return try addReshape(node, source)
       case .transposedConvolution, .localResponseNormalization, .embedding, .relu6, .prelu, .softmax,
-        .multiplication, .concatenation, .reshape, .crop, .slice, .bilinearUpsampling:
-        throw unsupported(node, "computes no \(node.layer.kind.typeName)")
+        .multiplication, .concatenation, .crop, .slice, .bilinearUpsampling:
+        return try addBridge(node, index: index, sources)
       }
-    }
-
-    /// What this engine does not compute of a layer.
-    func unsupported(_ node: Network.Node, _ problem: String) -> EngineError {
-      .unsupported("layer \(node.layer.name): the oneDNN engine \(problem): use the openblas engine")
     }
 
     /// The range of the flat vector of a layer's parameter; nil where it has none of that name.

@@ -16,20 +16,22 @@
     let seed: UInt64?
     let threads: Int
     let precision: Precision
+    /// Gives the threads of what the library does not compute.
+    let team: () -> ThreadTeam
 
     /// The graph that computes the least again and fits.
     ///
     /// - Parameter limit: most bytes of the arena.
     func compile(limit: Int?) throws(EngineError) -> CompiledGraph {
       let compiler = try GraphCompiler(
-        network, samples: samples, seed: seed, threads: threads, precision: precision)
+        network, samples: samples, seed: seed, threads: threads, precision: precision, team: team)
       let whole = try compiler.compile()
       guard let limit, whole.arenaBytes > limit else { return whole }
       var least = whole.arenaBytes
       if seed != nil {
         for cuts in cutSets(compiler.unitStarts) {
           let graph = try GraphCompiler(
-            network, samples: samples, seed: seed, threads: threads, precision: precision, cuts: cuts
+            network, samples: samples, seed: seed, threads: threads, precision: precision, cuts: cuts, team: team
           )
           .compile()
           if graph.arenaBytes <= limit { return graph }

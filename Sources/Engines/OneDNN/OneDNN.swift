@@ -132,6 +132,21 @@
       self.init(taking: made)
     }
 
+    /// fp32 elements of the given extents, samples and channels first, channel after channel with all samples' planes in
+    /// each: how the OpenBLAS engine's operations have them. Rows of features lie sample after sample.
+    convenience init(channelMajor extents: [Int]) throws(EngineError) {
+      var strides = [Int64](repeating: 1, count: extents.count)
+      var stride: Int64 = 1
+      for index in extents.indices.dropFirst(2).reversed() {
+        strides[index] = stride
+        stride *= Int64(extents[index])
+      }
+      let isFlat = extents.count == 2
+      strides[0] = isFlat ? Int64(extents[1]) : stride
+      strides[1] = isFlat ? 1 : stride * Int64(extents[0])
+      try self.init(extents, strides: strides)
+    }
+
     /// Whatever a primitive prefers for fp32 elements of the given extents.
     convenience init(any extents: [Int]) throws(EngineError) {
       try self.init(extents, strides: nil)
