@@ -131,12 +131,24 @@ public struct StepResult: Hashable, Sendable {
   public var samples: Int
 }
 
+/// Where a step first met a value that is not a number, or infinite.
+public enum NonFiniteOrigin: Hashable, Sendable {
+  /// In what the network was given.
+  case input
+  /// In the output of a layer of this name; of a layer with a ReLU that is fused into it, after the ReLU.
+  case layer(String)
+  /// In the loss of this name itself: what it took was finite.
+  case loss(String)
+}
+
 /// Why an engine cannot compute.
 public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The network has something that this engine does not compute.
   case unsupported(String)
   /// The loss is not a number, or infinite.
-  case notFinite(loss: Double)
+  ///
+  /// `origin` is where values first were so, in the order of the layers.
+  case notFinite(loss: Double, origin: NonFiniteOrigin)
   /// A label is none of the network's classes.
   case label(Int32, classes: Int)
   /// A place's label, one of a sample's targets, is none of the network's classes.
@@ -160,8 +172,14 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
           ? "this machine has \(MemorySize(bound)) left: use a smaller batch, or set a memory limit"
           : "the memory limit is \(MemorySize(bound)): use a smaller batch or a larger limit")
     case .unsupported(let what): what
-    case .notFinite(let loss):
-      "the loss is \(loss): training has diverged; try a smaller learning rate, or warm-up"
+    case .notFinite(let loss, .input):
+      "the loss is \(loss): the input has a value that is not finite; look at the data"
+    case .notFinite(let loss, .layer(let name)):
+      "the loss is \(loss): layer \(name) gave the first value that is not finite; try a smaller learning rate, or "
+        + "warm-up"
+    case .notFinite(let loss, .loss(let name)):
+      "the loss is \(loss): all layers' values are finite up to loss \(name), which is not; look at its targets, or try "
+        + "a smaller learning rate"
     case .label(let label, let classes): "a sample has label \(label), the network \(classes) classes"
     case .placeLabel(let label, let classes):
       "a place of a sample has label \(label), the network classes 0 to \(classes - 1)"

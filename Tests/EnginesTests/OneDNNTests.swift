@@ -114,33 +114,5 @@
         #expect(!part.implementation.contains("gemm:"), "\(part.purpose)")
       }
     }
-
-    @Test func aLayerThatItDoesNotComputeIsNamed() throws {
-      let network = try Network("softmax", input: [4]) {
-        Softmax("softmax")
-        FullyConnected("fc", 2)
-        SoftmaxCrossEntropy("loss")
-      }
-      let error = #expect(throws: EngineError.self) {
-        try OneDNNEngine().compile(network, batch: 2, threads: 1, purpose: .inference)
-      }
-      #expect(
-        error?.description
-          == "layer softmax: the oneDNN engine computes no softmax: use the openblas engine")
-    }
-
-    @Test func aWindowBeyondThePaddingIsRefused() throws {
-      let network = try Network("beyond", input: [1, 8, 8]) {
-        AveragePooling("mean", 3, stride: 2, rounding: .ceil)
-        FullyConnected("fc", 2)
-        SoftmaxCrossEntropy("loss")
-      }
-      let error = #expect(throws: EngineError.self) {
-        try OneDNNEngine().compile(network, batch: 2, threads: 1, purpose: .inference)
-      }
-      #expect(
-        error?.description
-          == "layer mean: the oneDNN engine averages no windows that reach beyond the padding: use the openblas engine")
-    }
   }
 #endif

@@ -3,6 +3,7 @@
 #ifndef CONVOY_KERNELS_H
 #define CONVOY_KERNELS_H
 
+#include "blocked_normalization.h"
 #include "codecs.h"
 #include "crc32c.h"
 #include "layers.h"

@@ -12,12 +12,23 @@
     /// Where it begins, once the arena is laid out.
     var offset = 0
     private(set) var base: UnsafeMutableRawPointer?
+    /// The stretch that it is a part of, which then is the one that is laid out.
+    private let whole: ArenaRegion?
 
     init(bytes: Int) {
       self.bytes = bytes
+      whole = nil
+    }
+
+    /// A part of another, from so many bytes after its beginning.
+    init(bytes: Int, at offset: Int, in whole: ArenaRegion) {
+      self.bytes = bytes
+      self.offset = offset
+      self.whole = whole
     }
 
     func use(at command: Int) {
+      whole?.use(at: command)
       firstUse = min(firstUse, command)
       lastUse = max(lastUse, command)
     }
@@ -28,6 +39,7 @@
 
     /// Its first element, once the arena is there.
     var floats: UnsafeMutablePointer<Float> {
+      if let whole { return whole.floats + offset / MemoryLayout<Float>.stride }
       guard let base else { preconditionFailure("a region outside the arena") }
       return base.assumingMemoryBound(to: Float.self)
     }
@@ -52,10 +64,15 @@
     let statistics: UnsafeMutablePointer<Float>?
     let buffers: UnsafeMutablePointer<Float>?
     let labels: UnsafePointer<Int32>
+    /// The samples' targets, `targetStride` for each.
+    let targets: UnsafePointer<Float>
+    let targetStride: Int
     let sampleNumbers: UnsafePointer<Int>
     let epoch: Int
     var loss = 0.0
     var correct = 0
+    /// The first thing that a command of ours could not compute.
+    var failure: EngineError?
 
     func address(_ place: Place) -> UnsafeMutablePointer<Float> {
       switch place {

@@ -31,13 +31,24 @@
     /// Bytes of the scratchpad that all primitives share.
     let scratchpadBytes: Int
     private let regions: [ArenaRegion]
+    private let outputs: [Output]
     private let scratchpadOffset: Int
+
+    /// Where a layer's output lies once its commands are done.
+    struct Output {
+      let name: String
+      let isLoss: Bool
+      let tensor: GraphCompiler.Tensor
+      /// Number of commands that are then done, this layer's included.
+      let commandCount: Int
+    }
 
     init(
       commands: [any Command], marks: [CommandMark], forwardCount: Int, finals: [Int: Range<Int>],
-      regions: [ArenaRegion]
+      regions: [ArenaRegion], outputs: [Output]
     ) {
       precondition(marks.count == commands.count, "\(commands.count) commands, \(marks.count) marks")
+      self.outputs = outputs
       self.commands = commands
       self.marks = marks
       self.forwardCount = forwardCount
@@ -99,6 +110,32 @@
     /// Runs the forward pass.
     func runForward(_ state: inout StepState) throws(EngineError) {
       for index in 0..<forwardCount { try commands[index].run(&state) }
+    }
+
+    /// Goes through the forward pass again, layer by layer, and tells where a value is not finite first.
+    ///
+    /// The arena's regions serve one tensor after another, so that nothing can be looked at once the pass is done.
+    func origin(_ state: inout StepState, inputs: Int) throws(EngineError) -> NonFiniteOrigin {
+      guard Self.areFinite(state.inputs, inputs) else { return .input }
+      var done = 0
+      for output in outputs {
+        while done < output.commandCount {
+          try commands[done].run(&state)
+          done += 1
+        }
+        if output.isLoss {
+          guard state.loss.isFinite else { return .loss(output.name) }
+        } else if !Self.areFinite(
+          state.address(output.tensor.place), output.tensor.layout.bytes / MemoryLayout<Float>.stride)
+        {
+          return .layer(output.name)
+        }
+      }
+      preconditionFailure("a loss that is finite when it is computed again")
+    }
+
+    private static func areFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
+      UnsafeBufferPointer(start: values, count: count).allSatisfy(\.isFinite)
     }
 
     /// Runs all and tells what each command of a network took.

@@ -22,7 +22,7 @@
       let isChannelsLast = try wantsChannelsLast(layer, given)
       let layouts = Layouts(
         source: try wanted(given.extents, isChannelsLast), destination: try wanted(extents, isChannelsLast),
-        algorithm: wantsWinograd(layer, node) ? dnnl_convolution_winograd : dnnl_convolution_direct)
+        isWinograd: wantsWinograd(layer, node))
       let forward = try convolutionForward(node, parameters, layouts, hasReLU: hasReLU, &window)
       let source = try reordered(given, to: forward.layout(dnnl_query_src_md), node.layer.name)
       let output = makeTensor(extents, try forward.layout(dnnl_query_dst_md))
@@ -52,7 +52,15 @@
     private struct Layouts {
       let source: TensorLayout
       let destination: TensorLayout
-      let algorithm: dnnl_alg_kind_t
+      let isWinograd: Bool
+
+      /// The first algorithm that the library computes a pass by: Winograd's, where wanted, has limits of its own.
+      func descriptor(
+        _ make: (dnnl_alg_kind_t) throws(EngineError) -> PrimitiveDescriptor
+      ) throws(EngineError) -> PrimitiveDescriptor {
+        if isWinograd, let descriptor = try? make(dnnl_convolution_winograd) { return descriptor }
+        return try make(dnnl_convolution_direct)
+      }
     }
 
     /// Whether a convolution is computed by Winograd's minimal filtering, F(4 × 4, 3 × 3).
@@ -120,10 +128,12 @@
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
       // Products of matrices gain nothing where the depth is a pixel's colours: 1.6 times slower on LeNet's first layer.
       let avoided = node.inputShape[0] <= 3 ? "brgconv" : nil
-      return try PrimitiveDescriptor("compute convolution \(node.layer.name)", hasReLU: hasReLU) {
-        convoy_dnnl_convolution_forward(
-          $0, $1, kind, layouts.algorithm, layouts.source.handle, weights.handle, parameters.plainBias?.handle,
-          layouts.destination.handle, &window, $2, avoided)
+      return try layouts.descriptor { algorithm throws(EngineError) in
+        try PrimitiveDescriptor("compute convolution \(node.layer.name)", hasReLU: hasReLU) {
+          convoy_dnnl_convolution_forward(
+            $0, $1, kind, algorithm, layouts.source.handle, weights.handle, parameters.plainBias?.handle,
+            layouts.destination.handle, &window, $2, avoided)
+        }
       }
     }
 
@@ -144,10 +154,12 @@
       var window = window
       let name = node.layer.name
       let weights = try TensorLayout(any: parameters.weightExtents)
-      let descriptor = try PrimitiveDescriptor("compute the weights' gradient of \(name)") {
-        convoy_dnnl_convolution_backward_weights(
-          $0, $1, layouts.algorithm, layouts.source.handle, weights.handle, parameters.plainBias?.handle,
-          layouts.destination.handle, &window, forward.handle, $2)
+      let descriptor = try layouts.descriptor { algorithm throws(EngineError) in
+        try PrimitiveDescriptor("compute the weights' gradient of \(name)") {
+          convoy_dnnl_convolution_backward_weights(
+            $0, $1, algorithm, layouts.source.handle, weights.handle, parameters.plainBias?.handle,
+            layouts.destination.handle, &window, forward.handle, $2)
+        }
       }
       let ownSource = try reordered(source, to: descriptor.layout(dnnl_query_src_md), "\(name) input")
       let ownGradient = try reordered(gradient, to: descriptor.layout(dnnl_query_diff_dst_md), "\(name) gradient")
@@ -174,11 +186,12 @@
       var window = window
       let name = node.layer.name
       let anyWeights = try TensorLayout(any: parameters.weightExtents)
-      let descriptor = try PrimitiveDescriptor("compute the input's gradient of \(name)") {
-        convoy_dnnl_convolution_backward_data(
-          $0, $1, layouts.algorithm, layouts.source.handle, anyWeights.handle, layouts.destination.handle,
-          &window,
-          forward.handle, $2)
+      let descriptor = try layouts.descriptor { algorithm throws(EngineError) in
+        try PrimitiveDescriptor("compute the input's gradient of \(name)") {
+          convoy_dnnl_convolution_backward_data(
+            $0, $1, algorithm, layouts.source.handle, anyWeights.handle, layouts.destination.handle, &window,
+            forward.handle, $2)
+        }
       }
       let weights = try weights(parameters, descriptor.layout(dnnl_query_weights_md), "\(name) backward")
       let ownGradient = try reordered(gradient, to: descriptor.layout(dnnl_query_diff_dst_md), "\(name) gradient")

@@ -54,18 +54,17 @@
       return result
     }
 
-    /// Zeros around a tensor: a part of a larger one.
+    /// A value around a tensor: a part of a larger one.
     func addPadding(_ margins: Margins, _ value: Float, _ node: Network.Node, _ source: Tensor)
       throws(EngineError) -> (Tensor, Backward?)
     {
-      guard value == 0 else { throw unsupported(node, "pads with zeros only") }
       let name = node.layer.name
       let extents = [samples] + node.outputShape.extents
       let output = makeTensor(extents, try TensorLayout(plain: extents))
       let layout = try output.layout.part(source.extents, at: [0] + margins.before)
       let count = samples * node.outputShape.count
-      emit("\(name) zeros", uses: [output]) { state in
-        state.address(output.place).update(repeating: 0, count: count)
+      emit("\(name) margins", uses: [output]) { state in
+        state.address(output.place).update(repeating: value, count: count)
       }
       let inner = Tensor(extents: source.extents, layout: layout, place: output.place)
       try reorder(source, to: inner, "\(name) forward")

@@ -4,11 +4,27 @@
   import Tensors
 
   extension GraphCompiler {
+    /// Pooling by the library, or where it has no such windows by the OpenBLAS engine's loops.
     func addPooling(
-      _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor
+      _ node: Network.Node, index: Int, _ sources: [Tensor]
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      let isMaximum =
+        switch node.layer.kind {
+        case .maxPooling, .adaptivePooling(.maximum, _): true
+        default: false
+        }
+      guard let window = poolingWindow(node, isMaximum: isMaximum) else {
+        return try addBridge(node, index: index, sources)
+      }
+      return try addPooling(
+        isMaximum ? dnnl_pooling_max : dnnl_pooling_avg_include_padding, node, sources[0], window)
+    }
+
+    private func addPooling(
+      _ algorithm: dnnl_alg_kind_t, _ node: Network.Node, _ source: Tensor, _ window: convoy_dnnl_window
     ) throws(EngineError) -> (Tensor, Backward?) {
       let name = node.layer.name
-      var window = try poolingWindow(node, isMaximum: algorithm == dnnl_pooling_max)
+      var window = window
       let extents = [samples] + node.outputShape.extents
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
       let any = try TensorLayout(any: extents)
@@ -38,15 +54,15 @@
       )
     }
 
-    /// The window with as much padding after the plane as its last position reaches.
-    private func poolingWindow(_ node: Network.Node, isMaximum: Bool) throws(EngineError) -> convoy_dnnl_window {
+    /// The window with as much padding after the plane as its last position reaches; nil where it is none of the
+    /// library's: parts of a plane that are not of one size, and means over windows that reach beyond the padding, what
+    /// is beyond not being counted.
+    private func poolingWindow(_ node: Network.Node, isMaximum: Bool) -> convoy_dnnl_window? {
       var window = convoy_dnnl_window()
       if case .adaptivePooling = node.layer.kind {
         for index in node.inputShape.extents.indices.dropFirst() {
           let (input, output) = (node.inputShape[index], node.outputShape[index])
-          guard input.isMultiple(of: output) else {
-            throw unsupported(node, "shares \(input) places among no \(output) windows of one size")
-          }
+          guard input.isMultiple(of: output) else { return nil }
           window.set(index - 1, kernel: input / output, stride: input / output)
         }
         return window
@@ -55,9 +71,7 @@
       for (index, dimension) in dimensions.enumerated() {
         let after = (dimension.output - 1) * dimension.stride + dimension.kernel - dimension.input - dimension.padding
         // The library would count what lies beyond the padding.
-        guard isMaximum || after <= dimension.endPadding else {
-          throw unsupported(node, "averages no windows that reach beyond the padding")
-        }
+        guard isMaximum || after <= dimension.endPadding else { return nil }
         window.set(
           index, kernel: dimension.kernel, stride: dimension.stride, before: dimension.padding, after: after)
       }

@@ -31,6 +31,12 @@
     let seed: UInt64?
     /// What activations and the weights of a step are kept in.
     let precision: Precision
+    /// Threads that compute.
+    let threads: Int
+    /// For each batch normalisation that is computed with a sum: the sum.
+    private let additions: [Int: Int]
+    /// Gives the threads of what the library does not compute.
+    let team: () -> ThreadTeam
     private let stream: PrimitiveStream
 
     /// The layers in runs; all but the last are computed again in the backward pass.
@@ -45,22 +51,32 @@
     private var regions: [ArenaRegion] = []
     private var finals: [Int: Range<Int>] = [:]
     private var outputs: [Tensor] = []
+    private var layerOutputs: [CompiledGraph.Output] = []
     /// For each layer what its backward pass does; nil where none before it has parameters.
     private var backwards: [Backward?] = []
     private var gradients: [Tensor?]
+    /// Second gradients of layers whose backward pass adds them itself, and those layers.
+    private var otherGradients: [Int: Tensor] = [:]
+    private var addsGradients: Set<Int> = []
     private var logitsGradient: Tensor?
 
     /// A compiler for exactly so many samples; for training where there is a seed.
     ///
-    /// - Parameter cuts: the layers before which the network is cut into runs, in order. Of all runs but the last only
-    ///   what later ones read is kept: the rest is computed again before their backward passes.
+    /// - Parameters:
+    ///   - cuts: the layers before which the network is cut into runs, in order. Of all runs but the last only what later
+    ///     ones read is kept: the rest is computed again before their backward passes.
+    ///   - team: gives the threads of what the library does not compute.
     init(
-      _ network: Network, samples: Int, seed: UInt64?, precision: Precision = .fp32, cuts: [Int] = []
+      _ network: Network, samples: Int, seed: UInt64?, threads: Int, precision: Precision = .fp32, cuts: [Int] = [],
+      team: @escaping () -> ThreadTeam
     ) throws(EngineError) {
+      self.team = team
       self.network = network
       self.samples = samples
       self.seed = seed
       self.precision = precision
+      self.threads = threads
+      additions = Self.normalizedSums(network)
       let ends = [0] + cuts + [network.nodes.count]
       segments = zip(ends, ends.dropFirst()).map { $0..<$1 }
       stream = try PrimitiveStream()
@@ -96,15 +112,31 @@
       commands.append(command)
     }
 
+    /// Says that what is emitted next uses a region.
+    func use(_ region: ArenaRegion) {
+      region.use(at: commands.count)
+    }
+
     /// Adds a loop of ours that uses the tensors.
     func emit(
       _ purpose: String, by implementation: String = "convoy", uses tensors: [Tensor],
       _ body: @escaping (inout StepState) -> Void
     ) {
-      for tensor in tensors { if case .region(let region) = tensor.place { region.use(at: commands.count) } }
+      use(tensors)
       // By custom what it sets comes last; the gradient of weights lies in the flat vector.
       let result = purpose.hasSuffix("weights' gradient") ? nil : tensors.last
       commands.append(KernelCommand(purpose, by: implementation, result: result, body))
+    }
+
+    /// Says that the next command uses tensors.
+    func use(_ tensors: [Tensor]) {
+      for tensor in tensors { if case .region(let region) = tensor.place { region.use(at: commands.count) } }
+    }
+
+    /// Adds a loop of ours that all threads share; what it uses was said before.
+    func emit(_ purpose: String, sets result: Tensor, workspaceBytes: Int, _ phases: [ParallelCommand.Phase]) {
+      commands.append(
+        ParallelCommand(purpose, parts: threads, result: result, workspaceBytes: workspaceBytes, phases))
     }
 
     /// Says that a range of the gradient is final once what was emitted last is done.
@@ -144,15 +176,14 @@
       let forwardCount = commands.count
       if isForTraining { try addBackward() }
       return CompiledGraph(
-        commands: commands, marks: marks, forwardCount: forwardCount, finals: finals, regions: regions)
+        commands: commands, marks: marks, forwardCount: forwardCount, finals: finals, regions: regions,
+        outputs: layerOutputs)
     }
 
     /// Adds the forward passes of a run of layers; where they were added before, their tensors and backward passes are
     /// those of this time from now on.
     private func addForward(_ layers: Range<Int>) throws(EngineError) {
-      let input = Tensor(
-        extents: [samples] + network.inputShape.extents,
-        layout: try TensorLayout(plain: [samples] + network.inputShape.extents), place: .inputs, isShared: true)
+      let input = try networkInput()
       var index = layers.lowerBound
       while index < layers.upperBound {
         let node = network.nodes[index]
@@ -164,12 +195,26 @@
           continue
         }
         if !isRecomputing { unitStarts.append(index) }
+        if additions[index] != nil {
+          // Computed with the sum that reads it.
+          set(sources[0], nil, of: index)
+          index += 1
+          continue
+        }
         let (output, backward) = try add(node, index: index, sources: sources, hasReLU: fusesReLU)
         set(output, backward, of: index)
+        if !isRecomputing {
+          layerOutputs.append(
+            CompiledGraph.Output(
+              name: node.layer.name, isLoss: node.layer.kind.isLoss, tensor: output, commandCount: commands.count))
+        }
         if fusesReLU {
           // The layer's own backward pass begins with the ReLU's.
           let layer = index
-          let relu: Backward = { compiler, gradient throws(EngineError) in try compiler.deliver(gradient, to: layer) }
+          let relu: Backward = { compiler, gradient throws(EngineError) in
+            try compiler.deliver(gradient, to: layer)
+            compiler.otherGradients[layer] = compiler.otherGradients.removeValue(forKey: layer + 1)
+          }
           set(output, relu, of: index + 1)
         }
         mark(index, isRecomputing ? .recomputation : .forward)
@@ -211,6 +256,11 @@
       marks += Array(repeating: CommandMark(node: node, pass: pass), count: commands.count - marks.count)
     }
 
+    /// Notes the gradient that a loss finds in its forward pass.
+    func setGradient(_ gradient: Tensor, ofLoss index: Int) {
+      gradients[index] = gradient
+    }
+
     /// Hands the gradient of a layer's input to whoever made that input.
     ///
     /// - Parameter index: the layer whose output it is the gradient of; nil for the network's input.
@@ -220,7 +270,45 @@
         gradients[index] = gradient
         return
       }
-      gradients[index] = try gradientSum(earlier, gradient, network.nodes[index].layer.name)
+      if addsGradients.contains(index), otherGradients[index] == nil {
+        otherGradients[index] = gradient
+      } else {
+        gradients[index] = try gradientSum(earlier, gradient, network.nodes[index].layer.name)
+      }
+    }
+
+    /// Says that a layer's backward pass adds a second gradient itself, which it takes with `otherGradient`.
+    func addsGradients(of index: Int) { addsGradients.insert(index) }
+
+    /// The second gradient of a layer, to be added to the one that its backward pass is given.
+    func otherGradient(of index: Int) -> Tensor? { otherGradients.removeValue(forKey: index) }
+
+    /// Sets what a layer that was passed over gives.
+    func setLate(_ output: Tensor, _ backward: Backward?, of index: Int) { set(output, backward, of: index) }
+
+    /// The tensor that a layer reads first.
+    func input(of node: Network.Node) throws(EngineError) -> Tensor {
+      guard let index = node.input else { return try networkInput() }
+      return outputs[index]
+    }
+
+    private func networkInput() throws(EngineError) -> Tensor {
+      let extents = [samples] + network.inputShape.extents
+      return Tensor(extents: extents, layout: try TensorLayout(plain: extents), place: .inputs, isShared: true)
+    }
+
+    /// For each batch normalisation that is computed with the sum that alone reads it: that sum.
+    private static func normalizedSums(_ network: Network) -> [Int: Int] {
+      var sums: [Int: Int] = [:]
+      for (index, node) in network.nodes.enumerated() {
+        guard node.layer.kind == .addition, node.inputs.count == 2, Set(node.inputs).count == 2 else { continue }
+        let candidates = node.inputs.compactMap(\.self).filter { input in
+          guard case .batchNormalization = network.nodes[input].layer.kind else { return false }
+          return network.nodes.allSatisfy { !$0.inputs.contains(input) || $0.layer.name == node.layer.name }
+        }
+        if let last = candidates.max() { sums[last] = index }
+      }
+      return sums
     }
 
     /// Whether a layer or one before it has parameters, so that the gradient of its output matters.
@@ -243,17 +331,19 @@
     private func add(
       _ node: Network.Node, index: Int, sources: [Tensor], hasReLU: Bool
     ) throws(EngineError) -> (Tensor, Backward?) {
+      let sources = try standard(sources, for: node)
       let source = sources[0]
       switch node.layer.kind {
       case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
       case .fullyConnected: return try addFullyConnected(node, source, hasReLU: hasReLU)
       case .batchNormalization(let layer):
         return try addBatchNormalization(layer, node, source, hasReLU: hasReLU)
-      case .addition: return try addAddition(node, sources, hasReLU: hasReLU)
-      case .maxPooling: return try addPooling(dnnl_pooling_max, node, source)
-      case .averagePooling: return try addPooling(dnnl_pooling_avg_include_padding, node, source)
-      case .adaptivePooling(let function, _):
-        return try addPooling(function == .maximum ? dnnl_pooling_max : dnnl_pooling_avg_include_padding, node, source)
+      case .addition:
+        if let normalization = additions.first(where: { $0.value == index })?.key {
+          return try addNormalizedSum(normalization, index: index, node, sources, hasReLU: hasReLU)
+        }
+        return try addAddition(node, sources, hasReLU: hasReLU)
+      case .maxPooling, .averagePooling, .adaptivePooling: return try addPooling(node, index: index, sources)
       case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
       case .leakyReLU(let slope):
         return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, alpha: Float(slope), node, source)
@@ -264,20 +354,16 @@
       case .pad(let margins, let value): return try addPadding(margins, value, node, source)
       case .loss(let loss):
         guard loss.isPlainSoftmax, index == network.nodes.count - 1 else {
-          throw unsupported(node, "computes one loss only, the mean softmax cross-entropy of labels")
+          return try addBridge(node, index: index, sources)
         }
         let (output, backward, gradient) = try addLoss(node, source)
         logitsGradient = gradient
         return (output, backward)
+      case .reshape: return try addReshape(node, source)
       case .transposedConvolution, .localResponseNormalization, .embedding, .relu6, .prelu, .softmax,
-        .multiplication, .concatenation, .reshape, .crop, .slice, .bilinearUpsampling:
-        throw unsupported(node, "computes no \(node.layer.kind.typeName)")
+        .multiplication, .concatenation, .crop, .slice, .bilinearUpsampling:
+        return try addBridge(node, index: index, sources)
       }
-    }
-
-    /// What this engine does not compute of a layer.
-    func unsupported(_ node: Network.Node, _ problem: String) -> EngineError {
-      .unsupported("layer \(node.layer.name): the oneDNN engine \(problem): use the openblas engine")
     }
 
     /// The range of the flat vector of a layer's parameter; nil where it has none of that name.

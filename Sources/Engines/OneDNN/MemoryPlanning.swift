@@ -14,20 +14,26 @@
     let samples: Int
     /// The seed of what is random; nil in a plan for inference.
     let seed: UInt64?
+    let threads: Int
     let precision: Precision
+    /// Gives the threads of what the library does not compute.
+    let team: () -> ThreadTeam
 
     /// The graph that computes the least again and fits.
     ///
     /// - Parameter limit: most bytes of the arena.
     func compile(limit: Int?) throws(EngineError) -> CompiledGraph {
-      let compiler = try GraphCompiler(network, samples: samples, seed: seed, precision: precision)
+      let compiler = try GraphCompiler(
+        network, samples: samples, seed: seed, threads: threads, precision: precision, team: team)
       let whole = try compiler.compile()
       guard let limit, whole.arenaBytes > limit else { return whole }
       var least = whole.arenaBytes
       if seed != nil {
         for cuts in cutSets(compiler.unitStarts) {
-          let graph = try GraphCompiler(network, samples: samples, seed: seed, precision: precision, cuts: cuts)
-            .compile()
+          let graph = try GraphCompiler(
+            network, samples: samples, seed: seed, threads: threads, precision: precision, cuts: cuts, team: team
+          )
+          .compile()
           if graph.arenaBytes <= limit { return graph }
           least = min(least, graph.arenaBytes)
         }

@@ -120,6 +120,33 @@
       try self.init(extents, strides: strides)
     }
 
+    /// fp32 elements of the given extents in blocks of 16 channels, a place's 16 next to each other.
+    convenience init(inBlocksOf16 extents: [Int]) throws(EngineError) {
+      var made: UnsafeMutableRawPointer?
+      let numbers = extents.map(Int64.init)
+      let status = numbers.withUnsafeBufferPointer {
+        convoy_dnnl_layout_blocked(&made, Int32(numbers.count), $0.baseAddress, dnnl_f32)
+      }
+      try OneDNN.check(status, "describe a tensor of \(extents) in blocks")
+      guard let made else { preconditionFailure("oneDNN made no layout and no error") }
+      self.init(taking: made)
+    }
+
+    /// fp32 elements of the given extents, samples and channels first, channel after channel with all samples' planes in
+    /// each: how the OpenBLAS engine's operations have them. Rows of features lie sample after sample.
+    convenience init(channelMajor extents: [Int]) throws(EngineError) {
+      var strides = [Int64](repeating: 1, count: extents.count)
+      var stride: Int64 = 1
+      for index in extents.indices.dropFirst(2).reversed() {
+        strides[index] = stride
+        stride *= Int64(extents[index])
+      }
+      let isFlat = extents.count == 2
+      strides[0] = isFlat ? Int64(extents[1]) : stride
+      strides[1] = isFlat ? 1 : stride * Int64(extents[0])
+      try self.init(extents, strides: strides)
+    }
+
     /// Whatever a primitive prefers for fp32 elements of the given extents.
     convenience init(any extents: [Int]) throws(EngineError) {
       try self.init(extents, strides: nil)

@@ -18,6 +18,8 @@
     private let labelChecks: [LabelCheck]
     private var graphs: [GraphKey: CompiledGraph] = [:]
     private var arena: AlignedBuffer<UInt8>
+    /// The threads of the layers that the library does not compute, started when there is one.
+    private lazy var team = ThreadTeam(count: threads)
 
     private struct GraphKey: Hashable {
       let samples: Int
@@ -45,7 +47,8 @@
       if let known = graphs[key] { return known }
       OneDNN.setThreads(threads)
       let graph = try MemoryPlanning(
-        network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, precision: precision
+        network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, threads: threads,
+        precision: precision, team: { self.team }
       ).compile(limit: memoryLimit)
       if graph.arenaBytes > arena.count {
         try MachineMemory().check(samples: key.samples, needs: graph.arenaBytes)
@@ -73,7 +76,7 @@
       defer { convoy_restore_denormals(mode) }
       var state = state(batch, parameters, gradient: gradient, statistics: statistics)
       try graph.runForward(&state)
-      guard state.loss.isFinite else { throw .notFinite(loss: state.loss) }
+      try check(state, graph, batch)
       try graph.runBackward(&state, onFinal: onFinal)
       return StepResult(lossSum: state.loss, correct: state.correct, samples: batch.count)
     }
@@ -93,8 +96,18 @@
       defer { convoy_restore_denormals(mode) }
       var state = state(batch, parameters, buffers: buffers)
       try graph.runForward(&state)
-      guard state.loss.isFinite else { throw .notFinite(loss: state.loss) }
+      try check(state, graph, batch)
       return StepResult(lossSum: state.loss, correct: state.correct, samples: batch.count)
+    }
+
+    /// Checks what a forward pass found.
+    private func check(_ state: StepState, _ graph: CompiledGraph, _ batch: Batch) throws(EngineError) {
+      if let failure = state.failure { throw failure }
+      guard !state.loss.isFinite else { return }
+      var again = state
+      again.loss = 0
+      let origin = try graph.origin(&again, inputs: batch.count * network.inputShape.count)
+      throw .notFinite(loss: state.loss, origin: origin)
     }
 
     private func emptyStep(_ gradient: FlatVector, onFinal: (Range<Int>) -> Void) -> StepResult {
@@ -132,6 +145,7 @@
       StepState(
         inputs: batch.inputs.pointer, parameters: parameters.pointer, gradient: gradient?.pointer,
         statistics: statistics?.pointer, buffers: buffers?.pointer, labels: batch.labelPointer,
+        targets: UnsafePointer(batch.targets.pointer), targetStride: batch.targetCount,
         sampleNumbers: batch.samplePointer, epoch: batch.epoch)
     }
   }

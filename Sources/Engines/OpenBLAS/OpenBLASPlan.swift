@@ -13,6 +13,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   let isForTraining: Bool
   /// The elements of the arena that each layer took.
   let footprints: [LayerFootprint]
+  private let outputs: [LayerOutput]
   private let labelChecks: [LabelCheck]
   private(set) var arena: AlignedBuffer<Scalar>
 
@@ -29,6 +30,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
     network = compiler.network
     batch = compiler.batch
     operations = compiler.operations
+    outputs = compiler.outputs
     input = compiler.input
     inputGradient = compiler.inputGradient
     logits = compiler.logits
@@ -82,7 +84,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       load(inputs, context)
       for (index, operation) in operations.enumerated() { timed(index, true) { operation.forward(&context) } }
       if let failure = context.failure { throw failure }
-      guard context.loss.isFinite else { throw .notFinite(loss: context.loss) }
+      guard context.loss.isFinite else { throw notFinite(inputs, context) }
     } else {
       gradient?.update(repeating: 0, count: network.parameterLayout.count)
       statistics?.pointer.update(repeating: 0, count: network.bufferLayout.count)
@@ -94,6 +96,29 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       }
     }
     return StepResult(lossSum: context.loss, correct: context.correct, samples: batch.count)
+  }
+
+  /// Why the loss is not finite: goes through the layers again, one by one, and looks at what each gives.
+  private func notFinite(_ inputs: UnsafePointer<Scalar>, _ found: StepContext<Scalar>) -> EngineError {
+    var context = found
+    context.loss = 0
+    guard areFinite(inputs, context.samples * input.count) else { return .notFinite(loss: found.loss, origin: .input) }
+    load(inputs, context)
+    var done = 0
+    for output in outputs {
+      for operation in operations[done..<output.operationCount] { operation.forward(&context) }
+      done = output.operationCount
+      if output.isLoss {
+        guard context.loss.isFinite else { return .notFinite(loss: found.loss, origin: .loss(output.name)) }
+      } else if !areFinite(context.pointer(output.slot), context.samples * output.slot.count) {
+        return .notFinite(loss: found.loss, origin: .layer(output.name))
+      }
+    }
+    preconditionFailure("a loss of \(found.loss) that is \(context.loss) when it is computed again")
+  }
+
+  private func areFinite(_ values: UnsafePointer<Scalar>, _ count: Int) -> Bool {
+    UnsafeBufferPointer(start: values, count: count).allSatisfy(\.isFinite)
   }
 
   private func check(_ batch: Batch) throws(EngineError) {

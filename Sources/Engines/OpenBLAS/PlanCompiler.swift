@@ -12,6 +12,15 @@ struct PlanTensor {
   var source: Source { Source(value: value, gradient: gradient) }
 }
 
+/// Where a layer's output lies once its operations are done.
+struct LayerOutput {
+  let name: String
+  let isLoss: Bool
+  let slot: Slot
+  /// Number of operations that are then done, this layer's included.
+  let operationCount: Int
+}
+
 /// Turns a network into operations and the places of their tensors in one arena.
 ///
 /// A tensor that one layer reads may be written over by it. The gradient of a tensor that several read is set by the
@@ -27,6 +36,8 @@ struct PlanCompiler<Scalar: EngineScalar> {
   /// The elements of the arena that each layer took.
   private(set) var footprints: [LayerFootprint] = []
   private(set) var operations: [any Operation<Scalar>] = []
+  /// Where each layer's output lies, for whoever looks for the first that is not finite.
+  private(set) var outputs: [LayerOutput] = []
   let input: Slot
   /// What the main loss takes: in a classifier the logits.
   private(set) var logits: Source
@@ -60,6 +71,22 @@ struct PlanCompiler<Scalar: EngineScalar> {
     compile()
   }
 
+  /// A compiler that has added nothing yet, for a caller that adds nodes one by one and says what they take.
+  init(empty network: Network, batch: Int, team: ThreadTeam, seed: UInt64?) {
+    self.network = network
+    self.batch = batch
+    self.team = team
+    self.seed = seed
+    arena = ArenaLayout(batch: batch)
+    input = ArenaLayout.slot(at: 0, network.inputShape)
+    inputGradient = nil
+    logits = Source(value: input, gradient: nil)
+    tensors = []
+    // Every tensor has other readers: nothing is written over.
+    readers = Array(repeating: 2, count: network.nodes.count + 1)
+    readersLeft = readers
+  }
+
   private static func index(_ source: Int?) -> Int { source.map { $0 + 1 } ?? 0 }
 
   private mutating func reserveScratch() {
@@ -81,6 +108,9 @@ struct PlanCompiler<Scalar: EngineScalar> {
       let sources = node.inputs.indices.map { read(node, $0) }
       let fusesReLU = canFuseReLU(after: index)
       let output = add(node, index: index, sources: sources, fusesReLU: fusesReLU)
+      outputs.append(
+        LayerOutput(
+          name: node.layer.name, isLoss: node.layer.kind.isLoss, slot: output.value, operationCount: operations.count))
       tensors.append(output)
       if fusesReLU { tensors.append(output) }
       footprints.append(
