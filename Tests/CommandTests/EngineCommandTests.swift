@@ -34,7 +34,7 @@ import Testing
     let passes = try #require(plan["passes"] as? [[String: Any]])
     // 2,293,000 multiply-adds forward, as often backward for the weights, and for the inputs but the first layer's.
     #expect(plan["flop"] as? Int == 2 * 8 * (3 * 2_293_000 - 288_000))
-    #expect(passes.allSatisfy { ($0["layout"] as? String)?.isEmpty == false })
+    #expect(passes.allSatisfy { $0["layout"] is String && ($0["implementation"] as? String)?.isEmpty == false })
     let forward = try #require(passes.first { $0["purpose"] as? String == "conv2 forward" })
     #expect(forward["output_bytes"] as? Int == 8 * 50 * 8 * 8 * 4)
     #expect(forward["layout"] as? String == (engine == "onednn" ? "acdb" : "bacd"))
