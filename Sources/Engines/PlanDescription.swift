@@ -19,7 +19,8 @@ public struct PlanDescription: Hashable, Sendable {
     /// What computes it, as its library names it; `convoy` for loops of ours.
     public let implementation: String
     /// How its output lies in memory, as the library names it: `aBcd16b` has blocks of 16 channels, in `acdb` a place's
-    /// channels lie next to each other, `abcd` is the order of the extents.
+    /// channels lie next to each other, `abcd` is the order of the extents; empty where
+    /// the library does not know of it.
     public let layout: String
     /// Bytes of its output.
     public let outputBytes: Int

@@ -56,7 +56,8 @@ struct PlanReport: Encodable {
       let again = pass.pass == "recomputation" ? " again" : ""
       lines.append(
         row(
-          pass.purpose + again, pass.implementation, pass.layout, grouped(pass.output_bytes),
+          pass.purpose + again, pass.implementation, pass.layout.isEmpty ? "-" : pass.layout,
+          grouped(pass.output_bytes),
           pass.workspace_bytes == 0 ? "" : grouped(pass.workspace_bytes),
           pass.flop == 0 ? "" : ProgressLine.decimals(Double(pass.flop) * 1e-6, 1)))
     }

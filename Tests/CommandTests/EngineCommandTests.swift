@@ -34,7 +34,7 @@ import Testing
     let passes = try #require(plan["passes"] as? [[String: Any]])
     // 2,293,000 multiply-adds forward, as often backward for the weights, and for the inputs but the first layer's.
     #expect(plan["flop"] as? Int == 2 * 8 * (3 * 2_293_000 - 288_000))
-    #expect(passes.allSatisfy { ($0["layout"] as? String)?.isEmpty == false })
+    #expect(passes.allSatisfy { $0["layout"] is String && ($0["implementation"] as? String)?.isEmpty == false })
     let forward = try #require(passes.first { $0["purpose"] as? String == "conv2 forward" })
     #expect(forward["output_bytes"] as? Int == 8 * 50 * 8 * 8 * 4)
     #expect(forward["layout"] as? String == (engine == "onednn" ? "acdb" : "bacd"))
@@ -46,9 +46,9 @@ import Testing
 
   @Test func aMemoryLimitHasLayersComputedTwice() throws {
     guard Engines.defaultName == "onednn" else { return }
-    let arguments = ["models", "show", "resnet-20", "--plan", "--batch", "16", "--json"]
+    let arguments = ["models", "show", "resnet-20", "--plan", "--batch", "32", "--json"]
     let full = try Convoy.run(arguments).json()
-    let limit = try #require(full["arena_bytes"] as? Int) / 2
+    let limit = try #require(full["arena_bytes"] as? Int) / 10 * 8
     let limited = try Convoy.run(arguments + ["--memory-limit", "\(limit)"]).json()
     #expect(try #require(limited["arena_bytes"] as? Int) <= limit)
     #expect(try #require(limited["recomputed_layers"] as? Int) > 0)

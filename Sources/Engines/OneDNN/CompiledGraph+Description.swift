@@ -14,10 +14,12 @@
         let isProduct =
           Self.products.contains { command.purpose == "\(layer.name) \($0)" }
           && counted.insert("\(kind) \(command.purpose)").inserted
+        // What is not said to be set is an operation's own tensor, or lies in the flat vector.
+        let elements = mark.pass == .backward ? layer.parameters : samples * layer.outputShape.count
         return PlanDescription.Pass(
           layer: layer.name, kind: kind, purpose: command.purpose, implementation: command.implementation,
-          layout: command.result?.layout.name ?? "a",
-          outputBytes: command.result?.layout.bytes ?? layer.parameters * MemoryLayout<Float>.stride,
+          layout: command.result?.layout.name ?? "",
+          outputBytes: command.result?.layout.bytes ?? elements * MemoryLayout<Float>.stride,
           workspaceBytes: command.workspaceBytes, operations: isProduct ? 2 * layer.macs * samples : 0)
       }
       let recomputed = Set(marks.lazy.filter { $0.pass == .recomputation }.map(\.node))

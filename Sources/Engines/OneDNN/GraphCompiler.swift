@@ -197,7 +197,9 @@
           index += 1
           continue
         }
-        if !isRecomputing { unitStarts.append(index) }
+        // A normalisation and the sum that it is computed with are not cut apart.
+        let isInside = additions.contains { $0.key < index && index <= $0.value }
+        if !isRecomputing, !isInside { unitStarts.append(index) }
         if additions[index] != nil {
           // Computed with the sum that reads it.
           set(sources[0], nil, of: index)
