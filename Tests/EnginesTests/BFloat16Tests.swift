@@ -83,7 +83,7 @@
         MaxPooling("pool1", 3, stride: 2)
         Convolution("conv2", channels: 16, kernel: 1)
         ReLU("relu")
-        AdaptiveMaxPooling("pool2", 2)
+        MaxPooling("pool2", 2, stride: 1)
         FullyConnected("fc", 4)
         SoftmaxCrossEntropy("loss")
       }
