@@ -104,6 +104,17 @@ static inline size_t convoy_dnnl_layout_bytes(const void *layout) {
   return dnnl_memory_desc_get_size((convoy_dnnl_md)layout);
 }
 
+static inline dnnl_data_type_t convoy_dnnl_layout_type(const void *layout) {
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_data_type_t type = dnnl_data_type_undef;
+  return dnnl_memory_desc_query((convoy_dnnl_md)layout, dnnl_query_data_type, &type) == dnnl_success
+      ? type
+      : dnnl_data_type_undef;
+#else
+  return ((convoy_dnnl_md)layout)->data_type;
+#endif
+}
+
 static inline int convoy_dnnl_layout_equal(const void *left, const void *right) {
   return dnnl_memory_desc_equal((convoy_dnnl_md)left, (convoy_dnnl_md)right);
 }
@@ -247,6 +258,54 @@ static inline dnnl_status_t convoy_dnnl_convolution_backward_weights(
   dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
       &operation, algorithm, (convoy_dnnl_md)source, (convoy_dnnl_md)weights_gradient, (convoy_dnnl_md)bias_gradient,
       (convoy_dnnl_md)destination_gradient, window->strides, window->dilations, window->before, window->after);
+  return status != dnnl_success ? status : dnnl_primitive_desc_create(made, &operation, attributes, engine, forward);
+#endif
+}
+
+static inline dnnl_status_t convoy_dnnl_inner_product_forward(
+    dnnl_primitive_desc_t *made, dnnl_engine_t engine, dnnl_prop_kind_t kind, const void *source, const void *weights,
+    const void *bias, const void *destination, dnnl_primitive_attr_t attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_inner_product_forward_primitive_desc_create(
+      made, engine, kind, (convoy_dnnl_md)source, (convoy_dnnl_md)weights, (convoy_dnnl_md)bias,
+      (convoy_dnnl_md)destination, attributes);
+#else
+  dnnl_inner_product_desc_t operation;
+  dnnl_status_t status = dnnl_inner_product_forward_desc_init(
+      &operation, kind, (convoy_dnnl_md)source, (convoy_dnnl_md)weights, (convoy_dnnl_md)bias,
+      (convoy_dnnl_md)destination);
+  return status != dnnl_success ? status : dnnl_primitive_desc_create(made, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t convoy_dnnl_inner_product_backward_data(
+    dnnl_primitive_desc_t *made, dnnl_engine_t engine, const void *source_gradient, const void *weights,
+    const void *destination_gradient, const_dnnl_primitive_desc_t forward, dnnl_primitive_attr_t attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_inner_product_backward_data_primitive_desc_create(
+      made, engine, (convoy_dnnl_md)source_gradient, (convoy_dnnl_md)weights, (convoy_dnnl_md)destination_gradient,
+      forward, attributes);
+#else
+  dnnl_inner_product_desc_t operation;
+  dnnl_status_t status = dnnl_inner_product_backward_data_desc_init(
+      &operation, (convoy_dnnl_md)source_gradient, (convoy_dnnl_md)weights, (convoy_dnnl_md)destination_gradient);
+  return status != dnnl_success ? status : dnnl_primitive_desc_create(made, &operation, attributes, engine, forward);
+#endif
+}
+
+static inline dnnl_status_t convoy_dnnl_inner_product_backward_weights(
+    dnnl_primitive_desc_t *made, dnnl_engine_t engine, const void *source, const void *weights_gradient,
+    const void *bias_gradient, const void *destination_gradient, const_dnnl_primitive_desc_t forward,
+    dnnl_primitive_attr_t attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_inner_product_backward_weights_primitive_desc_create(
+      made, engine, (convoy_dnnl_md)source, (convoy_dnnl_md)weights_gradient, (convoy_dnnl_md)bias_gradient,
+      (convoy_dnnl_md)destination_gradient, forward, attributes);
+#else
+  dnnl_inner_product_desc_t operation;
+  dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(
+      &operation, (convoy_dnnl_md)source, (convoy_dnnl_md)weights_gradient, (convoy_dnnl_md)bias_gradient,
+      (convoy_dnnl_md)destination_gradient);
   return status != dnnl_success ? status : dnnl_primitive_desc_create(made, &operation, attributes, engine, forward);
 #endif
 }

@@ -81,7 +81,8 @@
     }
 
     private func wanted(_ extents: [Int], _ isChannelsLast: Bool) throws(EngineError) -> TensorLayout {
-      isChannelsLast ? try TensorLayout(channelsLast: extents) : try TensorLayout(any: extents)
+      isChannelsLast
+        ? try TensorLayout(channelsLast: extents, type: activation) : try TensorLayout(any: extents, type: activation)
     }
 
     /// Whether a convolution computes with a place's channels next to each other.
@@ -92,7 +93,7 @@
     private func wantsChannelsLast(_ layer: Convolution, _ source: Tensor) throws(EngineError) -> Bool {
       guard layer.groups == 1, source.extents.count == 4 else { return false }
       if !layer.channels.isMultiple(of: 16) { return true }
-      let channelsLast = try TensorLayout(channelsLast: source.extents)
+      let channelsLast = try TensorLayout(channelsLast: source.extents, type: activation)
       return source.extents[1] > 1 && source.layout.isEqual(to: channelsLast)
     }
 
@@ -124,7 +125,7 @@
       _ node: Network.Node, _ parameters: Parameters, _ layouts: Layouts, hasReLU: Bool,
       _ window: inout convoy_dnnl_window
     ) throws(EngineError) -> PrimitiveDescriptor {
-      let weights = try TensorLayout(any: parameters.weightExtents)
+      let weights = try TensorLayout(any: parameters.weightExtents, type: activation)
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
       // Products of matrices gain nothing where the depth is a pixel's colours: 1.6 times slower on LeNet's first layer.
       let avoided = node.inputShape[0] <= 3 ? "brgconv" : nil
@@ -185,7 +186,7 @@
     ) throws(EngineError) {
       var window = window
       let name = node.layer.name
-      let anyWeights = try TensorLayout(any: parameters.weightExtents)
+      let anyWeights = try TensorLayout(any: parameters.weightExtents, type: activation)
       let descriptor = try layouts.descriptor { algorithm throws(EngineError) in
         try PrimitiveDescriptor("compute the input's gradient of \(name)") {
           convoy_dnnl_convolution_backward_data(

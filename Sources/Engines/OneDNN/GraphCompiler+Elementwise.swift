@@ -107,16 +107,19 @@
 
     /// The tensor as one row a sample.
     func flattened(_ tensor: Tensor, _ name: String) throws(EngineError) -> Tensor {
-      let source = try plain(tensor, name)
+      let type = tensor.layout.type
+      let source = try reordered(tensor, to: TensorLayout(plain: tensor.extents, type: type), name)
       let extents = [samples, source.count]
       return Tensor(
-        extents: extents, layout: try TensorLayout(plain: extents), place: source.place, isShared: source.isShared)
+        extents: extents, layout: try TensorLayout(plain: extents, type: type), place: source.place,
+        isShared: source.isShared)
     }
 
     /// A gradient of one row a sample, in the extents of the tensor that was flattened.
     func unflattened(_ gradient: Tensor, as tensor: Tensor) throws(EngineError) -> Tensor {
       Tensor(
-        extents: tensor.extents, layout: try TensorLayout(plain: tensor.extents), place: gradient.place,
+        extents: tensor.extents, layout: try TensorLayout(plain: tensor.extents, type: gradient.layout.type),
+        place: gradient.place,
         isShared: gradient.isShared)
     }
   }

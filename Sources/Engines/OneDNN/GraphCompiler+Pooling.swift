@@ -27,7 +27,7 @@
       var window = window
       let extents = [samples] + node.outputShape.extents
       let kind = isForTraining ? dnnl_forward_training : dnnl_forward_inference
-      let any = try TensorLayout(any: extents)
+      let any = try TensorLayout(any: extents, type: source.layout.type)
       let forward = try PrimitiveDescriptor("compute pooling \(name)") {
         convoy_dnnl_pooling_forward($0, $1, kind, algorithm, source.layout.handle, any.handle, &window, $2)
       }

@@ -83,6 +83,9 @@
       gradients = Array(repeating: nil, count: network.nodes.count)
     }
 
+    /// The number format of activations and of the weights of a step.
+    var activation: dnnl_data_type_t { precision == .bf16 ? dnnl_bf16 : dnnl_f32 }
+
     /// Whether the plan is for training.
     var isForTraining: Bool { seed != nil }
 
@@ -163,7 +166,7 @@
       try emit("\(purpose) reorder", descriptor, [source.argument(DNNL_ARG_FROM), destination.argument(DNNL_ARG_TO)])
     }
 
-    /// The tensor with its elements in the order of their extents.
+    /// The tensor in fp32 with its elements in the order of their extents.
     func plain(_ tensor: Tensor, _ purpose: String) throws(EngineError) -> Tensor {
       try reordered(tensor, to: TensorLayout(plain: tensor.extents), purpose)
     }
@@ -337,6 +340,7 @@
       let source = sources[0]
       switch node.layer.kind {
       case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
+      case .fullyConnected where precision != .fp32: return try addInnerProduct(node, source, hasReLU: hasReLU)
       case .fullyConnected: return try addFullyConnected(node, source, hasReLU: hasReLU)
       case .batchNormalization(let layer):
         return try addBatchNormalization(layer, node, source, hasReLU: hasReLU)

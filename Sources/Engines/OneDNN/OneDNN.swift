@@ -52,6 +52,13 @@
       return dnnl_get_effective_cpu_isa().rawValue & bits == bits
     }
 
+    /// Whether the library computes bfloat16 on this processor at all: with AVX-512, if need be without instructions of
+    /// its own.
+    static var emulatesBFloat16: Bool {
+      let bits = dnnl_cpu_isa_avx512_core.rawValue
+      return dnnl_get_effective_cpu_isa().rawValue & bits == bits
+    }
+
     /// Turns a status into an error that says what could not be done.
     static func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(EngineError) {
       guard status != dnnl_success else { return }
@@ -99,17 +106,17 @@
       self.handle = handle
     }
 
-    /// fp32 elements of the given extents, the last dimension's next to each other.
-    convenience init(plain extents: [Int]) throws(EngineError) {
+    /// Elements of the given extents, the last dimension's next to each other.
+    convenience init(plain extents: [Int], type: dnnl_data_type_t = dnnl_f32) throws(EngineError) {
       var strides = [Int64](repeating: 1, count: extents.count)
       for index in extents.indices.dropLast().reversed() {
         strides[index] = strides[index + 1] * Int64(extents[index + 1])
       }
-      try self.init(extents, strides: strides)
+      try self.init(extents, strides: strides, type: type)
     }
 
-    /// fp32 elements of the given extents, samples and channels first, a place's channels next to each other.
-    convenience init(channelsLast extents: [Int]) throws(EngineError) {
+    /// Elements of the given extents, samples and channels first, a place's channels next to each other.
+    convenience init(channelsLast extents: [Int], type: dnnl_data_type_t = dnnl_f32) throws(EngineError) {
       var strides = [Int64](repeating: 1, count: extents.count)
       var stride = Int64(extents[1])
       for index in extents.indices.dropFirst(2).reversed() {
@@ -117,7 +124,7 @@
         stride *= Int64(extents[index])
       }
       strides[0] = stride
-      try self.init(extents, strides: strides)
+      try self.init(extents, strides: strides, type: type)
     }
 
     /// fp32 elements of the given extents in blocks of 16 channels, a place's 16 next to each other.
@@ -147,20 +154,22 @@
       try self.init(extents, strides: strides)
     }
 
-    /// Whatever a primitive prefers for fp32 elements of the given extents.
-    convenience init(any extents: [Int]) throws(EngineError) {
-      try self.init(extents, strides: nil)
+    /// Whatever a primitive prefers for elements of the given extents.
+    convenience init(any extents: [Int], type: dnnl_data_type_t = dnnl_f32) throws(EngineError) {
+      try self.init(extents, strides: nil, type: type)
     }
 
-    private convenience init(_ extents: [Int], strides: [Int64]?) throws(EngineError) {
+    private convenience init(
+      _ extents: [Int], strides: [Int64]?, type: dnnl_data_type_t = dnnl_f32
+    ) throws(EngineError) {
       var made: UnsafeMutableRawPointer?
       let extents = extents.map(Int64.init)
       let status = extents.withUnsafeBufferPointer { extents in
         guard let strides else {
-          return convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, dnnl_f32, nil)
+          return convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, type, nil)
         }
         return strides.withUnsafeBufferPointer {
-          convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, dnnl_f32, $0.baseAddress)
+          convoy_dnnl_layout_create(&made, Int32(extents.count), extents.baseAddress, type, $0.baseAddress)
         }
       }
       try OneDNN.check(status, "describe a tensor of \(extents)")
@@ -194,6 +203,9 @@
       convoy_dnnl_layout_name(handle, &text, text.count)
       return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
+
+    /// The elements' number format.
+    var type: dnnl_data_type_t { convoy_dnnl_layout_type(handle) }
 
     func isEqual(to other: TensorLayout) -> Bool { convoy_dnnl_layout_equal(handle, other.handle) != 0 }
   }

@@ -30,7 +30,10 @@
       _ network: Network, batch: Int, options: CompileOptions
     ) throws(EngineError) -> any Plan {
       precondition(batch > 0, "a plan for \(batch) samples")
-      guard options.precision == .fp32 else { throw .unsupported("the onednn engine computes in fp32 only") }
+      guard options.precision == .fp32 || OneDNN.emulatesBFloat16 else {
+        throw .unsupported(
+          "bf16 needs a processor with AVX-512; this one's instruction set is \(OneDNN.instructionSet)")
+      }
       return try MicroBatches.compile(network, batch: batch, options: options) {
         samples, limit throws(EngineError) in
         var options = options
