@@ -23,6 +23,7 @@ public struct EngineBenchmark {
 
   /// What is measured besides whole steps.
   public struct Extras: OptionSet, Sendable {
+    /// A bit for each.
     public let rawValue: Int
 
     /// Extras of these bits.
