@@ -81,8 +81,22 @@ extension Plan {
   }
 }
 
+extension Plan {
+  /// What a training step on a full batch does, in order, without running it; empty for a plan that cannot tell.
+  package var commands: [PlanCommand] { (self as? any ProfiledPlan)?.stepCommands ?? [] }
+}
+
+/// A part of a step, and what computes it.
+package struct PlanCommand: Hashable, Sendable {
+  /// What it is for, as in `conv1 forward`.
+  package let purpose: String
+  /// What computes it, as its library names it; `convoy` for loops of ours.
+  package let implementation: String
+}
+
 /// A plan that can tell what each part of a step takes.
 protocol ProfiledPlan: Plan {
+  var stepCommands: [PlanCommand] { get }
   func profiledStep(
     _ batch: Batch, parameters: FlatVector, gradient: FlatVector
   ) throws(EngineError) -> [PlanPart]

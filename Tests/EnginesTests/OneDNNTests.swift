@@ -7,7 +7,7 @@
   /// The oneDNN engine beside the OpenBLAS engine, and what its library chose.
   @Suite struct OneDNNTests {
     private static let networks =
-      PlanTests.networks.filter { !PlanTests.onlyOpenBLAS.contains($0.name) } + [
+      PlanTests.networks + [
         try! Network("windows", input: [3, 15, 13]) {
           Convolution("strided", channels: 24, kernel: Extent(3, 5), stride: Extent(2, 1), padding: Extent(1, 2))
           Sigmoid("sigmoid")
@@ -36,44 +36,17 @@
     }
 
     @Test(arguments: networks, [1, 2]) func agreesWithOpenBLAS(_ network: Network, threads: Int) throws {
-      for samples in [1, 6, 33] {
+      // One layer after another keeps the layers' 1e-5; deep graphs with normalisation have the networks' bound.
+      let tolerance = network.bufferLayout.count == 0 ? 1e-5 : 1e-4
+      for samples in [1, 6, 33] where samples > 1 || network.bufferLayout.count == 0 {
         let (expected, reference) = try step(OpenBLASEngine(), network, samples: samples, threads: 1)
         let (result, gradient) = try step(OneDNNEngine(), network, samples: samples, threads: threads)
-        #expect(abs(result.lossSum - expected.lossSum) <= 1e-5 * abs(expected.lossSum))
+        #expect(abs(result.lossSum - expected.lossSum) <= tolerance * abs(expected.lossSum))
         #expect(result.correct == expected.correct)
         for entry in network.parameterLayout.entries {
           let distance = relativeDistance(Array(gradient.array[entry.range]), Array(reference.array[entry.range]))
-          #expect(distance <= 1e-5, "\(entry.name), \(samples) samples")
+          #expect(distance <= tolerance, "\(entry.name), \(samples) samples")
         }
-      }
-    }
-
-    /// Batch normalisation with and without a ReLU, sums, shortcuts that are padded with channels, global pooling.
-    @Test func residualNetworksAgreeWithOpenBLAS() throws {
-      let network = Catalogue.resnet20
-      let parameters = network.initialParameters(seed: 2)
-      let batch = makeBatch(network, count: 6)
-      var results: [(StepResult, [Float], [Float], StepResult)] = []
-      for engine in [OpenBLASEngine(), OneDNNEngine()] as [any Engine] {
-        let plan = try engine.compile(network, batch: 6, threads: 2, purpose: .training(seed: 3))
-        let gradient = FlatVector([Float](repeating: .nan, count: parameters.count))
-        let statistics = FlatVector([Float](repeating: .nan, count: network.bufferLayout.count))
-        let result = try plan.step(
-          batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
-        // The batch's own statistics serve as running ones: another path to nearly the same loss.
-        let evaluated = try plan.evaluate(batch, parameters: parameters, buffers: statistics)
-        results.append((result, gradient.array, statistics.array, evaluated))
-      }
-      let (expected, actual) = (results[0], results[1])
-      #expect(abs(actual.0.lossSum - expected.0.lossSum) <= 1e-4 * expected.0.lossSum)
-      #expect(abs(actual.3.lossSum - expected.3.lossSum) <= 1e-4 * expected.3.lossSum)
-      for entry in network.parameterLayout.entries {
-        let distance = relativeDistance(Array(actual.1[entry.range]), Array(expected.1[entry.range]))
-        #expect(distance <= 1e-4, "\(entry.name)")
-      }
-      for entry in network.bufferLayout.entries {
-        let distance = relativeDistance(Array(actual.2[entry.range]), Array(expected.2[entry.range]))
-        #expect(distance <= 1e-4, "\(entry.name)")
       }
     }
 
@@ -97,50 +70,26 @@
     }
 
     /// Plain layouts fall to products of matrices without a word, ten times slower.
-    @Test func noConvolutionFallsToAReferenceOrPlainProducts() throws {
-      let network = Catalogue.lenet
-      let plan = try OneDNNEngine().compile(network, batch: 64, threads: 1, purpose: .training(seed: 1))
-      let parts = try plan.profile(
-        makeBatch(network, count: 64), parameters: network.initialParameters(seed: 1),
-        gradient: FlatVector(count: network.parameterLayout.count))
-      let convolutions = parts.filter { $0.purpose.hasPrefix("conv") && !$0.purpose.hasSuffix("reorder") }
-      #expect(
-        convolutions.map(\.purpose) == [
-          "conv1 forward", "conv2 forward", "conv2 weights' gradient", "conv2 input's gradient",
-          "conv1 weights' gradient",
-        ])
-      for part in parts {
-        #expect(!part.implementation.hasPrefix("ref"), "\(part.purpose)")
-        #expect(!part.implementation.contains("gemm:"), "\(part.purpose)")
+    @Test(arguments: ["lenet", "resnet-20", "alexnet", "vgg-16", "resnet-50"], [1, 2])
+    func noConvolutionFallsToAReferenceOrPlainProducts(_ name: String, threads: Int) throws {
+      let network = try #require(Catalogue.network(named: name))
+      let convolutions = network.nodes.compactMap { node -> String? in
+        if case .convolution = node.layer.kind { node.layer.name } else { nil }
       }
-    }
-
-    @Test func aLayerThatItDoesNotComputeIsNamed() throws {
-      let network = try Network("softmax", input: [4]) {
-        Softmax("softmax")
-        FullyConnected("fc", 2)
-        SoftmaxCrossEntropy("loss")
+      for samples in [1, 4] where samples == 4 || threads == 2 {
+        let plan = try OneDNNEngine().compile(network, batch: samples, threads: threads, purpose: .training(seed: 1))
+        var passes: [String: String] = [:]
+        for command in plan.commands {
+          #expect(!command.implementation.hasPrefix("ref"), "\(command.purpose)")
+          passes[command.purpose] = command.implementation
+        }
+        for (index, layer) in convolutions.enumerated() {
+          for pass in ["forward", "weights' gradient"] + (index > 0 ? ["input's gradient"] : []) {
+            let implementation = try #require(passes["\(layer) \(pass)"])
+            #expect(!implementation.hasPrefix("gemm"), "\(layer) \(pass)")
+          }
+        }
       }
-      let error = #expect(throws: EngineError.self) {
-        try OneDNNEngine().compile(network, batch: 2, threads: 1, purpose: .inference)
-      }
-      #expect(
-        error?.description
-          == "layer softmax: the oneDNN engine computes no softmax: use the openblas engine")
-    }
-
-    @Test func aWindowBeyondThePaddingIsRefused() throws {
-      let network = try Network("beyond", input: [1, 8, 8]) {
-        AveragePooling("mean", 3, stride: 2, rounding: .ceil)
-        FullyConnected("fc", 2)
-        SoftmaxCrossEntropy("loss")
-      }
-      let error = #expect(throws: EngineError.self) {
-        try OneDNNEngine().compile(network, batch: 2, threads: 1, purpose: .inference)
-      }
-      #expect(
-        error?.description
-          == "layer mean: the oneDNN engine averages no windows that reach beyond the padding: use the openblas engine")
     }
   }
 #endif

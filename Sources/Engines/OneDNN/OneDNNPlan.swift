@@ -146,6 +146,11 @@
   }
 
   extension OneDNNPlan: ProfiledPlan {
+    var stepCommands: [PlanCommand] {
+      let graph = graphs[GraphKey(samples: batch, isForTraining: seed != nil)]
+      return (graph?.commands ?? []).map { PlanCommand(purpose: $0.purpose, implementation: $0.implementation) }
+    }
+
     func profiledStep(
       _ batch: Batch, parameters: FlatVector, gradient: FlatVector
     ) throws(EngineError) -> [PlanPart] {
