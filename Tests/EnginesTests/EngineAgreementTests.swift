@@ -14,18 +14,18 @@ import Testing
 
   /// What an engine gives for a network: a step, and an evaluation with the step's statistics as running ones.
   private func numbers(
-    _ engine: any Engine, _ network: Network, samples: Int, inputs: [Float]? = nil,
+    _ engine: any Engine, _ network: Network, samples: Int, threads: Int, seed: UInt64, inputs: [Float]? = nil,
     target: @escaping (Int, UInt64) -> Float = { Float($1 >> 40) * 0x1p-24 }
   ) throws -> Numbers {
     let batch = makeBatch(network, count: samples, target: target)
     if let inputs { batch.inputs.withMutableSpan { for index in inputs.indices { $0[index] = inputs[index] } } }
-    let parameters = network.initialParameters(seed: 2)
-    let plan = try engine.compile(network, batch: samples, threads: 2, purpose: .training(seed: 5))
+    let parameters = network.initialParameters(seed: seed)
+    let plan = try engine.compile(network, batch: samples, threads: threads, purpose: .training(seed: 5))
     let gradient = FlatVector([Float](repeating: .nan, count: parameters.count))
     let statistics = FlatVector([Float](repeating: .nan, count: network.bufferLayout.count))
     let step = try plan.step(
       batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
-    let inference = try engine.compile(network, batch: samples, threads: 2, purpose: .inference)
+    let inference = try engine.compile(network, batch: samples, threads: threads, purpose: .inference)
     let evaluation = try inference.evaluate(batch, parameters: parameters, buffers: statistics)
     #expect(try plan.evaluate(batch, parameters: parameters, buffers: statistics) == evaluation)
     return Numbers(step: step, gradient: gradient.array, statistics: statistics.array, evaluation: evaluation)
@@ -49,12 +49,14 @@ import Testing
   }
 
   private func expectAgreement(
-    _ network: Network, samples: Int, _ tolerance: Double, inputs: [Float]? = nil,
+    _ network: Network, samples: Int, threads: Int = 2, seed: UInt64 = 2, _ tolerance: Double, inputs: [Float]? = nil,
     target: @escaping (Int, UInt64) -> Float = { Float($1 >> 40) * 0x1p-24 }
   ) throws {
-    let expected = try numbers(OpenBLASEngine(), network, samples: samples, inputs: inputs, target: target)
+    let expected = try numbers(
+      OpenBLASEngine(), network, samples: samples, threads: 1, seed: seed, inputs: inputs, target: target)
     for engine in Engines.all where engine.name != "openblas" {
-      let actual = try numbers(engine, network, samples: samples, inputs: inputs, target: target)
+      let actual = try numbers(
+        engine, network, samples: samples, threads: threads, seed: seed, inputs: inputs, target: target)
       #expect(abs(actual.step.lossSum - expected.step.lossSum) <= tolerance * abs(expected.step.lossSum))
       #expect(
         abs(actual.evaluation.lossSum - expected.evaluation.lossSum) <= tolerance * abs(expected.evaluation.lossSum))
@@ -63,6 +65,21 @@ import Testing
       expect(actual.gradient, near: expected.gradient, network.parameterLayout, tolerance, "gradient")
       expect(actual.statistics, near: expected.statistics, network.bufferLayout, tolerance, "statistics")
     }
+  }
+
+  static let windows = try! Network("windows", input: [3, 15, 13]) {
+    Convolution("strided", channels: 24, kernel: Extent(3, 5), stride: Extent(2, 1), padding: Extent(1, 2))
+    Sigmoid("sigmoid")
+    Convolution("dilated", channels: 32, kernel: 3, padding: 2, dilation: 2, bias: false)
+    ReLU("relu1")
+    MaxPooling("pool", 3, stride: 2, padding: 1)
+    Convolution("grouped", channels: 48, kernel: 1, groups: 4)
+    AveragePooling("mean", 3, stride: 1, padding: 1)
+    Convolution("channels last", channels: 20, kernel: 2)
+    ReLU("relu2")
+    Flatten("flatten")
+    FullyConnected("fc", 7, bias: false)
+    SoftmaxCrossEntropy("loss")
   }
 
   static let layers =
@@ -88,14 +105,18 @@ import Testing
     try expectAgreement(places, samples: 3, 1e-5) { _, bits in Float(bits % 4) }
   }
 
-  @Test(arguments: PlanTests.networks + [Catalogue.resnet20, NetworkReferenceTests.inception])
-  func networksAgree(_ network: Network) throws {
+  @Test(arguments: PlanTests.networks + [windows, NetworkReferenceTests.inception], [1, 2])
+  func networksAgree(_ network: Network, threads: Int) throws {
     for samples in [1, 6, 33] where samples > 1 || network.bufferLayout.count == 0 {
-      try expectAgreement(network, samples: samples, 1e-4)
+      try expectAgreement(network, samples: samples, threads: threads, 1e-4)
     }
   }
 
-  @Test func alexNetAgrees() throws {
-    try expectAgreement(Catalogue.alexnet, samples: 2, 1e-4)
+  @Test(arguments: [1, 2]) func residualNetworksAgree(threads: Int) throws {
+    try expectAgreement(Catalogue.resnet20, samples: 6, threads: threads, 1e-4)
+  }
+
+  @Test(arguments: [1, 2, 3, 4] as [UInt64]) func alexNetAgrees(seed: UInt64) throws {
+    try expectAgreement(Catalogue.alexnet, samples: 1, seed: seed, 1e-4)
   }
 }

@@ -7,13 +7,13 @@ import Testing
 @Suite struct NonFiniteTests {
   private static let network = try! Network("t", input: [2, 6, 6]) {
     Convolution("conv1", channels: 4, kernel: 3, padding: 1)
-    ReLU("relu1")
+    Tanh("tanh1")
     Convolution("conv2", channels: 4, kernel: 3, padding: 1)
-    Tanh("tanh")
+    ReLU("relu2")
     BatchNormalization("norm")
-    Concatenation("both", of: ["norm", "relu1"])
+    Concatenation("both", of: ["norm", "tanh1"])
     TransposedConvolution("up", channels: 3, kernel: 2, stride: 2)
-    FullyConnected("early", 5, from: "relu1")
+    FullyConnected("early", 5, from: "tanh1")
     L2Loss("distance", weight: 0.5)
     FullyConnected("fc", 5, from: "up")
     SoftmaxCrossEntropy("loss")
@@ -55,16 +55,15 @@ import Testing
     parameters.withMutableSpan { $0[range.lowerBound] = value }
   }
 
-  /// Values that a layer sends on: ReLU takes away minus infinity, tanh makes infinity 1.
+  /// Values that reach a loss: ReLU makes 0 of what is no number and of minus infinity.
   @Test(
     arguments: Engines.names,
     [
-      ("conv1.bias", .infinity, "conv1"), ("conv2.weight", .nan, "conv2"), ("norm.weight", -.infinity, "norm"),
+      ("conv1.bias", .infinity, "conv1"), ("conv2.bias", .infinity, "conv2"), ("norm.weight", -.infinity, "norm"),
       ("up.bias", .nan, "up"), ("early.bias", .nan, "early"), ("fc.weight", .infinity, "fc"),
     ] as [(String, Float, String)])
   func theFirstLayerIsNamed(engine: String, _ it: (parameter: String, value: Float, layer: String)) throws {
     let error = try error(on: engine) { parameters, _ in set(it.parameter, it.value, parameters) }
-    // A ReLU that is not fused is a layer of its own; a fused one has its layer's name.
     #expect(origin(error) == .layer(it.layer))
     #expect(
       error.description.hasSuffix(

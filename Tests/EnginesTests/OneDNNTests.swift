@@ -6,23 +6,7 @@
 
   /// The oneDNN engine beside the OpenBLAS engine, and what its library chose.
   @Suite struct OneDNNTests {
-    private static let networks =
-      PlanTests.networks + [
-        try! Network("windows", input: [3, 15, 13]) {
-          Convolution("strided", channels: 24, kernel: Extent(3, 5), stride: Extent(2, 1), padding: Extent(1, 2))
-          Sigmoid("sigmoid")
-          Convolution("dilated", channels: 32, kernel: 3, padding: 2, dilation: 2, bias: false)
-          ReLU("relu1")
-          MaxPooling("pool", 3, stride: 2, padding: 1)
-          Convolution("grouped", channels: 48, kernel: 1, groups: 4)
-          AveragePooling("mean", 3, stride: 1, padding: 1)
-          Convolution("channels last", channels: 20, kernel: 2)
-          ReLU("relu2")
-          Flatten("flatten")
-          FullyConnected("fc", 7, bias: false)
-          SoftmaxCrossEntropy("loss")
-        }
-      ]
+    private static let networks = PlanTests.networks + [EngineAgreementTests.windows]
 
     private func step(
       _ engine: any Engine, _ network: Network, samples: Int, threads: Int
@@ -33,21 +17,6 @@
         makeBatch(network, count: samples), parameters: network.initialParameters(seed: 2), gradient: gradient,
         onFinal: { _ in })
       return (result, gradient)
-    }
-
-    @Test(arguments: networks, [1, 2]) func agreesWithOpenBLAS(_ network: Network, threads: Int) throws {
-      // One layer after another keeps the layers' 1e-5; deep graphs with normalisation have the networks' bound.
-      let tolerance = network.bufferLayout.count == 0 ? 1e-5 : 1e-4
-      for samples in [1, 6, 33] where samples > 1 || network.bufferLayout.count == 0 {
-        let (expected, reference) = try step(OpenBLASEngine(), network, samples: samples, threads: 1)
-        let (result, gradient) = try step(OneDNNEngine(), network, samples: samples, threads: threads)
-        #expect(abs(result.lossSum - expected.lossSum) <= tolerance * abs(expected.lossSum))
-        #expect(result.correct == expected.correct)
-        for entry in network.parameterLayout.entries {
-          let distance = relativeDistance(Array(gradient.array[entry.range]), Array(reference.array[entry.range]))
-          #expect(distance <= tolerance, "\(entry.name), \(samples) samples")
-        }
-      }
     }
 
     /// Small batches and many outputs are where layouts of weights and activations differ most between passes.
