@@ -59,7 +59,7 @@ let package = Package(
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
-    .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors"]),
+    .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors", "CKernels"]),
     // 7
     .executableTarget(
       name: "convoy",
@@ -76,6 +76,7 @@ let package = Package(
     .testTarget(
       name: "EnginesTests", dependencies: ["Engines", "Networks", "Tensors", "CAllocationCounter"],
       resources: [.copy("References")]),
+    .testTarget(name: "BenchmarksTests", dependencies: ["Benchmarks", "Engines", "Networks", "Tensors"]),
     .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "Tensors"]),
     .testTarget(name: "WireFormatTests", dependencies: ["WireFormat", "ParameterServer"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),

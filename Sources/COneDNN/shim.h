@@ -48,6 +48,28 @@ static inline dnnl_status_t convoy_dnnl_layout_create(
 #endif
 }
 
+/// The layout of blocks of 16 channels: of a tensor of samples, channels, and one to three spatial dimensions.
+static inline dnnl_status_t convoy_dnnl_layout_blocked(
+    void **layout, int rank, const int64_t *extents, dnnl_data_type_t type) {
+  const dnnl_format_tag_t tag = rank == 3 ? dnnl_aBc16b : rank == 4 ? dnnl_aBcd16b : dnnl_aBcde16b;
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_memory_desc_t made = NULL;
+  dnnl_status_t status = dnnl_memory_desc_create_with_tag(&made, rank, extents, type, tag);
+  *layout = made;
+  return status;
+#else
+  dnnl_memory_desc_t *made = (dnnl_memory_desc_t *)malloc(sizeof *made);
+  if (!made) return dnnl_out_of_memory;
+  dnnl_status_t status = dnnl_memory_desc_init_by_tag(made, rank, extents, type, tag);
+  if (status != dnnl_success) {
+    free(made);
+    made = NULL;
+  }
+  *layout = made;
+  return status;
+#endif
+}
+
 /// The layout of a part of a tensor, which begins at `offsets` and lies where the tensor lies.
 static inline dnnl_status_t convoy_dnnl_layout_part(
     void **layout, const void *whole, int rank, const int64_t *extents, const int64_t *offsets) {

@@ -79,31 +79,32 @@ extension Plan {
     _ = try step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
     return [PlanPart(purpose: "step", implementation: "unknown", duration: clock.now - begin)]
   }
-}
 
-extension Plan {
-  /// What a training step on a full batch does, in order, without running it; empty for a plan that cannot tell.
-  package var commands: [PlanCommand] { (self as? any ProfiledPlan)?.stepCommands ?? [] }
-}
-
-/// A part of a step, and what computes it.
-package struct PlanCommand: Hashable, Sendable {
-  /// What it is for, as in `conv1 forward`.
-  package let purpose: String
-  /// What computes it, as its library names it; `convoy` for loops of ours.
-  package let implementation: String
+  /// Runs the library's primitives of a step one after the other and nothing else: no loops of ours, no checks, no loss.
+  ///
+  /// For benchmarks, after a step: what it computes is of no use, the gradient included.
+  ///
+  /// - Returns: whether the plan consists of such primitives.
+  package func runBare(_ batch: Batch, parameters: FlatVector, gradient: FlatVector) throws(EngineError) -> Bool {
+    guard let plan = self as? any ProfiledPlan else { return false }
+    return try plan.bareStep(batch, parameters: parameters, gradient: gradient)
+  }
 }
 
 /// A plan that can tell what each part of a step takes.
 protocol ProfiledPlan: Plan {
-  var stepCommands: [PlanCommand] { get }
   func profiledStep(
     _ batch: Batch, parameters: FlatVector, gradient: FlatVector
   ) throws(EngineError) -> [PlanPart]
+
+  /// Runs the library's primitives of a step; false where the plan has none.
+  func bareStep(_ batch: Batch, parameters: FlatVector, gradient: FlatVector) throws(EngineError) -> Bool
 }
 
 /// A part of a step: a layer's pass, a reorder, a loop.
 public struct PlanPart: Hashable, Sendable {
+  /// The layer's name; empty for what belongs to no layer.
+  public let layer: String
   /// What it is for, as in `conv1 forward`.
   public let purpose: String
   /// What computes it, as its library names it; `convoy` for loops of ours.
@@ -112,7 +113,8 @@ public struct PlanPart: Hashable, Sendable {
   public let duration: Duration
 
   /// A part as stated.
-  public init(purpose: String, implementation: String, duration: Duration) {
+  public init(layer: String = "", purpose: String, implementation: String, duration: Duration) {
+    self.layer = layer
     self.purpose = purpose
     self.implementation = implementation
     self.duration = duration
@@ -155,7 +157,8 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   case targets(given: Int, expected: Int)
   /// What an embedding took names no row of its table.
   case entries(layer: String, wrong: Int, entries: Int)
-
+  /// A batch takes more memory than there is, or than the limit that was set: what it takes at least.
+  case memory(samples: Int, needed: Int, bound: Int, isMachine: Bool)
   /// A library that computes failed.
   case library(String)
 
@@ -163,6 +166,11 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .library(let what): what
+    case .memory(let samples, let needed, let bound, let isMachine):
+      "a batch of \(samples) takes at least \(MemorySize(needed)); "
+        + (isMachine
+          ? "this machine has \(MemorySize(bound)) left: use a smaller batch, or set a memory limit"
+          : "the memory limit is \(MemorySize(bound)): use a smaller batch or a larger limit")
     case .unsupported(let what): what
     case .notFinite(let loss, .input):
       "the loss is \(loss): the input has a value that is not finite; look at the data"

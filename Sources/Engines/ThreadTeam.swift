@@ -2,7 +2,7 @@ import CKernels
 import Glibc
 
 /// Work that a team's threads share: tasks that may run in any order, each on any thread.
-protocol ParallelWork: AnyObject {
+package protocol ParallelWork: AnyObject {
   /// Does one task; `thread` is the number of the one that does it, below the team's count.
   func perform(task: Int, thread: Int)
 }
@@ -10,14 +10,14 @@ protocol ParallelWork: AnyObject {
 /// Threads that compute together: the caller's and others of its own, parked while there is nothing to do.
 ///
 /// Which thread does which task is left to chance, so tasks must not care.
-final class ThreadTeam {
+package final class ThreadTeam {
   /// Number of threads, the caller's included.
-  let count: Int
+  package let count: Int
   private let shared: Shared
   private var threads: [pthread_t] = []
 
   /// A team of so many threads.
-  init(count: Int) {
+  package init(count: Int) {
     precondition(count > 0, "a team of \(count) threads")
     self.count = count
     shared = Shared()
@@ -43,7 +43,7 @@ final class ThreadTeam {
   }
 
   /// Has all tasks done; returns when the last is.
-  func run(_ work: some ParallelWork, tasks: Int) {
+  package func run(_ work: some ParallelWork, tasks: Int) {
     guard count > 1, tasks > 1 else {
       for task in 0..<tasks { work.perform(task: task, thread: 0) }
       return

@@ -9,88 +9,73 @@ import Tensors
 /// `convoy benchmark engine`.
 struct BenchmarkEngineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "engine", abstract: "Time a network's training steps: forward, backward, SGD with momentum.")
+    commandName: "engine", abstract: "Time a network's training steps: forward, backward, SGD with momentum.",
+    discussion: """
+      With --torch the same network is timed in PyTorch too, the faster of its two layouts counting; without --model all \
+      networks of the comparison are. Each side runs in a process of its own, one after the other.
+      """)
 
-  @Option(help: ArgumentHelp("the network", valueName: "name")) var model = "lenet"
-  @Option(help: ArgumentHelp("samples of a step", valueName: "count")) var batch = 64
-  @Option(help: ArgumentHelp("what computes", valueName: "name")) var engine = Engines.defaultName
-  @Option(help: ArgumentHelp("threads", valueName: "count")) var threads = 1
+  @Option(help: ArgumentHelp("the network (default: lenet)", valueName: "name")) var model: String?
+  @Option(help: ArgumentHelp("samples of a step (default: the comparison's, or 64)", valueName: "count"))
+  var batch: Int?
+  @OptionGroup var options: EngineOptions
   @Option(help: ArgumentHelp("how long to time steps", valueName: "seconds")) var seconds = 5.0
-  @Flag(help: "show what each part of a step takes, and what computes it") var layers = false
+  @Flag(help: "show what each layer's passes take, and what computes them") var layers = false
+  @Flag(help: "time the library's primitives alone as well, one after the other") var bare = false
+  @Option(help: ArgumentHelp("a Python with PyTorch, to compare with", valueName: "python")) var torch: String?
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
-  private struct Report: Encodable {
-    struct Part: Encodable {
-      let purpose: String
-      let implementation: String
-      let milliseconds: Double
-    }
-
-    let model: String
-    let batch: Int
-    let engine: String
-    let precision: String
-    let threads: Int
-    let images_per_second: Double
-    let best_images_per_second: Double
-    let gflops_per_second: Double
-    let steps: Int
-    let layers: [Part]?
-  }
-
   func validate() throws {
-    guard (1...65_536).contains(batch) else { throw ValidationError("--batch \(batch): it takes 1 to 65536") }
-    guard (1...256).contains(threads) else { throw ValidationError("--threads \(threads): it takes 1 to 256") }
+    if let batch, !(1...65_536).contains(batch) { throw ValidationError("--batch \(batch): it takes 1 to 65536") }
     guard seconds > 0, seconds <= 3600 else {
       throw ValidationError("--seconds \(seconds): it takes more than 0, at most 3600")
+    }
+    if torch != nil, layers || bare {
+      throw ValidationError("--torch compares whole steps: leave out \(layers ? "--layers" : "--bare")")
+    }
+    if torch != nil, options.precision != Precision.fp32.rawValue {
+      throw ValidationError("--torch compares in fp32 and in bf16: leave out --precision")
     }
   }
 
   func run() throws {
-    guard let network = Catalogue.network(named: model) else {
-      throw ConvoyError(
-        .usage, "there is no model \(model); \(NearestName.hint(for: model, in: Catalogue.networks.map(\.name)))")
+    let engine = try options.chosenEngine()
+    if let torch {
+      let comparison = EngineComparison(python: torch, engine: engine, options: options, seconds: seconds)
+      return try comparison.run(comparedNetworks(), json: json)
     }
-    guard let chosen = Engines.engine(named: engine) else {
-      throw ConvoyError(.usage, "there is no engine \(engine); \(NearestName.hint(for: engine, in: Engines.names))")
-    }
+    let name = model ?? "lenet"
+    let network = try EngineOptions.network(name)
+    let compileOptions = options.compileOptions(engine)
+    var extras: EngineBenchmark.Extras = []
+    if layers { extras.insert(.layers) }
+    if bare { extras.insert(.bare) }
+    let count = batch ?? ComparedNetwork.named(name, batch: nil)?.batch ?? 64
+    let peak = PeakMeasurement.run(threads: options.threads)
     let result: EngineBenchmark.Result
     do throws(EngineError) {
-      result = try EngineBenchmark(network, engine: chosen, batch: batch, threads: threads)
-        .run(for: .seconds(seconds), profiled: layers)
+      result = try EngineBenchmark(network, engine: engine, batch: count, options: compileOptions)
+        .run(for: .seconds(seconds), extras: extras)
     } catch {
-      throw ConvoyError(.failed, error.description)
+      throw EngineOptions.failure(error)
     }
-    let report = report(network, result)
-    if json { return Terminal.result(JSONText.line(report)) }
-    show(report)
+    let report = EngineReport(
+      network: network, batch: count, engine: engine.name, options: compileOptions, result: result, peak: peak,
+      hasLayers: layers)
+    Terminal.result(json ? JSONText.line(report) : report.text)
   }
 
-  private func report(_ network: Network, _ result: EngineBenchmark.Result) -> Report {
-    let parts = result.parts.map {
-      Report.Part(
-        purpose: $0.purpose, implementation: $0.implementation,
-        milliseconds: ($0.duration.seconds * 1000).rounded(toPlaces: 4))
+  private func comparedNetworks() throws -> [ComparedNetwork] {
+    guard let model else {
+      if batch != nil { throw ConvoyError(.usage, "--batch: without --model each network has its own") }
+      return ComparedNetwork.all
     }
-    // Forward once and backward twice, but for the gradient of the network's input.
-    let macs = 3 * network.forwardMACs - (network.summary.first { $0.macs > 0 }?.macs ?? 0)
-    return Report(
-      model: model, batch: batch, engine: engine, precision: "fp32", threads: threads,
-      images_per_second: result.imagesPerSecond.rounded(toPlaces: 2),
-      best_images_per_second: result.bestImagesPerSecond.rounded(toPlaces: 2),
-      gflops_per_second: (2 * Double(macs) * result.imagesPerSecond * 1e-9).rounded(toPlaces: 2), steps: result.steps,
-      layers: layers ? parts : nil)
-  }
-
-  private func show(_ report: Report) {
-    for part in report.layers ?? [] {
-      let time = ProgressLine.decimals(part.milliseconds, 3)
-      Terminal.result(
-        "\(padded(part.purpose, 36))\(padded(part.implementation, 28))\(padded(time, 10, right: true)) ms")
+    _ = try EngineOptions.network(model)
+    guard let known = ComparedNetwork.named(model, batch: batch) else {
+      let names = ComparedNetwork.all.map(\.name)
+      throw ConvoyError(
+        .usage, "\(model) is not among the networks that are compared with PyTorch: \(names.joined(separator: ", "))")
     }
-    let rates = [report.images_per_second, report.best_images_per_second].map { ProgressLine.decimals($0, 1) }
-    Terminal.result(
-      "\(report.model), batch \(report.batch), \(report.engine) \(report.precision), \(report.threads == 1 ? "1 thread" : "\(report.threads) threads"): \(rates[0]) images/s (best step \(rates[1])), \(ProgressLine.decimals(report.gflops_per_second, 1)) GFLOP/s"
-    )
+    return [known]
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engines
 import Networks
 import Observability
 import Runtime
@@ -53,7 +54,17 @@ struct ModelsShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "show", abstract: "Show a network's layers.")
 
   @Argument(help: ArgumentHelp("the network", valueName: "name")) var name: String
+  @Flag(help: "show what computes each layer of a training step, and what memory it takes") var plan = false
+  @Option(help: ArgumentHelp("with --plan, samples of a step (default: 64)", valueName: "count")) var batch: Int?
+  @OptionGroup(title: "With --plan") var options: EngineOptions
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
+
+  func validate() throws {
+    if let batch, !(1...65_536).contains(batch) { throw ValidationError("--batch \(batch): it takes 1 to 65536") }
+    if batch != nil || options.memoryLimit != nil, !plan {
+      throw ValidationError("\(batch != nil ? "--batch" : "--memory-limit") is an option of --plan: add --plan")
+    }
+  }
 
   private struct Shown: Encodable {
     struct Layer: Encodable {
@@ -71,10 +82,8 @@ struct ModelsShowCommand: ParsableCommand {
   }
 
   func run() throws {
-    guard let network = Catalogue.network(named: name) else {
-      throw ConvoyError(
-        .usage, "there is no model \(name); \(NearestName.hint(for: name, in: Catalogue.networks.map(\.name)))")
-    }
+    let network = try EngineOptions.network(name)
+    if plan { return try showPlan(network) }
     let summary = network.summary
     if json {
       let layers = summary.map {
@@ -101,6 +110,22 @@ struct ModelsShowCommand: ParsableCommand {
   }
 }
 
+extension ModelsShowCommand {
+  private func showPlan(_ network: Network) throws {
+    let engine = try options.chosenEngine()
+    let compileOptions = options.compileOptions(engine)
+    let count = batch ?? 64
+    let description: PlanDescription
+    do throws(EngineError) {
+      description = try engine.compile(network, batch: count, options: compileOptions).description()
+    } catch {
+      throw EngineOptions.failure(error)
+    }
+    let report = PlanReport(network, batch: count, engine: engine.name, options: compileOptions, description)
+    Terminal.result(json ? JSONText.line(report) : report.text)
+  }
+}
+
 /// A text filled with spaces to a width.
 func padded(_ text: String, _ width: Int, right: Bool = false) -> String {
   let spaces = String(repeating: " ", count: max(0, width - text.count))
@@ -108,7 +133,7 @@ func padded(_ text: String, _ width: Int, right: Bool = false) -> String {
 }
 
 /// A number with commas between thousands.
-private func grouped(_ value: Int) -> String {
+func grouped(_ value: Int) -> String {
   var digits = String(value)
   var groups: [String] = []
   while digits.count > 3 {

@@ -48,9 +48,9 @@
       for samples in [1, 4] where samples == 4 || threads == 2 {
         let plan = try OneDNNEngine().compile(network, batch: samples, threads: threads, purpose: .training(seed: 1))
         var passes: [String: String] = [:]
-        for command in plan.commands {
-          #expect(!command.implementation.hasPrefix("ref"), "\(command.purpose)")
-          passes[command.purpose] = command.implementation
+        for pass in try plan.description().passes {
+          #expect(!pass.implementation.hasPrefix("ref"), "\(pass.purpose)")
+          passes[pass.purpose] = pass.implementation
         }
         for (index, layer) in convolutions.enumerated() {
           for pass in ["forward", "weights' gradient"] + (index > 0 ? ["input's gradient"] : []) {

@@ -3,10 +3,12 @@
 #ifndef CONVOY_KERNELS_H
 #define CONVOY_KERNELS_H
 
+#include "blocked_normalization.h"
 #include "codecs.h"
 #include "crc32c.h"
 #include "layers.h"
 #include "optimizers.h"
+#include "peak.h"
 #include "sgd.h"
 #include "vectors.h"
 

@@ -95,6 +95,10 @@
     var purpose: String { get }
     /// What computes it, as the library names it; `convoy` for loops of ours.
     var implementation: String { get }
+    /// What it sets; nil where that lies in the flat vector.
+    var result: GraphCompiler.Tensor? { get }
+    /// Bytes that it uses besides.
+    var workspaceBytes: Int { get }
     /// Takes what it needs, once the arena is there.
     func bind(scratchpad: UnsafeMutableRawPointer) throws(EngineError)
     func run(_ state: inout StepState) throws(EngineError)
@@ -104,16 +108,22 @@
   ///
   /// Its body throws nothing: Swift 6.3.1 left garbage where the caller of a closure with a typed error looks for one.
   final class KernelCommand: Command {
+    /// What computes loops of ours; others call the library.
+    static let ownImplementation = "convoy"
+
     let purpose: String
     let implementation: String
+    let result: GraphCompiler.Tensor?
+    var workspaceBytes: Int { 0 }
     private let body: (inout StepState) -> Void
 
     init(
-      _ purpose: String, by implementation: String = "convoy",
+      _ purpose: String, by implementation: String = "convoy", result: GraphCompiler.Tensor? = nil,
       _ body: @escaping (inout StepState) -> Void
     ) {
       self.purpose = purpose
       self.implementation = implementation
+      self.result = result
       self.body = body
     }
 
@@ -148,6 +158,18 @@
     }
 
     var implementation: String { descriptor.implementation }
+
+    var result: GraphCompiler.Tensor? {
+      for index in [DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_SRC, DNNL_ARG_DST] {
+        guard let argument = arguments.first(where: { $0.index == index }) else { continue }
+        return GraphCompiler.Tensor(extents: [], layout: argument.layout, place: argument.place)
+      }
+      return nil
+    }
+
+    var workspaceBytes: Int {
+      scratchpadBytes + arguments.reduce(0) { $0 + ($1.index == DNNL_ARG_WORKSPACE ? $1.layout.bytes : 0) }
+    }
 
     /// The regions that it uses.
     var regions: [ArenaRegion] {

@@ -3,10 +3,23 @@
   import Networks
   import Tensors
 
+  /// What a command is for.
+  struct CommandMark {
+    enum Pass {
+      case forward, recomputation, backward
+    }
+
+    /// The layer that it was added for.
+    let node: Int
+    let pass: Pass
+  }
+
   /// A network's commands for one number of samples, and where their tensors lie in an arena.
   final class CompiledGraph {
     /// What a step does, in order: first the forward pass.
     let commands: [any Command]
+    /// What each command is for.
+    let marks: [CommandMark]
     /// Number of commands that the forward pass has.
     let forwardCount: Int
     /// After which commands a range of the gradient is final.
@@ -15,6 +28,8 @@
     let finalRanges: [Range<Int>]
     /// Bytes of the arena.
     let arenaBytes: Int
+    /// Bytes of the scratchpad that all primitives share.
+    let scratchpadBytes: Int
     private let regions: [ArenaRegion]
     private let outputs: [Output]
     private let scratchpadOffset: Int
@@ -29,17 +44,36 @@
     }
 
     init(
-      commands: [any Command], forwardCount: Int, finals: [Int: Range<Int>], regions: [ArenaRegion], outputs: [Output]
+      commands: [any Command], marks: [CommandMark], forwardCount: Int, finals: [Int: Range<Int>],
+      regions: [ArenaRegion], outputs: [Output]
     ) {
+      precondition(marks.count == commands.count, "\(commands.count) commands, \(marks.count) marks")
       self.outputs = outputs
       self.commands = commands
+      self.marks = marks
       self.forwardCount = forwardCount
       self.finals = finals
       finalRanges = finals.keys.sorted().compactMap { finals[$0] }
       self.regions = regions
       let scratchpad = commands.lazy.compactMap { ($0 as? PrimitiveCommand)?.scratchpadBytes }.max() ?? 0
+      scratchpadBytes = Self.rounded(scratchpad)
       scratchpadOffset = Self.layOut(regions)
-      arenaBytes = scratchpadOffset + Self.rounded(scratchpad)
+      arenaBytes = scratchpadOffset + scratchpadBytes
+    }
+
+    /// Most bytes that are in use at once: what no layout of the arena could do without.
+    var peakBytes: Int {
+      var changes = [Int](repeating: 0, count: commands.count + 1)
+      for region in regions where region.lastUse >= 0 {
+        changes[region.firstUse] += region.bytes
+        changes[region.lastUse + 1] -= region.bytes
+      }
+      var (used, peak) = (0, 0)
+      for change in changes {
+        used += change
+        peak = max(peak, used)
+      }
+      return peak + scratchpadBytes
     }
 
     /// Every tensor begins on a page's cache line of its own.
@@ -104,18 +138,26 @@
       UnsafeBufferPointer(start: values, count: count).allSatisfy(\.isFinite)
     }
 
-    /// Runs all and tells what each command took.
-    func runProfiled(_ state: inout StepState) throws(EngineError) -> [PlanPart] {
+    /// Runs all and tells what each command of a network took.
+    func runProfiled(_ network: Network, _ state: inout StepState) throws(EngineError) -> [PlanPart] {
       let clock = ContinuousClock()
       var parts: [PlanPart] = []
-      for command in commands {
+      for (command, mark) in zip(commands, marks) {
         let begin = clock.now
         try command.run(&state)
         parts.append(
           PlanPart(
-            purpose: command.purpose, implementation: command.implementation, duration: clock.now - begin))
+            layer: network.nodes[mark.node].layer.name, purpose: command.purpose,
+            implementation: command.implementation, duration: clock.now - begin))
       }
       return parts
+    }
+
+    /// Runs the library's part of it.
+    func runBare(_ state: inout StepState) throws(EngineError) {
+      for command in commands where command.implementation != KernelCommand.ownImplementation {
+        try command.run(&state)
+      }
     }
 
     /// Runs the backward pass.

@@ -21,6 +21,12 @@
       guard let weights = range(of: "weight", node), let bias = range(of: "bias", node) else {
         preconditionFailure("a normalisation without parameters")
       }
+      if let extents = try BlockedExtents(source) {
+        let normalization = try BlockedNormalization(
+          node.layer.name, extents, epsilon: layer.epsilon, hasReLU: hasReLU, weights: weights.lowerBound,
+          biases: bias.lowerBound, source: source, residual: nil, compiler: self)
+        return (normalization.output, addForward(normalization, node))
+      }
       let flags = [dnnl_use_scale, dnnl_use_shift] + (hasReLU ? [dnnl_fuse_norm_relu] : [])
       let normalization = Normalization(
         name: node.layer.name, epsilon: Float(layer.epsilon), flags: flags.reduce(0) { $0 | UInt32($1.rawValue) },
@@ -28,6 +34,70 @@
       return isForTraining
         ? try addTrainedNormalization(normalization, node, source)
         : (try addRunningNormalization(normalization, node, source), nil)
+    }
+
+    /// A batch normalisation and the sum that alone reads it, with a following ReLU.
+    ///
+    /// - Parameter index: the sum's; `sources` are what it reads, of which the normalisation's is not there yet.
+    func addNormalizedSum(
+      _ normalizationIndex: Int, index: Int, _ node: Network.Node, _ sources: [Tensor], hasReLU: Bool
+    ) throws(EngineError) -> (Tensor, Backward?) {
+      let normalized = network.nodes[normalizationIndex]
+      guard case .batchNormalization(let layer) = normalized.layer.kind,
+        let position = node.inputs.firstIndex(of: normalizationIndex),
+        let weights = range(of: "weight", normalized), let bias = range(of: "bias", normalized)
+      else { preconditionFailure("a sum of no normalisation") }
+      let source = try input(of: normalized)
+      guard let extents = try BlockedExtents(source) else {
+        let (output, backward) = try addBatchNormalization(layer, normalized, source, hasReLU: false)
+        setLate(output, backward, of: normalizationIndex)
+        var sources = sources
+        sources[position] = output
+        return try addAddition(node, sources, hasReLU: hasReLU)
+      }
+      let residual = try reordered(sources[1 - position], to: source.layout, "\(node.layer.name) residual")
+      let normalization = try BlockedNormalization(
+        normalized.layer.name, extents, epsilon: layer.epsilon, hasReLU: hasReLU, weights: weights.lowerBound,
+        biases: bias.lowerBound, source: source, residual: residual, compiler: self)
+      if hasReLU { addsGradients(of: index + 1) }
+      let (other, input) = (node.inputs[1 - position], normalized)
+      let backward = addForward(normalization, input, residual: other, sum: hasReLU ? index : nil)
+      return (normalization.output, backward)
+    }
+
+    /// Adds the forward pass; returns what the backward pass does.
+    ///
+    /// - Parameters:
+    ///   - residual: the layer whose output is added.
+    ///   - sum: the layer whose second gradient the backward pass adds itself.
+    private func addForward(
+      _ normalization: BlockedNormalization, _ node: Network.Node, residual: Int? = nil, sum: Int? = nil
+    ) -> Backward? {
+      let buffers = buffers(of: node)
+      normalization.addForward(
+        self, running: isForTraining ? nil : (buffers.means.lowerBound, buffers.variances.lowerBound))
+      guard isForTraining else { return nil }
+      if !isRecomputing {
+        normalization.addStatistics(self, means: buffers.means.lowerBound, variances: buffers.variances.lowerBound)
+      }
+      return { compiler, given throws(EngineError) in
+        let layout = normalization.output.layout
+        let gradient = try compiler.reordered(given, to: layout, "\(normalization.name) gradient")
+        var other: Tensor?
+        if let sum, let second = compiler.otherGradient(of: sum) {
+          other = try compiler.reordered(second, to: layout, "\(normalization.name) gradient")
+        }
+        func place() -> Tensor {
+          gradient.isShared ? compiler.makeTensor(gradient.extents, gradient.layout) : gradient
+        }
+        let isMaskKept = normalization.residual != nil && compiler.needsGradient(residual)
+        let masked = isMaskKept ? place() : nil
+        let result = isMaskKept ? compiler.makeTensor(gradient.extents, gradient.layout) : place()
+        normalization.addBackward(compiler, gradient: gradient, other: other, masked: masked, result: result)
+        compiler.markFinal(normalization.weights..<normalization.biases + normalization.extents.channels)
+        if let masked { try compiler.deliver(masked, to: residual) }
+        try compiler.deliver(result, to: node.input)
+      }
     }
 
     private func scaleAndShift(_ normalization: Normalization) -> [PrimitiveCommand.Argument] {
@@ -100,6 +170,7 @@
 
     /// Writes a batch's mean and unbiased variance where the step wants them.
     private func tellStatistics(_ node: Network.Node, _ mean: Tensor, _ variance: Tensor, elements: Int) {
+      if isRecomputing { return }
       let (means, variances) = buffers(of: node)
       // One element has no unbiased variance; its biased one is 0.
       let correction = elements > 1 ? Float(elements) / Float(elements - 1) : 1

@@ -120,6 +120,18 @@
       try self.init(extents, strides: strides)
     }
 
+    /// fp32 elements of the given extents in blocks of 16 channels, a place's 16 next to each other.
+    convenience init(inBlocksOf16 extents: [Int]) throws(EngineError) {
+      var made: UnsafeMutableRawPointer?
+      let numbers = extents.map(Int64.init)
+      let status = numbers.withUnsafeBufferPointer {
+        convoy_dnnl_layout_blocked(&made, Int32(numbers.count), $0.baseAddress, dnnl_f32)
+      }
+      try OneDNN.check(status, "describe a tensor of \(extents) in blocks")
+      guard let made else { preconditionFailure("oneDNN made no layout and no error") }
+      self.init(taking: made)
+    }
+
     /// fp32 elements of the given extents, samples and channels first, channel after channel with all samples' planes in
     /// each: how the OpenBLAS engine's operations have them. Rows of features lie sample after sample.
     convenience init(channelMajor extents: [Int]) throws(EngineError) {
@@ -175,6 +187,13 @@
 
     /// Bytes of a tensor, padding included.
     var bytes: Int { convoy_dnnl_layout_bytes(handle) }
+
+    /// The format, as in `aBcd16b`: dimensions from the outermost in, blocked ones in capitals, then the blocks.
+    var name: String {
+      var text = [CChar](repeating: 0, count: 64)
+      convoy_dnnl_layout_name(handle, &text, text.count)
+      return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
 
     func isEqual(to other: TensorLayout) -> Bool { convoy_dnnl_layout_equal(handle, other.handle) != 0 }
   }

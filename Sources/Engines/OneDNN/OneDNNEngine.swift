@@ -31,7 +31,12 @@
     ) throws(EngineError) -> any Plan {
       precondition(batch > 0, "a plan for \(batch) samples")
       guard options.precision == .fp32 else { throw .unsupported("the onednn engine computes in fp32 only") }
-      return try OneDNNPlan(network, batch: batch, options: options)
+      return try MicroBatches.compile(network, batch: batch, options: options) {
+        samples, limit throws(EngineError) in
+        var options = options
+        options.memoryLimit = limit
+        return try OneDNNPlan(network, batch: samples, options: options)
+      }
     }
 
     /// The library's version, as in `2.6.3`.

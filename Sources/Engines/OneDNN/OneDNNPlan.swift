@@ -13,6 +13,7 @@
     private let network: Network
     private let threads: Int
     private let precision: Precision
+    private let memoryLimit: Int?
     private let seed: UInt64?
     private let labelChecks: [LabelCheck]
     private var graphs: [GraphKey: CompiledGraph] = [:]
@@ -25,11 +26,13 @@
       let isForTraining: Bool
     }
 
+    /// Compiles the graph of a full batch; throws where it does not fit the options' limit, or the machine.
     init(_ network: Network, batch: Int, options: CompileOptions) throws(EngineError) {
       self.network = network
       self.batch = batch
       threads = options.threads
       precision = options.precision
+      memoryLimit = options.memoryLimit
       seed = if case .training(let seed) = options.purpose { seed } else { nil }
       arena = AlignedBuffer(count: 0)
       labelChecks = network.nodes.compactMap(LabelCheck.init)
@@ -43,10 +46,12 @@
     private func graph(_ key: GraphKey) throws(EngineError) -> CompiledGraph {
       if let known = graphs[key] { return known }
       OneDNN.setThreads(threads)
-      let graph = try GraphCompiler(
-        network, samples: key.samples, seed: key.isForTraining ? seed : nil, precision: precision, team: { self.team }
-      ).compile()
+      let graph = try MemoryPlanning(
+        network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, threads: threads,
+        precision: precision, team: { self.team }
+      ).compile(limit: memoryLimit)
       if graph.arenaBytes > arena.count {
+        try MachineMemory().check(samples: key.samples, needs: graph.arenaBytes)
         arena = AlignedBuffer(count: graph.arenaBytes)
         for other in graphs.values { try other.bind(arena.pointer) }
       }
@@ -145,12 +150,13 @@
     }
   }
 
-  extension OneDNNPlan: ProfiledPlan {
-    var stepCommands: [PlanCommand] {
-      let graph = graphs[GraphKey(samples: batch, isForTraining: seed != nil)]
-      return (graph?.commands ?? []).map { PlanCommand(purpose: $0.purpose, implementation: $0.implementation) }
+  extension OneDNNPlan: DescribedPlan {
+    func describe() throws(EngineError) -> PlanDescription {
+      try graph(GraphKey(samples: batch, isForTraining: seed != nil)).description(of: network, samples: batch)
     }
+  }
 
+  extension OneDNNPlan: ProfiledPlan {
     func profiledStep(
       _ batch: Batch, parameters: FlatVector, gradient: FlatVector
     ) throws(EngineError) -> [PlanPart] {
@@ -158,7 +164,16 @@
       let mode = convoy_flush_denormals()
       defer { convoy_restore_denormals(mode) }
       var state = state(batch, parameters, gradient: gradient)
-      return try graph.runProfiled(&state)
+      return try graph.runProfiled(network, &state)
+    }
+
+    func bareStep(_ batch: Batch, parameters: FlatVector, gradient: FlatVector) throws(EngineError) -> Bool {
+      let graph = try prepare(batch, parameters, gradient: gradient)
+      let mode = convoy_flush_denormals()
+      defer { convoy_restore_denormals(mode) }
+      var state = state(batch, parameters, gradient: gradient)
+      try graph.runBare(&state)
+      return true
     }
   }
 #endif

@@ -29,7 +29,9 @@ public struct OpenBLASEngine: Engine {
     guard options.precision == .fp32 else {
       throw .unsupported("the openblas engine computes in fp32 only, not in \(options.precision.rawValue)")
     }
-    return OpenBLASPlan<Float>(network, batch: batch, threads: options.threads, purpose: options.purpose)
+    return try MicroBatches.compile(network, batch: batch, options: options) { samples, limit throws(EngineError) in
+      try OpenBLASPlan<Float>.make(network, batch: samples, options: options, limit: limit)
+    }
   }
 
   /// The library's version, as in `0.3.21`.

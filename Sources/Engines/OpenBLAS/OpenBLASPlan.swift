@@ -11,25 +11,53 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   let inputGradient: Slot?
   let logits: Source
   let isForTraining: Bool
+  /// The elements of the arena that each layer took.
+  let footprints: [LayerFootprint]
   private let outputs: [LayerOutput]
   private let labelChecks: [LabelCheck]
   private(set) var arena: AlignedBuffer<Scalar>
 
-  init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false) {
-    OpenBLAS.prepare()
-    let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
-    let compiler = PlanCompiler<Scalar>(
-      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
-    self.network = network
-    self.batch = batch
+  convenience init(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+  ) {
+    self.init(
+      Self.compiler(
+        network, batch: batch, threads: threads, purpose: purpose, needsInputGradient: needsInputGradient))
+  }
+
+  /// Takes the memory of what was compiled.
+  private init(_ compiler: PlanCompiler<Scalar>) {
+    network = compiler.network
+    batch = compiler.batch
     operations = compiler.operations
     outputs = compiler.outputs
     input = compiler.input
     inputGradient = compiler.inputGradient
     logits = compiler.logits
-    isForTraining = seed != nil
+    isForTraining = compiler.seed != nil
+    footprints = compiler.footprints
     labelChecks = network.nodes.compactMap(LabelCheck.init)
     arena = AlignedBuffer(count: compiler.arena.elements)
+  }
+
+  /// A plan whose arena has no more than `limit` bytes, and for which the machine has room.
+  static func make(
+    _ network: Network, batch: Int, options: CompileOptions, limit: Int?
+  ) throws(EngineError) -> OpenBLASPlan {
+    let compiler = compiler(network, batch: batch, threads: options.threads, purpose: options.purpose)
+    let bytes = compiler.arena.elements * MemoryLayout<Scalar>.stride
+    if let limit, bytes > limit { throw .memory(samples: batch, needed: bytes, bound: limit, isMachine: false) }
+    try MachineMemory().check(samples: batch, needs: bytes)
+    return OpenBLASPlan(compiler)
+  }
+
+  private static func compiler(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+  ) -> PlanCompiler<Scalar> {
+    OpenBLAS.prepare()
+    let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
+    return PlanCompiler<Scalar>(
+      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
   }
 
   /// Bytes of the arena.
@@ -37,11 +65,12 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
 
   /// Computes a step on inputs in the order of the network's input shape, sample after sample.
   ///
-  /// With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
+  /// `timed` runs each operation's passes. With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
   func step(
     inputs: UnsafePointer<Scalar>, batch: Batch, parameters: UnsafePointer<Scalar>,
     gradient: UnsafeMutablePointer<Scalar>?, statistics: FlatVector? = nil, buffers: FlatVector? = nil,
-    onFinal: (Range<Int>) -> Void
+    onFinal: (Range<Int>) -> Void,
+    timed: (_ operation: Int, _ isForward: Bool, _ body: () -> Void) -> Void = { $2() }
   ) throws(EngineError) -> StepResult {
     try check(batch)
     let mode = convoy_flush_denormals()
@@ -53,7 +82,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       statistics: statistics?.pointer, buffers: buffers.map { UnsafePointer($0.pointer) })
     if batch.count > 0 {
       load(inputs, context)
-      for operation in operations { operation.forward(&context) }
+      for (index, operation) in operations.enumerated() { timed(index, true) { operation.forward(&context) } }
       if let failure = context.failure { throw failure }
       guard context.loss.isFinite else { throw notFinite(inputs, context) }
     } else {
@@ -61,8 +90,8 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
       statistics?.pointer.update(repeating: 0, count: network.bufferLayout.count)
     }
     if gradient != nil {
-      for operation in operations.reversed() {
-        if batch.count > 0 { operation.backward(&context) }
+      for (index, operation) in operations.enumerated().reversed() {
+        if batch.count > 0 { timed(index, false) { operation.backward(&context) } }
         if !operation.parameterRange.isEmpty { onFinal(operation.parameterRange) }
       }
     }

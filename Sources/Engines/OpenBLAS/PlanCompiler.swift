@@ -33,6 +33,8 @@ struct PlanCompiler<Scalar: EngineScalar> {
   let seed: UInt64?
   let arena: ArenaLayout
 
+  /// The elements of the arena that each layer took.
+  private(set) var footprints: [LayerFootprint] = []
   private(set) var operations: [any Operation<Scalar>] = []
   /// Where each layer's output lies, for whoever looks for the first that is not finite.
   private(set) var outputs: [LayerOutput] = []
@@ -102,6 +104,7 @@ struct PlanCompiler<Scalar: EngineScalar> {
     var index = 0
     while index < network.nodes.count {
       let node = network.nodes[index]
+      let (firstElement, firstOperation) = (arena.elements, operations.count)
       let sources = node.inputs.indices.map { read(node, $0) }
       let fusesReLU = canFuseReLU(after: index)
       let output = add(node, index: index, sources: sources, fusesReLU: fusesReLU)
@@ -110,6 +113,9 @@ struct PlanCompiler<Scalar: EngineScalar> {
           name: node.layer.name, isLoss: node.layer.kind.isLoss, slot: output.value, operationCount: operations.count))
       tensors.append(output)
       if fusesReLU { tensors.append(output) }
+      footprints.append(
+        LayerFootprint(
+          node: index, elements: arena.elements - firstElement, operations: firstOperation..<operations.count))
       index += fusesReLU ? 2 : 1
     }
   }
