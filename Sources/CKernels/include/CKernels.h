@@ -5,6 +5,7 @@
 
 #include "blocked_normalization.h"
 #include "codecs.h"
+#include "columns.h"
 #include "crc32c.h"
 #include "layers.h"
 #include "optimizers.h"

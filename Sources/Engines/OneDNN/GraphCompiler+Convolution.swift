@@ -40,6 +40,10 @@
         output,
         { compiler, gradient throws(EngineError) in
           let masked = hasReLU ? try compiler.reluBackward(gradient, output: output, node) : gradient
+          if isChannelsLast, let window = compiler.productWindow(layer, node) {
+            try compiler.addWindowProducts(node, parameters, layouts, window, source, masked)
+            return
+          }
           try compiler.addWeightGradient(node, parameters, layouts, source, masked, window, forward)
           if compiler.needsGradient(node.input) {
             try compiler.addInputGradient(node, parameters, layouts, source, masked, window, forward)
@@ -214,6 +218,40 @@
         convoy_sum_columns_f32(state.address(sums.place), parts, channels, state.address(.gradient(bias.lowerBound)))
       }
       emit("\(name) bias's gradient", sets: sums, workspaceBytes: 0, [gather, add])
+    }
+
+    /// The window of a convolution whose backward passes are products of windows.
+    private func productWindow(_ layer: Convolution, _ node: Network.Node) -> convoy_sample_window? {
+      // A first layer has nothing to gain: its windows are short, and its input's gradient is not needed.
+      guard precision == .fp32, node.inputShape[0] > 3, !layer.channels.isMultiple(of: 16) else { return nil }
+      return WindowProducts.window(layer, node)
+    }
+
+    private func addWindowProducts(
+      _ node: Network.Node, _ parameters: Parameters, _ layouts: Layouts, _ window: convoy_sample_window,
+      _ source: Tensor, _ given: Tensor
+    ) throws(EngineError) {
+      let name = node.layer.name
+      let gradient = try reordered(given, to: layouts.destination, "\(name) gradient")
+      let products = WindowProducts(
+        name: name, window: window, samples: samples, channels: node.outputShape[0],
+        source: try reordered(source, to: layouts.source, "\(name) input"), gradient: gradient)
+      if let bias = parameters.bias { addBiasGradient(name, gradient, bias) }
+      let weightLayout = try TensorLayout(channelsLast: parameters.weightExtents)
+      let sum = makeTensor(parameters.weightExtents, weightLayout)
+      try products.addWeightGradient(self, result: sum)
+      try reorder(
+        sum,
+        to: Tensor(
+          extents: parameters.weightExtents, layout: parameters.plainWeights,
+          place: .gradient(parameters.weights.lowerBound)), "\(name) weights' gradient")
+      if needsGradient(node.input) {
+        let result = makeTensor(source.extents, layouts.source)
+        try products.addInputGradient(
+          self, weights: weights(parameters, weightLayout, "\(name) backward"), result: result)
+        try deliver(result, to: node.input)
+      }
+      markFinal(parameters.weights.lowerBound..<(parameters.bias ?? parameters.weights).upperBound)
     }
 
     private func addInputGradient(

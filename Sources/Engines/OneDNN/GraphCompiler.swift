@@ -132,9 +132,13 @@
     }
 
     /// Adds a loop of ours that all threads share; what it uses was said before.
-    func emit(_ purpose: String, sets result: Tensor, workspaceBytes: Int, _ phases: [ParallelCommand.Phase]) {
+    func emit(
+      _ purpose: String, by implementation: String = KernelCommand.ownImplementation, sets result: Tensor,
+      workspaceBytes: Int, _ phases: [ParallelCommand.Phase]
+    ) {
       commands.append(
-        ParallelCommand(purpose, parts: threads, result: result, workspaceBytes: workspaceBytes, phases))
+        ParallelCommand(
+          purpose, by: implementation, parts: threads, result: result, workspaceBytes: workspaceBytes, phases))
     }
 
     /// Says that a range of the gradient is final once what was emitted last is done.

@@ -59,14 +59,18 @@
     typealias Phase = (StepState, Int) -> Void
 
     let purpose: String
-    let implementation = KernelCommand.ownImplementation
+    let implementation: String
     let result: GraphCompiler.Tensor?
     let workspaceBytes: Int
     private let parts: Int
     private let phases: [Phase]
 
-    init(_ purpose: String, parts: Int, result: GraphCompiler.Tensor?, workspaceBytes: Int, _ phases: [Phase]) {
+    init(
+      _ purpose: String, by implementation: String, parts: Int, result: GraphCompiler.Tensor?, workspaceBytes: Int,
+      _ phases: [Phase]
+    ) {
       self.purpose = purpose
+      self.implementation = implementation
       self.parts = parts
       self.result = result
       self.workspaceBytes = workspaceBytes
