@@ -8,8 +8,21 @@
 typedef float lanes_t __attribute__((vector_size(64), aligned(4)));
 typedef int32_t mask_t __attribute__((vector_size(64), aligned(4)));
 
+// The same where a cache line begins.
+typedef float line_t __attribute__((vector_size(64)));
+
 #define LANES(pointer) (*(lanes_t *)(pointer))
 #define CONST_LANES(pointer) (*(const lanes_t *)(pointer))
+
+// Stores sixteen lanes, past the caches where asked: what is far larger than they are would only be read into them first
+// and push out what is still needed.
+#define STORE_LANES(pointer, value, is_streamed)                                       \
+  do {                                                                                 \
+    if (is_streamed)                                                                   \
+      __builtin_nontemporal_store((line_t)(value), (line_t *)(void *)(pointer));       \
+    else                                                                               \
+      LANES(pointer) = (value);                                                        \
+  } while (0)
 
 // Places that are gone through at once: with a few hundred lanes they stay in the nearest cache.
 enum { TILE = 32, WIDTH = 16 };
@@ -60,31 +73,43 @@ void convoy_blocked_moments(const float *x, const float *shift, convoy_block par
 
 // The flags are constants where it is inlined.
 static inline __attribute__((always_inline)) void normalize(
-    const float *x, const float *residual, const float *scale, const float *offset, int has_relu, convoy_block part,
-    float *y) {
+    const float *x, const float *residual, const float *scale, const float *offset, int has_relu, int is_streamed,
+    convoy_block part, float *y) {
   FOR_EACH_TILE {
     const size_t count = TILE_COUNT, start = TILE_START;
     const lanes_t factor = CONST_LANES(scale + lane), term = CONST_LANES(offset + lane);
     for (size_t i = 0, at = start; i < count; i++, at += part.lanes) {
       lanes_t v = CONST_LANES(x + at) * factor + term;
       if (residual) v += CONST_LANES(residual + at);
-      LANES(y + at) = has_relu ? WHERE_POSITIVE(v, v) : v;
+      if (has_relu) v = WHERE_POSITIVE(v, v);
+      STORE_LANES(y + at, v, is_streamed);
     }
   }
 }
+
+// Calls with the flag as a constant.
+#define FOR_EACH_STORE(call)         \
+  if (part.is_streamed) {            \
+    enum { is_streamed = 1 };        \
+    call;                            \
+  } else {                           \
+    enum { is_streamed = 0 };        \
+    call;                            \
+  }
 
 CONVOY_CLONES
 void convoy_blocked_normalize(
     const float *x, const float *residual, const float *scale, const float *offset, int has_relu, convoy_block part,
     float *y) {
-  if (residual && has_relu)
-    normalize(x, residual, scale, offset, 1, part, y);
-  else if (residual)
-    normalize(x, residual, scale, offset, 0, part, y);
-  else if (has_relu)
-    normalize(x, NULL, scale, offset, 1, part, y);
-  else
-    normalize(x, NULL, scale, offset, 0, part, y);
+  if (residual && has_relu) {
+    FOR_EACH_STORE(normalize(x, residual, scale, offset, 1, is_streamed, part, y))
+  } else if (residual) {
+    FOR_EACH_STORE(normalize(x, residual, scale, offset, 0, is_streamed, part, y))
+  } else if (has_relu) {
+    FOR_EACH_STORE(normalize(x, NULL, scale, offset, 1, is_streamed, part, y))
+  } else {
+    FOR_EACH_STORE(normalize(x, NULL, scale, offset, 0, is_streamed, part, y))
+  }
 }
 
 // The gradient before the ReLU of sixteen lanes; which pointers are NULL is a constant where it is used.
@@ -119,7 +144,7 @@ static inline __attribute__((always_inline)) void gradient_sums(
 
 static inline __attribute__((always_inline)) void gradient(
     const float *x, const float *mean, convoy_block_gradient given, const float *factors, const float *slopes,
-    const float *constants, convoy_block part, float *dx) {
+    const float *constants, int is_streamed, convoy_block part, float *dx) {
   FOR_EACH_TILE {
     const size_t count = TILE_COUNT, start = TILE_START;
     const lanes_t center = CONST_LANES(mean + lane), zero = {0};
@@ -130,7 +155,8 @@ static inline __attribute__((always_inline)) void gradient(
     for (size_t i = 0, at = start; i < count; i++, at += part.lanes) {
       const lanes_t value = CONST_LANES(x + at);
       MASKED_GRADIENT(m, value, scale, term);
-      LANES(dx + at) = factor * m + slope * (value - center) + constant;
+      const lanes_t result = factor * m + slope * (value - center) + constant;
+      STORE_LANES(dx + at, result, is_streamed);
     }
   }
 }
@@ -171,5 +197,5 @@ CONVOY_CLONES
 void convoy_blocked_gradient(
     const float *x, const float *mean, convoy_block_gradient given, const float *factor, const float *slope,
     const float *constant, convoy_block part, float *dx) {
-  FOR_EACH_KIND(gradient(x, mean, kind, factor, slope, constant, part, dx))
+  FOR_EACH_STORE(FOR_EACH_KIND(gradient(x, mean, kind, factor, slope, constant, is_streamed, part, dx)))
 }

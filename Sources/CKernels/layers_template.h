@@ -177,8 +177,19 @@ void NAME(sum_rows)(const REAL *rows, size_t row_count, size_t count, REAL *sums
 
 CONVOY_CLONES
 void NAME(sum_columns)(const REAL *rows, size_t row_count, size_t columns, REAL *sums) {
+  // Eight rows at once where they are short: otherwise each addition waits for the store of the one before.
+  enum { FOLD = 8, LONGEST = 64 };
+  REAL folded[FOLD * LONGEST] = {0};
+  const size_t width = FOLD * columns;
+  size_t r = 0;
+  if (columns <= LONGEST)
+    for (; r + FOLD <= row_count; r += FOLD)
+      for (size_t i = 0; i < width; i++) folded[i] += rows[r * columns + i];
   memset(sums, 0, columns * sizeof(REAL));
-  for (size_t r = 0; r < row_count; r++)
+  if (r > 0)
+    for (size_t k = 0; k < FOLD; k++)
+      for (size_t i = 0; i < columns; i++) sums[i] += folded[k * columns + i];
+  for (; r < row_count; r++)
     for (size_t i = 0; i < columns; i++) sums[i] += rows[r * columns + i];
 }
 

@@ -13,7 +13,7 @@ extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 
 // Calls by their callers, which are looked up only once counting is over.
-enum { maximum = 1 << 10 };
+enum { maximum = 1 << 14 };
 static __thread int counting;
 static __thread size_t calls;
 static __thread void *callers[maximum];

@@ -15,11 +15,15 @@ import Testing
     #expect(count == 2)
   }
 
+  private static let residual = Engines.all.map { PlanTests.Case(network: Catalogue.resnet20, engine: $0) }
+
   /// The thread that calls is counted; with two threads it does whatever tasks it takes.
   ///
   /// Left out is what the libraries take by themselves: OpenBLAS's kernels for small products allocate and free some
   /// scratch, oneDNN makes a list of arguments for each primitive that it runs.
-  @Test(arguments: PlanTests.cases, [1, 2]) func aStepTakesNoMemory(_ test: PlanTests.Case, threads: Int) throws {
+  @Test(arguments: PlanTests.cases + residual, [1, 2]) func aStepTakesNoMemory(_ test: PlanTests.Case, threads: Int)
+    throws
+  {
     let network = test.network
     let plan = try test.engine.compile(network, batch: 16, threads: threads, purpose: .training(seed: 1))
     let parameters = network.initialParameters(seed: 1)

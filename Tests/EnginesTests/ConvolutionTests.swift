@@ -129,6 +129,13 @@ import Testing
       #expect(result.inputGradient == dx)
       #expect(result.parameterGradient == gradient)
     }
+    for engine in Engines.all {
+      let result = try EngineProbe(engine, input: it.input, samples: it.samples) { _ in [it.layer.layer] }
+        .run(inputs: x, outputGradient: dy, parameters: parameters)
+      #expect(result.output == y, "\(engine.name)")
+      #expect(result.inputGradient == dx, "\(engine.name)")
+      #expect(result.parameterGradient == gradient, "\(engine.name)")
+    }
   }
 
   /// Transposed convolutions: the same numbers, and what is added to the output's extents.
@@ -156,11 +163,12 @@ import Testing
 
   @Test(arguments: transposed.indices) func transposedEqualsTheDefinitionExactly(index: Int) throws {
     let (it, outputPadding) = Self.transposed[index]
+    let layer = TransposedConvolution(
+      "up", channels: it.channels, kernel: it.kernel, stride: it.stride, padding: it.padding,
+      endPadding: it.endPadding, outputPadding: outputPadding, dilation: it.dilation, groups: it.groups,
+      bias: it.bias)
     let network = try Network("t", input: it.input) {
-      TransposedConvolution(
-        "up", channels: it.channels, kernel: it.kernel, stride: it.stride, padding: it.padding,
-        endPadding: it.endPadding, outputPadding: outputPadding, dilation: it.dilation, groups: it.groups,
-        bias: it.bias)
+      layer
       Flatten("flatten")
       SoftmaxCrossEntropy("loss")
     }
@@ -191,6 +199,13 @@ import Testing
       #expect(result.output == y)
       #expect(result.inputGradient == dx)
       #expect(result.parameterGradient == gradient)
+    }
+    for engine in Engines.all {
+      let result = try EngineProbe(engine, input: it.input, samples: it.samples) { _ in [layer.layer] }
+        .run(inputs: x, outputGradient: dy, parameters: parameters)
+      #expect(result.output == y, "\(engine.name)")
+      #expect(result.inputGradient == dx, "\(engine.name)")
+      #expect(result.parameterGradient == gradient, "\(engine.name)")
     }
   }
 

@@ -11,17 +11,24 @@ import Testing
   struct Case {
     let input: Shape
     let scale: Float
-    let layers: [Layer]
+    /// The layers, of the name of what they take.
+    let layers: @Sendable (String) -> [Layer]
 
     init(_ input: Shape, scale: Float = 1, @LayerTable _ layers: () -> [Layer]) {
+      let layers = layers()
+      self.init(input, scale: scale) { _ in layers }
+    }
+
+    init(_ input: Shape, scale: Float = 1, @LayerTable ofName layers: @escaping @Sendable (String) -> [Layer]) {
       self.input = input
       self.scale = scale
-      self.layers = layers()
+      self.layers = layers
     }
 
     func network() throws -> Network {
       try Network(
-        "reference", input: input, layers: layers + [Flatten("flatten").layer, SoftmaxCrossEntropy("loss").layer])
+        "reference", input: input,
+        layers: layers(Network.inputName) + [Flatten("flatten").layer, SoftmaxCrossEntropy("loss").layer])
     }
   }
 
@@ -77,11 +84,11 @@ import Testing
   ]
 
   static let moving = [
-    Case([3, 4, 5]) {
+    Case([3, 4, 5]) { input in
       Convolution("a", channels: 3, kernel: 1)
-      Addition("total", of: ["a", "input", "a"])
+      Addition("total", of: ["a", input, "a"])
       Multiplication("product", of: ["total", "a"])
-      Concatenation("all", of: ["input", "product", "a", "total"])
+      Concatenation("all", of: [input, "product", "a", "total"])
     },
     // PyTorch states the last dimension first.
     Case([3, 4, 5]) { Pad("l", [2, 0, 1], after: [1, 2, 0], value: 0.5) },
@@ -159,29 +166,39 @@ import Testing
   private func check(_ it: Case, stream: Int, _ reference: inout ReferenceNumbers) throws {
     let network = try it.network()
     let output = try #require(network.nodes.dropLast(2).last).outputShape
-    let what = "\(it.layers.map(\.kind.typeName)) of \(it.input)"
     let parameters = parameters(network, stream: stream)
-    let result = LayerProbe(network, samples: Self.samples, threads: 2).run(
-      inputs: referenceFormula(stream: stream, count: Self.samples * it.input.count, scale: it.scale),
-      outputGradient: referenceFormula(stream: stream + 15, count: Self.samples * output.count),
-      parameters: parameters.isEmpty ? [0] : parameters)
-    expect(result.output, near: reference.take(Self.samples * output.count), "output of \(what)")
-    expect(result.inputGradient, near: reference.take(Self.samples * it.input.count), "input gradient of \(what)")
-    for entry in network.parameterLayout.entries {
-      expect(
-        Array(result.parameterGradient[entry.range]), near: reference.take(entry.shape.count),
-        "\(entry.name) of \(what)")
+    let start = reference
+    for engine in Engines.all {
+      let what = "\(it.layers("input").map(\.kind.typeName)) of \(it.input) on \(engine.name)"
+      let probe = try EngineProbe(engine, input: it.input, samples: Self.samples, threads: 2, layers: it.layers)
+      let result = try probe.run(
+        inputs: referenceFormula(stream: stream, count: Self.samples * it.input.count, scale: it.scale),
+        outputGradient: referenceFormula(stream: stream + 15, count: Self.samples * output.count),
+        parameters: parameters)
+      reference = start
+      expect(result.output, near: reference.take(Self.samples * output.count), "output of \(what)")
+      expect(result.inputGradient, near: reference.take(Self.samples * it.input.count), "input gradient of \(what)")
+      for entry in network.parameterLayout.entries {
+        expect(
+          Array(result.parameterGradient[entry.range]), near: reference.take(entry.shape.count),
+          "\(entry.name) of \(what)")
+      }
     }
   }
 
   private func checkEmbedding(stream: Int, _ reference: inout ReferenceNumbers) throws {
-    let network = try Case([5]) { Embedding("l", entries: 7, features: 4) }.network()
+    let it = Case([5]) { Embedding("l", entries: 7, features: 4) }
+    let network = try it.network()
     let entries = (0..<Self.samples).flatMap { sample in (0..<5).map { Float((3 * sample + 2 * $0) % 7) } }
-    let result = LayerProbe(network, samples: Self.samples).run(
-      inputs: entries, outputGradient: referenceFormula(stream: stream + 15, count: Self.samples * 20),
-      parameters: parameters(network, stream: stream))
-    expect(result.output, near: reference.take(Self.samples * 20), "output of embedding")
-    expect(result.parameterGradient, near: reference.take(28), "gradient of embedding")
+    let (output, gradient) = (reference.take(Self.samples * 20), reference.take(28))
+    for engine in Engines.all {
+      let result = try EngineProbe(engine, input: it.input, samples: Self.samples, layers: it.layers).run(
+        inputs: entries, outputGradient: referenceFormula(stream: stream + 15, count: Self.samples * 20),
+        parameters: parameters(network, stream: stream))
+      expect(result.output, near: output, "output of embedding on \(engine.name)")
+      expect(result.parameterGradient, near: gradient, "gradient of embedding on \(engine.name)")
+      #expect(result.inputGradient.allSatisfy { $0 == 0 })
+    }
   }
 
   private func batch(_ network: Network, labels: [Int32], stream: Int, isPerPlace: Bool = false) -> Batch {
@@ -204,15 +221,19 @@ import Testing
   private func checkLoss(_ index: Int, stream: Int, _ reference: inout ReferenceNumbers) throws {
     let (outputs, labels, layers) = Self.losses[index]
     let network = try Network("loss", input: [5], layers: [FullyConnected("fc", outputs).layer] + layers)
-    let plan = try OpenBLASEngine().compile(network, batch: 3, threads: 2, purpose: .training(seed: 0))
-    let gradient = FlatVector(count: network.parameterLayout.count)
-    let result = try plan.step(
-      batch(network, labels: labels, stream: stream, isPerPlace: outputs == 24),
-      parameters: FlatVector(parameters(network, stream: stream)), gradient: gradient, onFinal: { _ in })
-    let what = "\(layers.map(\.kind.typeName))"
-    expect([Float(result.lossSum)], near: reference.take(1), "loss of \(what)")
-    expect(gradient.array, near: reference.take(gradient.count), "gradient of \(what)")
-    #expect(result.samples == 3)
+    let (loss, expected) = (reference.take(1), reference.take(network.parameterLayout.count))
+    for engine in Engines.all {
+      let plan = try engine.compile(network, batch: 3, threads: 2, purpose: .training(seed: 0))
+      let gradient = FlatVector(count: network.parameterLayout.count)
+      let batch = batch(network, labels: labels, stream: stream, isPerPlace: outputs == 24)
+      let parameters = FlatVector(parameters(network, stream: stream))
+      let result = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+      let what = "\(layers.map(\.kind.typeName)) on \(engine.name)"
+      expect([Float(result.lossSum)], near: loss, "loss of \(what)")
+      expect(gradient.array, near: expected, "gradient of \(what)")
+      #expect(result.samples == 3)
+      expect([Float(try plan.evaluate(batch, parameters: parameters).lossSum)], near: loss, "evaluated \(what)")
+    }
   }
 
   private func checkStatistics(stream: Int, _ reference: inout ReferenceNumbers) throws {
@@ -222,22 +243,23 @@ import Testing
       BatchNormalization("norm2")
       SoftmaxCrossEntropy("loss")
     }
-    let plan = try OpenBLASEngine().compile(network, batch: 3, threads: 2, purpose: .training(seed: 0))
     let parameters = FlatVector(parameters(network, stream: stream))
     let batch = batch(network, labels: [3, 0, 5], stream: stream)
-    let (gradient, statistics) = (FlatVector(count: parameters.count), FlatVector(count: network.bufferLayout.count))
-    _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
-    expect(statistics.array, near: reference.take(statistics.count), "batch statistics")
+    let (expected, loss) = (reference.take(network.bufferLayout.count), reference.take(1))
     let buffers = network.bufferLayout.entries.enumerated().flatMap { index, entry in
       referenceFormula(stream: stream + 7 + index, count: entry.shape.count)
         .map { entry.name.hasSuffix("_var") ? $0 + 2 : $0 }
     }
-    let inference = try OpenBLASEngine().compile(network, batch: 3, threads: 2, purpose: .inference)
-    for plan in [plan, inference] {
-      let loss = try plan.evaluate(batch, parameters: parameters, buffers: FlatVector(buffers)).lossSum
-      var copy = reference
-      expect([Float(loss)], near: copy.take(1), "loss with running statistics")
+    for engine in Engines.all {
+      let plan = try engine.compile(network, batch: 3, threads: 2, purpose: .training(seed: 0))
+      let (gradient, statistics) = (FlatVector(count: parameters.count), FlatVector(count: expected.count))
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+      expect(statistics.array, near: expected, "batch statistics on \(engine.name)")
+      let inference = try engine.compile(network, batch: 3, threads: 2, purpose: .inference)
+      for plan in [plan, inference] {
+        let result = try plan.evaluate(batch, parameters: parameters, buffers: FlatVector(buffers))
+        expect([Float(result.lossSum)], near: loss, "loss with running statistics on \(engine.name)")
+      }
     }
-    _ = reference.take(1)
   }
 }

@@ -10,7 +10,7 @@ import Testing
   private static let elements = 16
 
   /// A block as GoogLeNet has it, behind response normalisation, with an auxiliary head.
-  private static let inception = try! Network("inception", input: [3, 15, 15]) {
+  static let inception = try! Network("inception", input: [3, 15, 15]) {
     Convolution("conv", channels: 8, kernel: 3, padding: 1)
     ReLU("relu")
     MaxPooling("pool", 3, stride: 2, rounding: .ceil)
@@ -57,7 +57,9 @@ import Testing
     parameter.split(separator: ".").dropLast().joined(separator: ".")
   }
 
-  private func check(_ network: Network, first: Int, _ reference: inout ReferenceNumbers) throws {
+  private func check(
+    _ network: Network, on engine: any Engine, first: Int, _ reference: inout ReferenceNumbers
+  ) throws {
     let batch = Batch(capacity: Self.samples, sampleShape: network.inputShape)
     for sample in 0..<Self.samples {
       batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
@@ -65,7 +67,7 @@ import Testing
         for index in span.indices { span[index] = referenceFormula(stream: first, index: sample * count + index) }
       }
     }
-    let plan = try OpenBLASEngine().compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
+    let plan = try engine.compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
     let gradient = FlatVector(count: network.parameterLayout.count)
     let statistics = FlatVector(count: network.bufferLayout.count)
     let result = try plan.step(
@@ -88,10 +90,11 @@ import Testing
     }
   }
 
-  @Test func everyGradientAndStatisticEqualsPyTorchs() throws {
+  @Test(arguments: Engines.names) func everyGradientAndStatisticEqualsPyTorchs(_ name: String) throws {
+    let engine = try #require(Engines.engine(named: name))
     var reference = try ReferenceNumbers("networks_reference")
-    try check(Catalogue.resnet20, first: 2000, &reference)
-    try check(Self.inception, first: 2200, &reference)
+    try check(Catalogue.resnet20, on: engine, first: 2000, &reference)
+    try check(Self.inception, on: engine, first: 2200, &reference)
     #expect(reference.isEmpty)
   }
 }

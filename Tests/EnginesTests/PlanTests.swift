@@ -80,14 +80,8 @@ import Testing
     var testDescription: String { "\(network.name) on \(engine.name)" }
   }
 
-  /// Networks with layers that the oneDNN engine does not compute yet.
-  static let onlyOpenBLAS: Set<String> = ["joined", "volumes"]
-
-  /// Every network on every engine that computes it.
-  static let cases = Engines.names.compactMap(Engines.engine(named:)).flatMap { engine in
-    networks.filter { engine.name == "openblas" || !onlyOpenBLAS.contains($0.name) }
-      .map { Case(network: $0, engine: engine) }
-  }
+  /// Every network on every engine.
+  static let cases = Engines.all.flatMap { engine in networks.map { Case(network: $0, engine: engine) } }
 
   private func plan(
     _ network: Network, on engine: any Engine = OpenBLASEngine(), batch: Int, threads: Int = 1,

@@ -13,6 +13,8 @@ typedef struct {
   size_t blocks, places, lanes;
   // The block, and the first sample and the one after the last.
   size_t block, first, end;
+  // Whether results are stored past the caches; they then begin on a cache line.
+  int is_streamed;
 } convoy_block;
 
 // Adds to `sums` each lane's x − shift, and to `squares` its square.

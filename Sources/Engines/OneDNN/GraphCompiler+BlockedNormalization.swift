@@ -25,13 +25,17 @@
       }
     }
 
+    /// Tensors of at least so many elements, 16 MiB, stay in no cache until they are read again.
+    private static let streamedElements = 4 << 20
+
     var channels: Int { blocks * lanes }
     /// Elements of a channel in the batch.
     var count: Int { samples * places }
 
     func part(block: Int, samples: Range<Int>) -> convoy_block {
       convoy_block(
-        blocks: blocks, places: places, lanes: lanes, block: block, first: samples.lowerBound, end: samples.upperBound)
+        blocks: blocks, places: places, lanes: lanes, block: block, first: samples.lowerBound, end: samples.upperBound,
+        is_streamed: self.samples * channels * places >= Self.streamedElements ? 1 : 0)
     }
   }
 

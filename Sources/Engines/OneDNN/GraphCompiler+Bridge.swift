@@ -28,9 +28,12 @@
         try reorder(tensor, to: self.tensor(slot.value, tensor.extents, bridge), name)
       }
       let isLoss = node.layer.kind.isLoss
+      // A loss hands on what it takes.
       let output =
-        isLoss ? given[0] : try tensor(bridge.output.value, [samples] + node.outputShape.extents, bridge)
-      emit(bridge, isBackward: false)
+        isLoss
+        ? try self.tensor(bridge.sources[0].value, given[0].extents, bridge)
+        : try self.tensor(bridge.output.value, [samples] + node.outputShape.extents, bridge)
+      emit(bridge, isBackward: false, sets: output)
       let gradientSlot = isLoss ? bridge.sources.lazy.compactMap(\.gradient).first : bridge.output.gradient
       guard isForTraining, let gradientSlot else { return (output, nil) }
       if isLoss { setGradient(try tensor(gradientSlot, given[0].extents, bridge), ofLoss: index) }
@@ -42,7 +45,10 @@
             try compiler.reorder(
               gradient, to: compiler.tensor(gradientSlot, output.extents, bridge), "\(name) gradient")
           }
-          compiler.emit(bridge, isBackward: true)
+          let first = bridge.sources.first { $0.gradient != nil } ?? bridge.sources[0]
+          compiler.emit(
+            bridge, isBackward: true,
+            sets: try compiler.tensor(first.gradient ?? first.value, given[0].extents, bridge))
           let ranges = bridge.operations.map(\.parameterRange).filter { !$0.isEmpty }
           if let range = ranges.first { compiler.markFinal(range) }
           for (position, input) in node.inputs.enumerated() {
@@ -73,10 +79,9 @@
       return Tensor(extents: extents, layout: layout, place: .region(part))
     }
 
-    private func emit(_ bridge: Bridge, isBackward: Bool) {
+    private func emit(_ bridge: Bridge, isBackward: Bool, sets result: Tensor) {
       let (operations, samples, region) = (bridge.operations, bridge.samples, bridge.region)
-      use(region)
-      emit("\(bridge.name) \(isBackward ? "gradient" : "forward")", uses: []) { state in
+      emit("\(bridge.name) \(isBackward ? "gradient" : "forward")", uses: [result]) { state in
         var context = StepContext(samples: samples, arena: region.floats, state)
         if isBackward {
           for operation in operations.reversed() { operation.backward(&context) }

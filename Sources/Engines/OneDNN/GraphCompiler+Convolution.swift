@@ -1,4 +1,5 @@
 #if OneDNN
+  import CKernels
   import COneDNN
   import Networks
   import Tensors
@@ -155,10 +156,14 @@
       var window = window
       let name = node.layer.name
       let weights = try TensorLayout(any: parameters.weightExtents)
+      // One thread of the library's adds up a first layer's places, for as long as all of them take for its weights.
+      let sumsBias =
+        parameters.bias != nil && !needsGradient(node.input) && isChannelsLast(layouts.destination, gradient)
+      let bias = sumsBias ? nil : parameters.plainBias
       let descriptor = try layouts.descriptor { algorithm throws(EngineError) in
         try PrimitiveDescriptor("compute the weights' gradient of \(name)") {
           convoy_dnnl_convolution_backward_weights(
-            $0, $1, algorithm, layouts.source.handle, weights.handle, parameters.plainBias?.handle,
+            $0, $1, algorithm, layouts.source.handle, weights.handle, bias?.handle,
             layouts.destination.handle, &window, forward.handle, $2)
         }
       }
@@ -173,11 +178,42 @@
         ownSource.argument(DNNL_ARG_SRC), ownGradient.argument(DNNL_ARG_DIFF_DST),
         result.argument(DNNL_ARG_DIFF_WEIGHTS),
       ]
-      if let bias = parameters.bias, let layout = parameters.plainBias {
+      if let bias = parameters.bias, sumsBias {
+        addBiasGradient(name, ownGradient, bias)
+      } else if let bias = parameters.bias, let layout = parameters.plainBias {
         arguments.append(.init(index: DNNL_ARG_DIFF_BIAS, layout: layout, place: .gradient(bias.lowerBound)))
       }
       try emit("\(name) weights' gradient", descriptor, arguments)
       if !layout.isEqual(to: flat.layout) { try reorder(result, to: flat, "\(name) weights' gradient") }
+    }
+
+    /// Whether a convolution's output, and its gradient as it comes, have a place's channels next to each other.
+    private func isChannelsLast(_ layout: TensorLayout, _ gradient: Tensor) -> Bool {
+      guard precision == .fp32, let channelsLast = try? TensorLayout(channelsLast: gradient.extents) else {
+        return false
+      }
+      return layout.isEqual(to: channelsLast)
+    }
+
+    /// The gradient of a bias: each channel's sum over all places, a share of them on each thread.
+    private func addBiasGradient(_ name: String, _ gradient: Tensor, _ bias: Range<Int>) {
+      let (channels, parts) = (bias.count, threads)
+      let rows = gradient.extents.reduce(1, *) / channels
+      let sums = Tensor(
+        extents: [parts, channels], layout: gradient.layout,
+        place: .region(region(bytes: parts * channels * MemoryLayout<Float>.stride)))
+      use([gradient, sums])
+      let gather: ParallelCommand.Phase = { state, part in
+        let range = rows * part / parts..<rows * (part + 1) / parts
+        convoy_sum_columns_f32(
+          state.address(gradient.place) + range.lowerBound * channels, range.count, channels,
+          state.address(sums.place) + part * channels)
+      }
+      let add: ParallelCommand.Phase = { state, part in
+        guard part == 0 else { return }
+        convoy_sum_columns_f32(state.address(sums.place), parts, channels, state.address(.gradient(bias.lowerBound)))
+      }
+      emit("\(name) bias's gradient", sets: sums, workspaceBytes: 0, [gather, add])
     }
 
     private func addInputGradient(

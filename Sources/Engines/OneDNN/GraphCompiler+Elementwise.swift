@@ -68,15 +68,17 @@
       let source = try plain(given, name)
       let output = try makePlainTensor(source.extents)
       let factors = try makePlainTensor(source.extents)
-      let (samples, count) = (samples, source.count)
+      let count = source.count
       let mask = DropoutMask(probability, seed: seed, layer: index)
-      emit("\(name) forward", uses: [source, output, factors]) { state in
-        let (input, result) = (state.address(source.place), state.address(output.place))
+      addShared("\(name) forward", uses: [source, factors], sets: output) { state, samples in
+        let start = samples.lowerBound * count
         let factors = state.address(factors.place)
-        for sample in 0..<samples {
+        for sample in samples {
           mask.fill(factors + sample * count, count: count, epoch: state.epoch, sample: state.sampleNumbers[sample])
         }
-        convoy_multiply_f32(input, factors, result, samples * count)
+        convoy_multiply_f32(
+          state.address(source.place) + start, factors + start, state.address(output.place) + start,
+          samples.count * count)
       }
       guard needsGradient(node.input) else { return (output, nil) }
       return (
@@ -84,13 +86,28 @@
         { compiler, gradient throws(EngineError) in
           let own = try compiler.plain(gradient, "\(name) gradient")
           let result = try compiler.makePlainTensor(own.extents)
-          compiler.emit("\(name) gradient", uses: [own, factors, result]) { state in
+          compiler.addShared("\(name) gradient", uses: [own, factors], sets: result) { state, samples in
+            let start = samples.lowerBound * count
             convoy_multiply_f32(
-              state.address(own.place), state.address(factors.place), state.address(result.place), samples * count)
+              state.address(own.place) + start, state.address(factors.place) + start,
+              state.address(result.place) + start, samples.count * count)
           }
           try compiler.deliver(result, to: node.input)
         }
       )
+    }
+
+    /// Adds a loop of ours over samples that the threads share.
+    private func addShared(
+      _ purpose: String, uses tensors: [Tensor], sets result: Tensor,
+      _ body: @escaping (StepState, Range<Int>) -> Void
+    ) {
+      use(tensors + [result])
+      let (samples, parts) = (samples, threads)
+      let phase: ParallelCommand.Phase = { state, part in
+        body(state, samples * part / parts..<samples * (part + 1) / parts)
+      }
+      emit(purpose, sets: result, workspaceBytes: 0, [phase])
     }
 
     /// All dimensions as one, in the order of the shape.

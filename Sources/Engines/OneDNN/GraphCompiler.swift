@@ -115,11 +115,6 @@
       commands.append(command)
     }
 
-    /// Says that what is emitted next uses a region.
-    func use(_ region: ArenaRegion) {
-      region.use(at: commands.count)
-    }
-
     /// Adds a loop of ours that uses the tensors.
     func emit(
       _ purpose: String, by implementation: String = "convoy", uses tensors: [Tensor],
