@@ -1637,7 +1637,7 @@ const ProtobufCMessageDescriptor convoy__wire__view_worker__descriptor =
   (ProtobufCMessageInit) convoy__wire__view_worker__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[10] =
+static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] =
 {
   {
     "number",
@@ -1759,9 +1759,22 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[10] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "buffer_elements",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__View, buffer_elements),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__view__field_indices_by_name[] = {
   3,   /* field[3] = batch */
+  10,   /* field[10] = buffer_elements */
   7,   /* field[7] = chunk_elements */
   1,   /* field[1] = consistency */
   6,   /* field[6] = elements */
@@ -1775,7 +1788,7 @@ static const unsigned convoy__wire__view__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__view__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
 {
@@ -1785,7 +1798,7 @@ const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
   "Convoy__Wire__View",
   "convoy.wire",
   sizeof(Convoy__Wire__View),
-  10,
+  11,
   convoy__wire__view__field_descriptors,
   convoy__wire__view__field_indices_by_name,
   1,  convoy__wire__view__number_ranges,

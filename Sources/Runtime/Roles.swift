@@ -253,12 +253,13 @@ package func evaluate(
   guard let name = model ?? file.metadata["convoy.model"] else {
     throw ConvoyError(.badData, "\(path) does not say which network it is of: name it with --model")
   }
-  guard let network = Catalogue.network(named: name) else {
+  guard Catalogue.network(named: name) != nil else {
     throw ConvoyError(.badData, "\(path) is of the network \(name), which is not in the catalogue")
   }
-  let parameters: FlatVector
+  let network = try PreparedJob.network(named: name, for: data)
+  let vectors: ModelVectors
   do throws(ModelFileError) {
-    parameters = try file.flatVector(for: network.parameterLayout)
+    vectors = try ModelVectors(file, of: network)
   } catch {
     throw ConvoyError(.badData, error.description)
   }
@@ -266,7 +267,7 @@ package func evaluate(
     throw ConvoyError(.configuration, "there is no engine \(engine)")
   }
   let result = try Evaluation.evaluate(
-    network, parameters: parameters, engine: engine, data: data, directory: dataDirectory)
+    network, vectors, engine: engine, data: data, directory: dataDirectory)
   return EvaluationSummary(
     testAccuracy: result.accuracy, testLoss: result.loss, samples: result.samples, model: network.name, data: data,
     checkpoint: path)

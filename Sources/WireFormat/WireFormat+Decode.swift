@@ -127,8 +127,13 @@ extension WireFormat {
     guard
       let chunks = ChunkTable(
         elements: try Fields.int(body.elements, "view.elements"),
+        buffers: try Fields.int(body.buffer_elements, "view.buffer_elements"),
         chunkElements: try Fields.int(body.chunk_elements, "view.chunk_elements"))
-    else { throw .field("view.elements", "\(body.elements) elements in chunks of \(body.chunk_elements)") }
+    else {
+      throw .field(
+        "view.elements",
+        "\(body.elements) parameters and \(body.buffer_elements) buffers in chunks of \(body.chunk_elements)")
+    }
     guard
       let rules = JobRules(
         consistency: consistency, schedule: schedule, steps: try Fields.int(body.steps, "view.steps"), chunks: chunks)

@@ -169,6 +169,7 @@ extension WireFormat {
     body.pointee.shards = UInt32(rules.schedule.tree.shards)
     body.pointee.steps = UInt64(rules.steps)
     body.pointee.elements = UInt64(rules.chunks.elements)
+    body.pointee.buffer_elements = UInt64(rules.chunks.bufferElements)
     body.pointee.chunk_elements = UInt64(rules.chunks.chunkElements)
     body.pointee.n_servers = view.servers.count
     body.pointee.servers = arena.array(

@@ -21,6 +21,7 @@ final class Presenter: Sendable {
     let workers = job.workers == 1 ? "1 worker" : "\(job.workers) workers"
     note("training \(job.model) on \(job.data): \(servers), \(workers), \(job.mode.rawValue), seed \(job.seed)")
     note("run folder: \(runDirectory)")
+    if let problem = job.precisionProblem { note("warning: \(problem)") }
   }
 
   /// Shows an event.

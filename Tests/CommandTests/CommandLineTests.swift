@@ -15,6 +15,7 @@ import Testing
       ),
       (["train", "--engine", "openblass"], "did you mean openblas?"),
       (["train", "--mode", "asinc"], "did you mean async?"),
+      (["train", "--precision", "bf17"], "--precision: there is no precision bf17; did you mean bf16?"),
       (["train", "--shards", "6"], "--shards: 6 is no power of two; the nearest are 4 and 8"),
       (["train", "--workers", "0"], "--workers: 0 is no whole number from 1 to 1024"),
       (["train", "--learning-rate", "fast"], "--learning-rate: fast is no number"),

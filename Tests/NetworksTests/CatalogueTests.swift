@@ -60,6 +60,41 @@ import Testing
     #expect(network.bufferLayout.count == 53_120)
   }
 
+  @Test func aDataSetOfThePublishedShapeGetsThePublishedNetwork() throws {
+    for network in Catalogue.networks {
+      let built = try Catalogue.network(named: network.name, input: network.inputShape, classes: network.classes)
+      #expect(built == network)
+    }
+    // On a border of background, as in the paper.
+    #expect(try Catalogue.network(named: "lenet-5", input: [1, 28, 28], classes: 10) == Catalogue.leNet5)
+    #expect(try Catalogue.network(named: "lenet-6", input: [1, 28, 28], classes: 10) == nil)
+  }
+
+  @Test func networksTakeADataSetsShapeAndClasses() throws {
+    let gray = try #require(try Catalogue.network(named: "resnet-20", input: [1, 28, 28], classes: 10))
+    // Two channels fewer of 16 kernels of 3×3.
+    #expect(gray.inputShape == [1, 28, 28] && gray.parameterLayout.count == 269_722 - 2 * 16 * 9)
+    #expect(gray.bufferLayout == Catalogue.resnet20.bufferLayout)
+    let hundred = try #require(try Catalogue.network(named: "resnet-20", input: [3, 32, 32], classes: 100))
+    #expect(hundred.classes == 100 && hundred.parameterLayout.count == 269_722 + 90 * 65)
+    let ten = try #require(try Catalogue.network(named: "vgg-16", input: [3, 224, 224], classes: 10))
+    #expect(ten.parameterLayout.count == 138_357_544 - 990 * 4097)
+    let small = try #require(try Catalogue.network(named: "resnet-50", input: [3, 64, 64], classes: 200))
+    #expect(small.parameterLayout.count == 25_557_032 - 800 * 2049)
+  }
+
+  @Test(
+    arguments: [
+      ("alexnet", [1, 28, 28], "features.5"), ("vgg-16", [1, 28, 28], "features.30"), ("resnet-50", [16], "input"),
+      ("lenet", [1, 28], "input"), ("lenet", [1, 9, 9], "conv2"),
+    ] as [(String, Shape, String)])
+  func shapesThatANetworkCannotTakeAreRefused(name: String, shape: Shape, layer: String) throws {
+    let error = #expect(throws: NetworkError.self) {
+      try Catalogue.network(named: name, input: shape, classes: 10)
+    }
+    #expect(error?.layer == layer, "\(String(describing: error))")
+  }
+
   @Test func namesAreUniqueAndFound() {
     #expect(Set(Catalogue.networks.map(\.name)).count == Catalogue.networks.count)
     for network in Catalogue.networks { #expect(Catalogue.network(named: network.name) == network) }

@@ -32,6 +32,29 @@ import Testing
     }
   }
 
+  @Test func noChunkHoldsParametersAndBuffers() throws {
+    for elements in [1, 16, 100, 269_722, 25_557_032] {
+      for buffers in [0, 1, 16, 1376, 53_120, 3_000_000] {
+        for servers in 1...3 {
+          let table = try #require(ChunkTable(elements: elements, buffers: buffers, servers: servers))
+          let alone = try #require(ChunkTable(elements: elements, servers: servers))
+          #expect(table.chunks(of: .parameters) == 0..<alone.count)
+          #expect(table.chunks(of: .buffers) == alone.count..<table.count)
+          for (kind, count) in [(ChunkKind.parameters, elements), (.buffers, buffers)] {
+            var next = 0
+            for chunk in table.chunks(of: kind) {
+              let range = table.range(of: chunk)
+              #expect(table.kind(of: chunk) == kind && range.lowerBound == next && !range.isEmpty)
+              #expect(table.bytes(of: chunk) == 4 * range.count && range.count <= table.chunkElements)
+              next = range.upperBound
+            }
+            #expect(next == count, "\(elements), \(buffers), \(servers)")
+          }
+        }
+      }
+    }
+  }
+
   @Test func serversHoldTheSameBytesWithinOneChunk() {
     var generator = SeededGenerator(seed: 5)
     for _ in 0..<200 {
@@ -63,5 +86,8 @@ import Testing
       (0, 16), (10, 0), (10, -16), (10, 17), (10, 1 << 29), (1 << 41, 16), (1 << 40, 16), (.max, 16), (10, .max),
       (.min, .min),
     ] { #expect(ChunkTable(elements: elements, chunkElements: chunk) == nil, "\(elements), \(chunk)") }
+    for buffers in [-1, 1 << 41, .max, .min, 1 << 40] {
+      #expect(ChunkTable(elements: 10, buffers: buffers, chunkElements: 16) == nil, "\(buffers)")
+    }
   }
 }

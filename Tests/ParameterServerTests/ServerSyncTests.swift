@@ -115,6 +115,7 @@ import Testing
     let second = stage.push(0, 3, worker: 2)
     #expect(second.effects.sums.map { Array($0.prefix(2)) } == [[first.handle, second.handle]])
     #expect(second.effects.applied.map(\.samples) == [2])
+    #expect(second.effects.applied.map(\.shards) == [2])
   }
 
   @Test func aStepThatHasNotBegunIsRefused() {

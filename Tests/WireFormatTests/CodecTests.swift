@@ -43,7 +43,7 @@ private struct RandomMessages {
     let schedule = BatchSchedule(samples: Int(number(1 << 20)) + 1, batch: Int(number(1 << 10)) + 1, tree: tree)!
     let rules = JobRules(
       consistency: number(2) == 0 ? .sync : .async, schedule: schedule, steps: Int(number(1 << 20)) + 1,
-      chunks: ChunkTable(elements: Int(number(1 << 22)) + 1, servers: servers)!)!
+      chunks: ChunkTable(elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: servers)!)!
     var serverEntries: [(incarnation: Incarnation, name: String, address: String)] = []
     for _ in 0..<servers { serverEntries.append((Incarnation(number(.max)), text(), text())) }
     var workerEntries: [(incarnation: Incarnation, name: String)] = []

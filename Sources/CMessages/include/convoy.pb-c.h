@@ -224,10 +224,11 @@ struct  Convoy__Wire__View
   Convoy__Wire__ViewServer **servers;
   size_t n_workers;
   Convoy__Wire__ViewWorker **workers;
+  uint64_t buffer_elements;
 };
 #define CONVOY__WIRE__VIEW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__view__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0 }
 
 
 struct  Convoy__Wire__Leases

@@ -5,32 +5,42 @@ extension Catalogue {
   /// multiply-accumulates.
   ///
   /// Shortcuts are of type A: where the plane is halved every other place is taken and channels of zeros are added.
-  public static let resnet20 = try! Network("resnet-20", input: [3, 32, 32]) {
-    normalized("conv1", "bn1", channels: 16, kernel: 3, padding: 1)
-    ReLU("relu1")
-    blocks([3, 3, 3], after: "relu1") { name, stage, isFirst, source in
-      basicBlock(name, channels: 16 << stage, isHalving: stage > 0 && isFirst, source: source)
+  public static let resnet20 = try! resnet20(input: [3, 32, 32], classes: 10)
+
+  /// The network for other images and classes.
+  static func resnet20(input: Shape, classes: Int) throws(NetworkError) -> Network {
+    try Network("resnet-20", input: input) {
+      normalized("conv1", "bn1", channels: 16, kernel: 3, padding: 1)
+      ReLU("relu1")
+      blocks([3, 3, 3], after: "relu1") { name, stage, isFirst, source in
+        basicBlock(name, channels: 16 << stage, isHalving: stage > 0 && isFirst, source: source)
+      }
+      GlobalPooling("avgpool")
+      FullyConnected("fc", classes, weights: .he(.normal))
+      SoftmaxCrossEntropy("loss")
     }
-    GlobalPooling("avgpool")
-    FullyConnected("fc", 10, weights: .he(.normal))
-    SoftmaxCrossEntropy("loss")
   }
 
   /// ResNet with 50 layers (He et al., 2016) as torchvision has it: 25,557,032 parameters, 4,089,184,256
   /// multiply-accumulates.
   ///
   /// A block that halves the plane does so in its 3×3 convolution. Names are torchvision's.
-  public static let resnet50 = try! Network("resnet-50", input: [3, 224, 224]) {
-    normalized("conv1", "bn1", channels: 64, kernel: 7, stride: 2, padding: 3)
-    ReLU("relu")
-    MaxPooling("maxpool", 3, stride: 2, padding: 1)
-    blocks([3, 4, 6, 3], after: "maxpool") { name, stage, isFirst, source in
-      bottleneck(
-        name, channels: 64 << stage, stride: stage > 0 && isFirst ? 2 : 1, isProjecting: isFirst, source: source)
+  public static let resnet50 = try! resnet50(input: [3, 224, 224], classes: 1000)
+
+  /// The network for other images and classes.
+  static func resnet50(input: Shape, classes: Int) throws(NetworkError) -> Network {
+    try Network("resnet-50", input: input) {
+      normalized("conv1", "bn1", channels: 64, kernel: 7, stride: 2, padding: 3)
+      ReLU("relu")
+      MaxPooling("maxpool", 3, stride: 2, padding: 1)
+      blocks([3, 4, 6, 3], after: "maxpool") { name, stage, isFirst, source in
+        bottleneck(
+          name, channels: 64 << stage, stride: stage > 0 && isFirst ? 2 : 1, isProjecting: isFirst, source: source)
+      }
+      GlobalPooling("avgpool")
+      FullyConnected("fc", classes, weights: .he(.normal))
+      SoftmaxCrossEntropy("loss")
     }
-    GlobalPooling("avgpool")
-    FullyConnected("fc", 1000, weights: .he(.normal))
-    SoftmaxCrossEntropy("loss")
   }
 
   /// Stages of so many blocks, each taking from the last layer of the one before.

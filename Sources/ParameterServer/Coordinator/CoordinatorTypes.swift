@@ -14,8 +14,10 @@ public struct JobPlan: Hashable, Sendable {
   public let epochs: Int
   /// Most steps to train; nil for no bound.
   public let maximumSteps: Int?
-  /// Elements of the flat vector.
+  /// Elements of the flat vector of parameters.
   public let elements: Int
+  /// Elements of the flat vector of buffers; 0 of a network without any.
+  public let buffers: Int
   /// The job's settings as text, which every member is given.
   public let job: String
   /// The digests that members must agree with; `data` is empty where the coordinator reads no training data.
@@ -24,7 +26,7 @@ public struct JobPlan: Hashable, Sendable {
   /// A plan as stated.
   public init(
     consistency: Consistency, servers: Int, workers: Int, tree: ShardTree, batch: Int, epochs: Int,
-    maximumSteps: Int?, elements: Int, job: String, digests: Digests
+    maximumSteps: Int?, elements: Int, buffers: Int = 0, job: String, digests: Digests
   ) {
     self.consistency = consistency
     self.servers = servers
@@ -34,6 +36,7 @@ public struct JobPlan: Hashable, Sendable {
     self.epochs = epochs
     self.maximumSteps = maximumSteps
     self.elements = elements
+    self.buffers = buffers
     self.job = job
     self.digests = digests
   }
@@ -41,7 +44,7 @@ public struct JobPlan: Hashable, Sendable {
   /// The rules for so many training samples, or nil where they leave no step.
   public func rules(samples: Int) -> JobRules? {
     guard let schedule = BatchSchedule(samples: samples, batch: batch, tree: tree),
-      let chunks = ChunkTable(elements: elements, servers: servers)
+      let chunks = ChunkTable(elements: elements, buffers: buffers, servers: servers)
     else { return nil }
     let (all, overflow) = schedule.stepsPerEpoch.multipliedReportingOverflow(by: epochs)
     let steps = min(overflow ? .max : all, maximumSteps ?? .max)
@@ -71,7 +74,7 @@ public enum CoordinatorEvent: Sendable {
 public enum CoordinatorEffect: Hashable, Sendable {
   /// Send a message.
   case send(Envelope, to: Connection)
-  /// Copy a payload into the final parameters, and let go of it.
+  /// Copy a payload into the final parameters or buffers, and let go of it.
   case collect(chunk: Int, payload: GradientHandle)
   /// Let go of a payload.
   case release(GradientHandle)

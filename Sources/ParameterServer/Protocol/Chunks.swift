@@ -1,8 +1,20 @@
-/// How the flat vector of parameters is cut into chunks: all of one size but the last.
+/// What a chunk is a part of, and so how its updates are made.
+public enum ChunkKind: Hashable, Sendable {
+  /// The parameters: an update is a step of the optimiser.
+  case parameters
+  /// The buffers, as batch normalisation's running statistics: an update is a moving average.
+  case buffers
+}
+
+/// How the flat vectors of parameters and of buffers are cut into chunks: all of one size but each vector's last.
+///
+/// The parameters' chunks come first; no chunk holds both.
 public struct ChunkTable: Hashable, Sendable {
-  /// Elements of the flat vector.
+  /// Elements of the flat vector of parameters.
   public let elements: Int
-  /// Elements of every chunk but the last, which may be smaller.
+  /// Elements of the flat vector of buffers; 0 of a network without any.
+  public let bufferElements: Int
+  /// Elements of every chunk but each vector's last, which may be smaller.
   public let chunkElements: Int
 
   /// Bytes of an element: fp32.
@@ -19,30 +31,50 @@ public struct ChunkTable: Hashable, Sendable {
 
   /// The cut for so many elements and servers: about a mebibyte each, less where a server would have fewer than four.
   ///
-  /// Every machine computes the same cut. Nil where there is no element or no server.
-  public init?(elements: Int, servers: Int) {
+  /// Every machine computes the same cut. Nil where there is no parameter or no server.
+  public init?(elements: Int, buffers: Int = 0, servers: Int) {
     guard elements > 0, servers > 0 else { return nil }
     let share = elements / (Self.minimumPerServer * servers)
     let wanted = min(Self.preferredBytes / Self.elementBytes, share)
-    self.init(elements: elements, chunkElements: max(Self.alignment, wanted / Self.alignment * Self.alignment))
+    self.init(
+      elements: elements, buffers: buffers,
+      chunkElements: max(Self.alignment, wanted / Self.alignment * Self.alignment))
   }
 
-  /// A cut as stated, or nil where it is not one that `init(elements:servers:)` could have made.
-  public init?(elements: Int, chunkElements: Int) {
-    guard elements > 0, elements <= 1 << 40, chunkElements > 0, chunkElements % Self.alignment == 0,
-      chunkElements <= 1 << 28, (elements + chunkElements - 1) / chunkElements <= Self.maximumChunks
+  /// A cut as stated, or nil where it is not one that `init(elements:buffers:servers:)` could have made.
+  public init?(elements: Int, buffers: Int = 0, chunkElements: Int) {
+    guard elements > 0, elements <= 1 << 40, buffers >= 0, buffers <= 1 << 40, chunkElements > 0,
+      chunkElements % Self.alignment == 0, chunkElements <= 1 << 28
     else { return nil }
     self.elements = elements
+    bufferElements = buffers
     self.chunkElements = chunkElements
+    guard count <= Self.maximumChunks else { return nil }
   }
 
-  /// Number of chunks.
-  public var count: Int { (elements + chunkElements - 1) / chunkElements }
+  /// Number of chunks, of both kinds.
+  public var count: Int { chunks(of: .buffers).upperBound }
 
-  /// The elements of a chunk.
+  /// The chunks of a kind.
+  public func chunks(of kind: ChunkKind) -> Range<Int> {
+    let parameters = (elements + chunkElements - 1) / chunkElements
+    return switch kind {
+    case .parameters: 0..<parameters
+    case .buffers: parameters..<parameters + (bufferElements + chunkElements - 1) / chunkElements
+    }
+  }
+
+  /// What a chunk is a part of.
+  public func kind(of chunk: Int) -> ChunkKind {
+    chunk < chunks(of: .buffers).lowerBound ? .parameters : .buffers
+  }
+
+  /// The elements of a chunk within the flat vector of its kind.
   public func range(of chunk: Int) -> Range<Int> {
     precondition(chunk >= 0 && chunk < count, "chunk \(chunk) of \(count)")
-    return chunk * chunkElements..<min((chunk + 1) * chunkElements, elements)
+    let kind = kind(of: chunk)
+    let first = (chunk - chunks(of: kind).lowerBound) * chunkElements
+    return first..<min(first + chunkElements, kind == .parameters ? elements : bufferElements)
   }
 
   /// Bytes of a chunk.

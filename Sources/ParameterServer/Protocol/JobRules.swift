@@ -14,7 +14,7 @@ public struct JobRules: Hashable, Sendable {
   public let schedule: BatchSchedule
   /// Steps of the whole job.
   public let steps: Int
-  /// The cut of the flat vector.
+  /// The cut of the flat vectors.
   public let chunks: ChunkTable
 
   /// Most epochs of a job: what an epoch's number on the wire can count.

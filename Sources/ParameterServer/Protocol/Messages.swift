@@ -54,9 +54,10 @@ public enum Message: Hashable, Sendable {
   // Between workers and servers; the coordinator pulls too.
   /// Asks for a chunk as soon as it has at least a version.
   case pull(Pull)
-  /// A gradient for a chunk, beside it as payload; the answer is the chunk's next version.
+  /// A gradient for a chunk, or statistics for one of buffers, beside it as payload; the answer is the chunk's next
+  /// version.
   case push(Push)
-  /// A chunk's parameters, beside it as payload.
+  /// A chunk's parameters or buffers, beside it as payload.
   case parameters(Parameters)
 
   /// The answer to what cannot be accepted.

@@ -268,7 +268,8 @@ public struct Server: Sendable {
       .apply(
         ApplyOrder(
           chunk: chunk, version: version + 1, step: rules.step(ofApply: version), staleness: staleness,
-          worker: worker, gradient: gradient, samples: rules.schedule.positions(ofStep: step).count)))
+          worker: worker, gradient: gradient, samples: rules.schedule.positions(ofStep: step).count,
+          shards: rules.schedule.occupiedShards(ofStep: step))))
   }
 
   private mutating func applied(_ chunk: Int, _ effects: inout [ServerEffect]) {

@@ -38,10 +38,12 @@ public struct ApplyOrder: Hashable, Sendable {
   public let staleness: UInt64
   /// The number of the worker whose gradient it is; nil in sync mode, where it is everyone's.
   public let worker: UInt32?
-  /// The gradient: a sum over samples.
+  /// The gradient, a sum over samples; for a chunk of buffers the shards' statistics, a sum over shards.
   public let gradient: GradientHandle
-  /// Samples of the whole step: the sum is multiplied by one over it.
+  /// Samples of the whole step: a sum over samples is multiplied by one over it.
   public let samples: Int
+  /// Shards of the whole step that hold a sample: a sum over shards is divided by it.
+  public let shards: Int
 }
 
 /// What happens to a server.

@@ -41,7 +41,7 @@ public enum WorkerEvent: Sendable {
   case unreadable(Refusal, from: Destination)
   /// The job and its data were read.
   case prepared(Ready)
-  /// A part of an ordered gradient is final: a chunk of a node's sum.
+  /// A part of an ordered gradient, or of its statistics, is final: a chunk of a node's sum.
   case gradientReady(step: Int, node: ShardNode, chunk: Int)
   /// A shard was computed.
   case computed(ShardResult)
@@ -71,7 +71,7 @@ public enum WorkerEffect: Hashable, Sendable {
   case prepare(Welcome)
   /// Connect to the view's servers.
   case connect(View)
-  /// Copy a payload into the parameters, and let go of it.
+  /// Copy a payload into the parameters, or the buffers where they are wanted, and let go of it.
   case install(chunk: Int, version: UInt64, payload: GradientHandle)
   /// Let go of a payload.
   case release(GradientHandle)

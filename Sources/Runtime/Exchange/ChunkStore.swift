@@ -2,11 +2,13 @@ package import ParameterServer
 package import Tensors
 package import Transport
 
-/// The floats of a server: its chunks' parameters and optimiser state, and the gradients that came for them.
+/// The floats of a server: its chunks' parameters and optimiser state, its chunks of buffers, and the gradients and
+/// statistics that came for them.
 package final class ChunkStore {
   /// A chunk's floats. A new version is written beside the one that readers hold.
   private struct Chunk {
-    var parameters: FlatVector
+    /// Parameters or buffers: what the chunk's kind says.
+    var values: FlatVector
     var version: UInt64
     var pool: VectorPool
     /// Updates that were applied: Adam's correction follows from it.
@@ -16,7 +18,7 @@ package final class ChunkStore {
 
     mutating func state(of worker: UInt32, for optimizer: Optimizer) -> [FlatVector] {
       if let known = states[worker] { return known }
-      let state = optimizer.makeState(count: parameters.count)
+      let state = optimizer.makeState(count: values.count)
       states[worker] = state
       return state
     }
@@ -31,6 +33,7 @@ package final class ChunkStore {
   private let rules: JobRules
   private let optimizer: Optimizer
   private let isStatePerWorker: Bool
+  private let statistics: RunningStatistics
   private let schedule: LearningRateSchedule
   private let baseRate: Double
   private let warmupSteps: Int
@@ -39,12 +42,13 @@ package final class ChunkStore {
   private var gradients: [GradientHandle: Gradient] = [:]
   private var sums: [Int: VectorPool] = [:]
 
-  /// Memory for a server's chunks of a view, filled with the network's first parameters.
-  package init(view: View, server: View.Server, initial: FlatVector, settings: UpdateSettings) {
+  /// Memory for a server's chunks of a view, filled with the network's first parameters and buffers.
+  package init(view: View, server: View.Server, initial: ModelVectors, settings: UpdateSettings) {
     rules = view.rules
     let isSync = view.rules.consistency == .sync
     optimizer = isSync ? settings.optimizer : settings.optimizer.forStaleGradients
     isStatePerWorker = !isSync && settings.optimizer.keepsStatePerWorker
+    statistics = settings.statistics
     schedule = settings.schedule
     baseRate = settings.learningRate
     warmupSteps = settings.warmupSteps
@@ -52,9 +56,10 @@ package final class ChunkStore {
     for chunk in server.chunks {
       let range = rules.chunks.range(of: Int(chunk))
       var pool = VectorPool(count: range.count)
-      let parameters = pool.take()
-      parameters.pointer.update(from: initial.pointer + range.lowerBound, count: range.count)
-      chunks[Int(chunk)] = Chunk(parameters: parameters, version: 0, pool: pool)
+      let values = pool.take()
+      let source = initial[rules.chunks.kind(of: Int(chunk))]
+      values.pointer.update(from: source.pointer + range.lowerBound, count: range.count)
+      chunks[Int(chunk)] = Chunk(values: values, version: 0, pool: pool)
     }
   }
 
@@ -96,28 +101,40 @@ package final class ChunkStore {
   package func apply(_ order: ApplyOrder) {
     guard var chunk = chunks[order.chunk] else { preconditionFailure("chunk \(order.chunk) is not held") }
     chunks[order.chunk] = nil
-    let rate = schedule.rate(base: baseRate, step: order.step, totalSteps: rules.steps, warmupSteps: warmupSteps)
     let next = chunk.pool.take()
     chunk.updates += 1
-    let state = chunk.state(of: isStatePerWorker ? order.worker ?? 0 : 0, for: optimizer)
     withBytes(of: order.gradient) { gradient in
       precondition(gradient.count == next.count * MemoryLayout<Float>.stride, "a gradient of another chunk's size")
-      optimizer.apply(
-        gradient: gradient.baseAddress!, scale: 1 / Float(order.samples), learningRate: rate, update: chunk.updates,
-        from: UnsafePointer(chunk.parameters.pointer), to: next.pointer, state: state, stateRange: 0..<next.count)
+      switch rules.chunks.kind(of: order.chunk) {
+      case .parameters: optimize(&chunk, to: next, by: gradient, order)
+      case .buffers:
+        statistics.update(
+          with: gradient, shards: order.shards, consistency: rules.consistency,
+          range: rules.chunks.range(of: order.chunk), from: chunk.values, to: next)
+      }
     }
-    chunk.parameters = next
+    chunk.values = next
     chunk.version = order.version
     chunks[order.chunk] = chunk
     release(order.gradient)
   }
 
-  /// A chunk's parameters as a payload, not copied.
+  private func optimize(
+    _ chunk: inout Chunk, to next: FlatVector, by gradient: UnsafeRawBufferPointer, _ order: ApplyOrder
+  ) {
+    let rate = schedule.rate(base: baseRate, step: order.step, totalSteps: rules.steps, warmupSteps: warmupSteps)
+    let state = chunk.state(of: isStatePerWorker ? order.worker ?? 0 : 0, for: optimizer)
+    optimizer.apply(
+      gradient: gradient.baseAddress!, scale: 1 / Float(order.samples), learningRate: rate, update: chunk.updates,
+      from: UnsafePointer(chunk.values.pointer), to: next.pointer, state: state, stateRange: 0..<next.count)
+  }
+
+  /// A chunk's parameters or buffers as a payload, not copied.
   package func payload(_ parameters: Parameters) -> Frame {
     guard let chunk = chunks[Int(parameters.chunk)], chunk.version == parameters.version else {
       preconditionFailure("version \(parameters.version) of chunk \(parameters.chunk) is not held")
     }
-    return chunk.parameters.frame(of: 0..<chunk.parameters.count)
+    return chunk.values.frame(of: 0..<chunk.values.count)
   }
 }
 
@@ -140,10 +157,12 @@ extension Optimizer {
   }
 }
 
-/// How servers update: what the job says of optimiser and schedule.
+/// How servers update: what the job says of optimiser and schedule, and the network of its buffers.
 package struct UpdateSettings: Sendable {
   /// The optimiser.
   package let optimizer: Optimizer
+  /// What moves the buffers.
+  package let statistics: RunningStatistics
   /// How the learning rate changes.
   package let schedule: LearningRateSchedule
   /// The learning rate that the schedule starts from.
@@ -152,8 +171,12 @@ package struct UpdateSettings: Sendable {
   package let warmupSteps: Int
 
   /// Settings of these values.
-  package init(optimizer: Optimizer, schedule: LearningRateSchedule, learningRate: Double, warmupSteps: Int) {
+  package init(
+    optimizer: Optimizer, statistics: RunningStatistics, schedule: LearningRateSchedule, learningRate: Double,
+    warmupSteps: Int
+  ) {
     self.optimizer = optimizer
+    self.statistics = statistics
     self.schedule = schedule
     self.learningRate = learningRate
     self.warmupSteps = warmupSteps

@@ -1,7 +1,8 @@
 import Foundation
 import ModelFiles
 import Observability
-package import Tensors
+package import Networks
+import Tensors
 
 /// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
 package final class RunFolder {
@@ -9,8 +10,10 @@ package final class RunFolder {
   package struct StoredModel: Sendable {
     /// The file.
     package let path: String
-    /// SHA-256 over the flat fp32 vector, little-endian, in lower-case hexadecimal.
-    package let sha256: String
+    /// SHA-256 over the flat fp32 vector of parameters, little-endian, in lower-case hexadecimal.
+    package let parametersSHA256: String
+    /// SHA-256 over the flat vector of buffers, likewise; over nothing where the network has none.
+    package let buffersSHA256: String
   }
 
   /// Its path, as it was given.
@@ -75,32 +78,32 @@ package final class RunFolder {
     }
   }
 
-  /// Stores the parameters after a step: as a checkpoint, and as the run's model.
+  /// Stores a model after a step: as a checkpoint, and as the run's model.
   package func store(
-    _ parameters: FlatVector, layout: ParameterLayout, step: Int, job: Job
+    _ model: ModelVectors, of network: Network, step: Int, job: Job
   ) throws(ConvoyError) -> StoredModel {
     let digits = String(step)
     let name = "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
     let checkpoint = "\(path)/checkpoints/\(name)"
-    let sha256 = parameters.sha256().description
-    let metadata = [
+    let stored = StoredModel(
+      path: "\(path)/\(Self.modelName)", parametersSHA256: model.parameters.sha256().description,
+      buffersSHA256: model.buffers.sha256().description)
+    var metadata = [
       "format": "pt", "convoy.model": job.model, "convoy.data": job.data, "convoy.step": digits,
-      "convoy.parameters_sha256": sha256,
+      "convoy.parameters_sha256": stored.parametersSHA256,
     ]
+    if model.buffers.count > 0 { metadata["convoy.buffers_sha256"] = stored.buffersSHA256 }
     do {
       try FileManager.default.createDirectory(atPath: checkpoint, withIntermediateDirectories: true)
     } catch {
       throw ConvoyError(.failed, "\(checkpoint) cannot be made: \(error.localizedDescription)")
     }
-    let model = "\(path)/\(Self.modelName)"
-    for file in ["\(checkpoint)/\(Self.modelName)", model] {
-      do throws(ModelFileError) {
-        try Safetensors.write(layout: layout, values: parameters, metadata: metadata, to: file)
-      } catch {
-        throw ConvoyError(.failed, error.description)
-      }
+    do throws(ModelFileError) {
+      try model.write(of: network, metadata: metadata, to: ["\(checkpoint)/\(Self.modelName)", stored.path])
+    } catch {
+      throw ConvoyError(.failed, error.description)
     }
-    return StoredModel(path: model, sha256: sha256)
+    return stored
   }
 
   /// The model's file in a run folder and in a checkpoint.

@@ -120,8 +120,10 @@ extension JobOption {
       set: { job, text throws(OptionProblem) in job.engine = try known(text, Engines.names, "engine") },
       get: { $0.engine }),
     JobOption(
-      name: "precision", valueName: "format", help: "number format of a step",
-      set: { job, text throws(OptionProblem) in job.precision = try known(text, ["fp32"], "precision") },
+      name: "precision", valueName: "format", help: "number format of a step: fp32, or bf16 where the CPU has it",
+      set: { job, text throws(OptionProblem) in
+        job.precision = try known(text, Precision.allCases.map(\.rawValue), "precision")
+      },
       get: { $0.precision }),
     JobOption(
       name: "threads", valueName: "n", help: "threads of each worker",

@@ -1,3 +1,4 @@
+import Engines
 package import Logging
 import ModelFiles
 import Networks
@@ -19,7 +20,7 @@ package final class CoordinatorRole {
   private let launchedAt: Double
   private var payloads = Payloads()
   private var rules: JobRules?
-  private var final: FlatVector?
+  private var final: ModelVectors?
   private var meter = ThroughputMeter()
   private var reported: JobProgress?
   private var trained: JobProgress?
@@ -47,7 +48,8 @@ package final class CoordinatorRole {
     let plan = JobPlan(
       consistency: job.mode == .sync ? .sync : .async, servers: job.servers, workers: job.workers, tree: tree,
       batch: job.batch, epochs: job.epochs, maximumSteps: job.maxSteps,
-      elements: prepared.network.parameterLayout.count, job: job.yaml, digests: prepared.digests)
+      elements: prepared.network.parameterLayout.count, buffers: prepared.network.bufferLayout.count, job: job.yaml,
+      digests: prepared.digests)
     post = try Post(transport)
     loop = EventLoop(
       Coordinator(
@@ -60,6 +62,7 @@ package final class CoordinatorRole {
     try MemberContext.requireLoopback(address)
     let bound = try post.listen(on: address)
     logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers")
+    if let problem = prepared.job.precisionProblem { logger.warning("\(problem)") }
     report(.listening(address: bound.description))
     return bound
   }
@@ -133,7 +136,7 @@ package final class CoordinatorRole {
 
   private func begin(_ view: View) {
     rules = view.rules
-    final = FlatVector(count: view.rules.chunks.elements)
+    final = ModelVectors(view.rules.chunks)
     let now = MonotonicClock.seconds
     meter.begin(at: now)
     let seconds = (now - launchedAt).rounded(toPlaces: 2)
@@ -159,12 +162,12 @@ package final class CoordinatorRole {
 
   private func collect(_ chunk: Int, _ handle: GradientHandle) {
     guard let frame = payloads.take(handle), let final, let rules else { return }
-    frame.withBytes { final.copy($0, to: rules.chunks.range(of: chunk)) }
+    frame.withBytes { final.copy($0, to: chunk, of: rules.chunks) }
   }
 
   private func storeModel(_ rules: JobRules) throws(ConvoyError) -> RunFolder.StoredModel {
     guard let final else { throw ConvoyError(.failed, "there are no parameters to store") }
-    let stored = try folder.store(final, layout: prepared.network.parameterLayout, step: rules.steps, job: prepared.job)
+    let stored = try folder.store(final, of: prepared.network, step: rules.steps, job: prepared.job)
     logger.info("the model after step \(rules.steps) is in \(stored.path)")
     return stored
   }
@@ -175,16 +178,16 @@ package final class CoordinatorRole {
     }
     let job = prepared.job
     let evaluation = try Evaluation.evaluate(
-      prepared.network, parameters: final, engine: try prepared.engine(), data: job.data,
-      directory: job.dataDirectory)
+      prepared.network, final, engine: try prepared.engine(), data: job.data, directory: job.dataDirectory)
     let last = trained.epochs.last
     let summary = JobSummary(
       testAccuracy: evaluation.accuracy, testLoss: evaluation.loss,
       trainLoss: last.map { $0.lossSum / Double(max($0.samples, 1)) } ?? .nan, steps: rules.steps,
       epochs: rules.schedule.epoch(ofStep: rules.steps - 1) + 1, seconds: MonotonicClock.seconds - launchedAt,
-      imagesPerSecond: meter.total(samples: trained.samples), parameters: final.count,
-      parametersSHA256: stored.sha256, buffersSHA256: SHA256.digest(of: "").description, mode: job.mode.rawValue,
-      shards: job.shards, workers: job.workers, servers: job.servers, engine: job.engine, precision: job.precision,
+      imagesPerSecond: meter.total(samples: trained.samples), parameters: final.parameters.count,
+      parametersSHA256: stored.parametersSHA256, buffersSHA256: stored.buffersSHA256, mode: job.mode.rawValue,
+      shards: job.shards, workers: job.workers, servers: job.servers, engine: job.engine,
+      precision: prepared.precision.rawValue,
       runDirectory: folder.path)
     try folder.write(summary)
     logger.info("test accuracy \(summary.testAccuracy), test loss \(summary.testLoss)")

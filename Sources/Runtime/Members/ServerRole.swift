@@ -115,11 +115,8 @@ package final class ServerRole {
   private func initialise(_ view: View) throws(ConvoyError) {
     guard let prepared else { throw ConvoyError(.failed, "a view came before the job") }
     let server = view.servers[Int(loop.machine.member.number)]
-    let initial = prepared.network.initialParameters(seed: prepared.job.seed)
-    guard initial.count == view.rules.chunks.elements else {
-      throw ConvoyError(
-        .failed, "the view has \(view.rules.chunks.elements) parameters, the network \(initial.count)")
-    }
+    try prepared.requireFit(view.rules.chunks)
+    let initial = ModelVectors(initialOf: prepared.network, seed: prepared.job.seed)
     store = ChunkStore(view: view, server: server, initial: initial, settings: try prepared.updateSettings())
     let bytes = server.chunks.reduce(0) { $0 + view.rules.chunks.bytes(of: Int($1)) }
     logger.info("\(server.member) owns \(server.chunks.count) chunks of \(view.rules.chunks.count), \(bytes) bytes")

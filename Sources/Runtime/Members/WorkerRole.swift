@@ -13,7 +13,7 @@ package final class WorkerRole {
   private struct OpenSum {
     let step: Int
     let node: ShardNode
-    let vector: FlatVector
+    let vectors: ModelVectors
   }
 
   private let context: MemberContext
@@ -95,9 +95,9 @@ package final class WorkerRole {
 
   private func event(for report: ComputeThread.Report) -> WorkerEvent {
     switch report {
-    case .gradientReady(let step, let node, let chunk, let vector):
+    case .gradientReady(let step, let node, let chunk, let vectors):
       if !openSums.contains(where: { $0.node == node }) {
-        openSums.append(OpenSum(step: step, node: node, vector: vector))
+        openSums.append(OpenSum(step: step, node: node, vectors: vectors))
       }
       return .gradientReady(step: step, node: node, chunk: chunk)
     case .computed(let result): return .computed(result)
@@ -149,15 +149,18 @@ package final class WorkerRole {
     guard let chunks, let sum = openSums.first(where: { $0.node == part.node && $0.step == part.step }) else {
       preconditionFailure("no sum of shards \(part.node) in step \(part.step)")
     }
-    return sum.vector.frame(of: chunks.range(of: part.chunk))
+    return sum.vectors[chunks.kind(of: part.chunk)].frame(of: chunks.range(of: part.chunk))
   }
 
-  /// Copies a chunk's new version into the parameters.
+  /// Copies a chunk's new version into the parameters. Buffers are let go of: training reads none, and what evaluates is
+  /// the coordinator.
   ///
   /// The engine may still be computing: it no longer reads this chunk, because its version follows from a push
   /// that the engine's report of the chunk as final came before.
   private func install(_ handle: GradientHandle, chunk: Int) {
-    guard let frame = payloads.take(handle), let parameters, let chunks else { return }
+    guard let frame = payloads.take(handle), let parameters, let chunks, chunks.kind(of: chunk) == .parameters else {
+      return
+    }
     frame.withBytes { parameters.copy($0, to: chunks.range(of: chunk)) }
   }
 
@@ -166,6 +169,7 @@ package final class WorkerRole {
     let work = try PreparedWork(welcome)
     self.work = work
     logger.info("\(welcome.member) computes with \(work.fingerprint)")
+    if let problem = work.precisionProblem { logger.warning("\(problem)") }
     loop.follow(
       .prepared(
         Ready(
@@ -174,10 +178,7 @@ package final class WorkerRole {
 
   private func connect(_ view: View) throws(ConvoyError) {
     guard let work else { throw ConvoyError(.failed, "a view came before the job") }
-    guard work.parameterCount == view.rules.chunks.elements else {
-      throw ConvoyError(
-        .failed, "the view has \(view.rules.chunks.elements) parameters, the network \(work.parameterCount)")
-    }
+    try work.requireFit(view.rules.chunks)
     for server in view.servers {
       let address: Address
       do throws(TransportError) {
@@ -190,7 +191,7 @@ package final class WorkerRole {
     }
     let mine = view.workers[Int(loop.machine.member.number)].nodes
     logger.info("\(loop.machine.member) works on shards \(mine.isEmpty ? "as they are leased" : "\(mine)")")
-    let parameters = FlatVector(count: work.parameterCount)
+    let parameters = FlatVector(count: view.rules.chunks.elements)
     self.parameters = parameters
     chunks = view.rules.chunks
     compute = ComputeThread(

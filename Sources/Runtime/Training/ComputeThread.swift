@@ -1,13 +1,12 @@
 import Foundation
 package import ParameterServer
-package import Tensors
 
 /// The thread on which a worker computes: takes orders, tells what became of them.
 package final class ComputeThread: Sendable {
   /// What the thread tells, in order.
   package enum Report: Sendable {
-    /// A chunk of a node's sum is final; the vector holds it.
-    case gradientReady(step: Int, node: ShardNode, chunk: Int, FlatVector)
+    /// A chunk of a node's sum is final; the vectors hold it.
+    case gradientReady(step: Int, node: ShardNode, chunk: Int, ModelVectors)
     /// A shard was computed.
     case computed(ShardResult)
     /// Everything ordered was computed.
@@ -42,8 +41,8 @@ package final class ComputeThread: Sendable {
       while let order = orders.take() {
         try summer.compute(
           order,
-          ready: { node, chunk, vector in
-            report(.gradientReady(step: order.step, node: node, chunk: chunk, vector))
+          ready: { node, chunk, vectors in
+            report(.gradientReady(step: order.step, node: node, chunk: chunk, vectors))
           },
           computed: { report(.computed($0)) })
         report(.finished(step: order.step))

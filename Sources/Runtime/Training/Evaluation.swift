@@ -2,7 +2,7 @@ import Datasets
 package import Engines
 import Foundation
 package import Networks
-package import Tensors
+import Tensors
 
 /// How good a model is on the test set.
 package struct Evaluation: Sendable {
@@ -16,9 +16,9 @@ package struct Evaluation: Sendable {
   /// Samples that are computed together.
   static let batch = 200
 
-  /// Evaluates parameters on a data set's test split, on every core of the machine.
+  /// Evaluates a model on a data set's test split, on every core of the machine and in fp32, whatever it was trained in.
   package static func evaluate(
-    _ network: Network, parameters: FlatVector, engine: any Engine, data: String, directory: String?
+    _ network: Network, _ model: ModelVectors, engine: any Engine, data: String, directory: String?
   ) throws(ConvoyError) -> Evaluation {
     let dataset: ImageDataset
     let reader: BatchReader
@@ -36,7 +36,7 @@ package struct Evaluation: Sendable {
       var lossSum = 0.0
       for first in stride(from: 0, to: dataset.count, by: batch) {
         reader.read(SampleBlock(epoch: 0, positions: first..<min(first + batch, dataset.count)), into: samples)
-        let result = try plan.evaluate(samples, parameters: parameters)
+        let result = try plan.evaluate(samples, parameters: model.parameters, buffers: model.buffers)
         correct += result.correct
         lossSum += result.lossSum
       }

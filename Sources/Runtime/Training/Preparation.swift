@@ -21,18 +21,35 @@ package struct PreparedJob: Sendable {
 
   /// Prepares a job; `text` is what members are given.
   package init(job: Job, text: String) throws(ConvoyError) {
-    guard let network = Catalogue.network(named: job.model) else {
-      throw ConvoyError(.configuration, "there is no model \(job.model)")
-    }
     self.job = job
-    self.network = network
+    network = try Self.network(named: job.model, for: job.data)
     digests = Digests(
       build: try Build.digest().bytes, network: SHA256.digest(of: network.canonicalDescription).bytes,
       job: SHA256.digest(of: text).bytes, data: [])
   }
 
-  /// Looks whether the data set's files are there, before anything is started.
+  /// The catalogue's network of a name, as it is for a data set's images and classes.
+  package static func network(named name: String, for data: String) throws(ConvoyError) -> Network {
+    let form: DatasetForm
+    do throws(DatasetError) {
+      form = try DatasetCatalogue.form(of: data)
+    } catch {
+      throw ConvoyError(.configuration, error.description)
+    }
+    let network: Network?
+    do throws(NetworkError) {
+      network = try Catalogue.network(named: name, input: form.sampleShape, classes: form.classes)
+    } catch {
+      throw ConvoyError(
+        .configuration, "\(name) cannot take \(data)'s images of \(form.sampleShape): \(error.description)")
+    }
+    guard let network else { throw ConvoyError(.configuration, "there is no model \(name)") }
+    return network
+  }
+
+  /// Looks whether the network takes the data set, and whether its files are there, before anything is started.
   package static func requireData(of job: Job) throws(ConvoyError) {
+    _ = try network(named: job.model, for: job.data)
     do throws(DatasetError) {
       try DatasetCatalogue.locate(job.data, directory: job.dataDirectory)
     } catch {
@@ -44,8 +61,8 @@ package struct PreparedJob: Sendable {
   package func updateSettings() throws(ConvoyError) -> UpdateSettings {
     do throws(ScheduleError) {
       return UpdateSettings(
-        optimizer: job.optimizerKind.optimizer(of: job), schedule: try LearningRateSchedule(parsing: job.schedule),
-        learningRate: job.learningRate,
+        optimizer: job.optimizerKind.optimizer(of: job), statistics: RunningStatistics(network),
+        schedule: try LearningRateSchedule(parsing: job.schedule), learningRate: job.learningRate,
         warmupSteps: job.warmupSteps)
     } catch {
       throw ConvoyError(.configuration, "schedule: \(error.description)")
@@ -59,6 +76,20 @@ package struct PreparedJob: Sendable {
         .configuration, "there is no engine \(job.engine): there are \(Engines.names.joined(separator: ", "))")
     }
     return engine
+  }
+
+  /// The number format that this machine computes the job's steps in.
+  package var precision: Precision { job.precisionHere }
+
+  /// Refuses a cut of other vectors than the network's.
+  func requireFit(_ chunks: ChunkTable) throws(ConvoyError) {
+    let (parameters, buffers) = (network.parameterLayout.count, network.bufferLayout.count)
+    guard chunks.elements == parameters, chunks.bufferElements == buffers else {
+      throw ConvoyError(
+        .failed,
+        "the view has \(chunks.elements) parameters and \(chunks.bufferElements) buffers, the network \(parameters) and \(buffers)"
+      )
+    }
   }
 
   /// The tree over the job's shards.

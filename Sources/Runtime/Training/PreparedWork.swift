@@ -16,8 +16,6 @@ package struct PreparedWork: Sendable {
   package let digests: Digests
   /// What decides the bits of its gradients.
   package let fingerprint: String
-  /// Elements of the flat vector.
-  package let parameterCount: Int
 
   /// Batches that are read ahead of the computation.
   static let readAheadBatches = 4
@@ -27,8 +25,7 @@ package struct PreparedWork: Sendable {
     prepared = try PreparedJob(text: welcome.job)
     let job = prepared.job
     engine = try prepared.engine()
-    fingerprint = engine.fingerprint(threads: job.threads)
-    parameterCount = prepared.network.parameterLayout.count
+    fingerprint = engine.fingerprint(threads: job.threads, precision: prepared.precision)
     do throws(DatasetError) {
       dataset = try DatasetCatalogue.load(job.data, split: .train, directory: job.dataDirectory)
       let reader = try BatchReader(
@@ -49,11 +46,19 @@ package struct PreparedWork: Sendable {
   /// Number of training samples.
   package var sampleCount: Int { dataset.count }
 
+  /// What to tell of a number format that this machine does not compute in; nil where it does.
+  package var precisionProblem: String? { prepared.job.precisionProblem }
+
+  /// Refuses a cut of other vectors than the network's.
+  func requireFit(_ chunks: ChunkTable) throws(ConvoyError) { try prepared.requireFit(chunks) }
+
   /// The engine's plan for shards of up to so many samples.
   package func compile(batch: Int) throws(ConvoyError) -> any Plan {
     do throws(EngineError) {
       return try engine.compile(
-        prepared.network, batch: batch, threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed))
+        prepared.network, batch: batch,
+        options: CompileOptions(
+          threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision))
     } catch {
       throw ConvoyError(.failed, error.description)
     }

@@ -18,6 +18,7 @@ extension Cluster {
     #expect(violations == [], "\(note): \(settings)")
     #expect(heldPayloads == 0, "\(note): payloads leak; \(settings)")
     expectContributionsOnce(note)
+    expectShardCounts(note)
     switch settings.consistency {
     case .sync: expectSequentialResult(note)
     case .async: expectFoldOfLog(note)
@@ -50,6 +51,17 @@ extension Cluster {
       let parts = servers.flatMap(\.applied).filter { $0.order.chunk == chunk }.flatMap(\.gradient.parts)
       let applied = parts.map { [$0.step, $0.shard] }.sorted { $0.lexicographicallyPrecedes($1) }
       #expect(applied == expected, "\(note): chunk \(chunk); \(settings)")
+    }
+  }
+
+  /// Every order states how many shards of its step hold a sample.
+  private func expectShardCounts(_ note: String) {
+    for applied in servers.flatMap(\.applied) {
+      let samples = settings.sampleCounts[applied.gradient.parts[0].step]
+      let occupied = (0..<settings.shards).count {
+        $0 * samples / settings.shards < ($0 + 1) * samples / settings.shards
+      }
+      #expect(applied.order.shards == occupied, "\(note): \(settings)")
     }
   }
 

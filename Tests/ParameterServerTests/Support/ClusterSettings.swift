@@ -11,6 +11,7 @@ struct ClusterSettings: Sendable {
   var epochs = 2
   var maximumSteps: Int?
   var elements = 100
+  var buffers = 0
   var weather = Weather()
   var seed: UInt64 = 1
   var deadlines = Deadlines()
@@ -47,7 +48,8 @@ struct ClusterSettings: Sendable {
   var plan: JobPlan {
     JobPlan(
       consistency: consistency, servers: servers, workers: workers, tree: ShardTree(shards: shards)!, batch: batch,
-      epochs: epochs, maximumSteps: maximumSteps, elements: elements, job: "toy", digests: Self.digests)
+      epochs: epochs, maximumSteps: maximumSteps, elements: elements, buffers: buffers, job: "toy",
+      digests: Self.digests)
   }
 
   func serverReady(_ actor: Actor) -> Ready {
@@ -73,6 +75,7 @@ struct ClusterSettings: Sendable {
     settings.epochs = Int.random(in: 1...3, using: &generator)
     settings.maximumSteps = generator.chance(30) ? Int.random(in: 1...6, using: &generator) : nil
     settings.elements = generator.chance(15) ? Int.random(in: 1...40, using: &generator) : 150
+    settings.buffers = generator.chance(40) ? Int.random(in: 1...80, using: &generator) : 0
     settings.weather.order = generator.pick(Weather.Order.allCases)
     settings.weather.duplicates = generator.pick([0, 5, 30])
     settings.weather.delays = generator.pick([0, 10, 50])

@@ -54,7 +54,7 @@ import Testing
     let texts = [
       "model": "lenet-5", "data": "fashion-mnist", "data-dir": "/some where", "servers": "3", "workers": "5",
       "transport": "tcp", "mode": "async", "epochs": "7", "max-steps": "11", "seed": "18446744073709551615",
-      "batch": "64", "shards": "16", "engine": "openblas", "precision": "fp32", "threads": "2", "optimizer": "sgd",
+      "batch": "64", "shards": "16", "engine": "openblas", "precision": "bf16", "threads": "2", "optimizer": "sgd",
       "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true", "weight-decay": "0.0005",
       "schedule": "step:1000:0.1", "warmup-steps": "13",
     ]
@@ -72,6 +72,7 @@ import Testing
     expected.batch = 64
     expected.shards = 16
     expected.engine = "openblas"
+    expected.precision = "bf16"
     expected.threads = 2
     expected.learningRate = 0.125
     expected.momentum = 0.5
