@@ -19,6 +19,7 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("engine")) var engine: String?
   @Option(help: help("precision")) var precision: String?
   @Option(help: help("threads")) var threads: String?
+  @Option(help: help("memory-limit")) var memoryLimit: String?
   @Option(help: help("optimizer")) var optimizer: String?
   @Option(help: help("learning-rate")) var learningRate: String?
   @Option(help: help("momentum")) var momentum: String?
@@ -36,7 +37,8 @@ struct JobFlags: ParsableArguments {
     let all: [String: String?] = [
       "model": model, "data": data, "data-dir": dataDir, "servers": servers, "workers": workers,
       "transport": transport, "mode": mode, "epochs": epochs, "max-steps": maxSteps, "seed": seed, "batch": batch,
-      "shards": shards, "engine": engine, "precision": precision, "threads": threads, "optimizer": optimizer,
+      "shards": shards, "engine": engine, "precision": precision, "threads": threads,
+      "memory-limit": memoryLimit, "optimizer": optimizer,
       "learning-rate": learningRate, "momentum": momentum, "nesterov": nesterov.map { "\($0)" },
       "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay, "schedule": schedule,
       "warmup-steps": warmupSteps,

@@ -116,9 +116,19 @@ import Testing
     try expectAgreement(Catalogue.resnet20, samples: 6, threads: threads, 1e-4)
   }
 
-  /// Seeds 1 and 2 exceed the bound in the first layers: not yet shown is that values at kinks of ReLU and maxima explain
-  /// it.
-  @Test(arguments: [3, 4] as [UInt64]) func alexNetAgrees(seed: UInt64) throws {
-    try expectAgreement(Catalogue.alexnet, samples: 1, seed: seed, 1e-4)
+  /// AlexNet beside double precision. With seeds 1 and 2 rounding makes another place the largest of a pooling window on
+  /// the OpenBLAS engine: all layers above agree, those below take another way; 3 has no such place.
+  @Test(arguments: [("onednn", 1), ("onednn", 2), ("onednn", 3), ("openblas", 3)])
+  func alexNetAgreesWithDoublePrecision(name: String, seed: UInt64) throws {
+    guard let engine = Engines.engine(named: name) else { return }
+    let network = Catalogue.alexnet
+    let batch = makeBatch(network, count: 1)
+    let parameters = network.initialParameters(seed: seed)
+    let plan = try engine.compile(network, batch: 1, threads: 2, purpose: .training(seed: 5))
+    let gradient = FlatVector(count: parameters.count)
+    _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+    let exact = try DoublePlan(network, batch: 1, threads: 2, purpose: .training(seed: 5)).step(
+      inputs: batch.inputs.array.map(Double.init), batch: batch, parameters: parameters.array.map(Double.init))
+    expect(gradient.array, near: exact.gradient.map { Float($0) }, network.parameterLayout, 1e-5, "gradient")
   }
 }

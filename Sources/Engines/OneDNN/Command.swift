@@ -95,6 +95,8 @@
     var purpose: String { get }
     /// What computes it, as the library names it; `convoy` for loops of ours.
     var implementation: String { get }
+    /// Whether it is a primitive of the library, or stands in the place of one.
+    var isPrimitive: Bool { get }
     /// What it sets; nil where that lies in the flat vector.
     var result: GraphCompiler.Tensor? { get }
     /// Bytes that it uses besides.
@@ -115,6 +117,8 @@
     let implementation: String
     let result: GraphCompiler.Tensor?
     var workspaceBytes: Int { 0 }
+    /// Products call the library; what is the library's own is told by its name.
+    var isPrimitive: Bool { implementation != Self.ownImplementation }
     private let body: (inout StepState) -> Void
 
     init(
@@ -158,6 +162,7 @@
     }
 
     var implementation: String { descriptor.implementation }
+    var isPrimitive: Bool { true }
 
     var result: GraphCompiler.Tensor? {
       for index in [DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_SRC, DNNL_ARG_DST] {

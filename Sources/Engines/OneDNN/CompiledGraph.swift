@@ -125,13 +125,19 @@
         }
         if output.isLoss {
           guard state.loss.isFinite else { return .loss(output.name) }
-        } else if !Self.areFinite(
-          state.address(output.tensor.place), output.tensor.layout.bytes / MemoryLayout<Float>.stride)
-        {
+        } else if !Self.areFinite(state.address(output.tensor.place), output.tensor.layout) {
           return .layer(output.name)
         }
       }
-      preconditionFailure("a loss that is finite when it is computed again")
+      return .loss(outputs.last { $0.isLoss }?.name ?? "loss")
+    }
+
+    private static func areFinite(_ values: UnsafeMutablePointer<Float>, _ layout: TensorLayout) -> Bool {
+      guard layout.isBFloat16 else { return areFinite(values, layout.bytes / MemoryLayout<Float>.stride) }
+      // All ones in the exponent: an infinity, or no number.
+      let exponent: UInt16 = 0x7f80
+      let halves = UnsafeRawBufferPointer(start: values, count: layout.bytes).bindMemory(to: UInt16.self)
+      return halves.allSatisfy { $0 & exponent != exponent }
     }
 
     private static func areFinite(_ values: UnsafePointer<Float>, _ count: Int) -> Bool {
@@ -153,9 +159,9 @@
       return parts
     }
 
-    /// Runs the library's part of it.
+    /// Runs the library's primitives, and the loops that stand in the place of some.
     func runBare(_ state: inout StepState) throws(EngineError) {
-      for command in commands where command.implementation != KernelCommand.ownImplementation {
+      for command in commands where command.isPrimitive {
         try command.run(&state)
       }
     }

@@ -165,7 +165,9 @@
     }
 
     private func emit(_ compiler: GraphCompiler, _ pass: String, sets: Tensor, _ phases: [ParallelCommand.Phase]) {
-      compiler.emit("\(name) \(pass)", sets: sets, workspaceBytes: kept.layout.bytes + sums.layout.bytes, phases)
+      compiler.emit(
+        "\(name) \(pass)", by: "convoy normalisation", sets: sets,
+        workspaceBytes: kept.layout.bytes + sums.layout.bytes, phases)
     }
 
     // MARK: Forward

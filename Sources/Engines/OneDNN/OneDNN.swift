@@ -207,6 +207,9 @@
     /// The elements' number format.
     var type: dnnl_data_type_t { convoy_dnnl_layout_type(handle) }
 
+    /// Whether the elements are bfloat16.
+    var isBFloat16: Bool { type == dnnl_bf16 }
+
     func isEqual(to other: TensorLayout) -> Bool { convoy_dnnl_layout_equal(handle, other.handle) != 0 }
   }
 

@@ -9,9 +9,11 @@
     /// `onednn`.
     public var name: String { "onednn" }
 
-    /// What decides the bits of its results: the library shares work by the number of threads.
+    /// What decides the bits of its results: the library shares work by the number of threads, and layers that it does
+    /// not compute are OpenBLAS's.
     public func fingerprint(threads: Int, precision: Precision) -> String {
-      "onednn \(OneDNN.version) \(OneDNN.instructionSet) \(precision.rawValue) threads \(threads)"
+      "onednn \(OneDNN.version) \(OneDNN.instructionSet) openblas \(OpenBLAS.version) \(OpenBLAS.core) "
+        + "\(precision.rawValue) threads \(threads)"
     }
 
     /// bf16 with AVX512-bf16 or AMX; the library computes it on any AVX-512, slower than fp32.

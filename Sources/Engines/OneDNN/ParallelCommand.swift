@@ -60,6 +60,7 @@
 
     let purpose: String
     let implementation: String
+    var isPrimitive: Bool { implementation != KernelCommand.ownImplementation }
     let result: GraphCompiler.Tensor?
     let workspaceBytes: Int
     private let parts: Int

@@ -50,6 +50,8 @@ public struct Job: Hashable, Sendable {
   public var precision = "fp32"
   /// Threads of each worker.
   public var threads = 1
+  /// Most bytes that each worker takes for activations and their gradients; nil for as many as it takes.
+  public var memoryLimit: Int?
   /// The optimiser, by its name: see `OptimizerKind`.
   public var optimizer = "sgd"
   /// The learning rate that the schedule starts from; `Job.resolve` has a default for each optimiser.

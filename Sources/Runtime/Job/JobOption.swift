@@ -128,6 +128,15 @@ extension JobOption {
     JobOption(
       name: "threads", valueName: "n", help: "threads of each worker",
       set: { job, text throws(OptionProblem) in job.threads = try integer(text, 1...256) }, get: { "\($0.threads)" }),
+    JobOption(
+      name: "memory-limit", valueName: "size",
+      help: "most memory of each worker for activations, as in 2GiB: what does not fit is computed again, or in parts",
+      set: { job, text throws(OptionProblem) in
+        guard let size = MemorySize(text) else {
+          throw OptionProblem(text: "\(text) is no size of memory, such as 512MiB or 2GiB")
+        }
+        job.memoryLimit = size.bytes
+      }, get: { $0.memoryLimit.map { "\($0)" } }),
   ]
 
   private static let optimisation: [JobOption] = [

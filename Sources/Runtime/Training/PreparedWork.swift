@@ -58,7 +58,8 @@ package struct PreparedWork: Sendable {
       return try engine.compile(
         prepared.network, batch: batch,
         options: CompileOptions(
-          threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision))
+          threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision,
+          memoryLimit: prepared.job.memoryLimit))
     } catch {
       throw ConvoyError(.failed, error.description)
     }

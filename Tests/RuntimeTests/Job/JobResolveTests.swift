@@ -54,8 +54,9 @@ import Testing
     let texts = [
       "model": "lenet-5", "data": "fashion-mnist", "data-dir": "/some where", "servers": "3", "workers": "5",
       "transport": "tcp", "mode": "async", "epochs": "7", "max-steps": "11", "seed": "18446744073709551615",
-      "batch": "64", "shards": "16", "engine": "openblas", "precision": "bf16", "threads": "2", "optimizer": "sgd",
-      "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true", "weight-decay": "0.0005",
+      "batch": "64", "shards": "16", "engine": "openblas", "precision": "bf16", "threads": "2",
+      "memory-limit": "1.5GiB", "optimizer": "sgd", "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true",
+      "weight-decay": "0.0005",
       "schedule": "step:1000:0.1", "warmup-steps": "13",
     ]
     #expect(Set(texts.keys).union(["beta1", "beta2", "rho", "epsilon"]) == Set(JobOption.all.map(\.name)))
@@ -74,6 +75,7 @@ import Testing
     expected.engine = "openblas"
     expected.precision = "bf16"
     expected.threads = 2
+    expected.memoryLimit = 3 << 29
     expected.learningRate = 0.125
     expected.momentum = 0.5
     expected.nesterov = true
@@ -116,6 +118,7 @@ import Testing
       ("threads", ""), ("learning-rate", "nan"), ("learning-rate", "inf"), ("learning-rate", "-0.1"),
       ("momentum", "1.5"), ("weight-decay", "x"), ("nesterov", "yes"), ("schedule", "cosin"), ("schedule", "step:0:1"),
       ("warmup-steps", "-5"), ("data", "fashion"), ("data-dir", ""), ("engine", "openblass"), ("precision", "fp16"),
+      ("memory-limit", "much"), ("memory-limit", "0"),
       ("optimizer", "adamm"), ("optimizer", "lars"), ("beta1", "1"), ("beta2", "0.999999999"), ("rho", "-0.1"),
       ("epsilon", "0"),
       ("epsilon", "2"), ("mode", "ssp:3"), ("transport", "shm"),
