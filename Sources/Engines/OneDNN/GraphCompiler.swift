@@ -34,7 +34,7 @@
     /// Threads that compute.
     let threads: Int
     /// For each batch normalisation that is computed with a sum: the sum.
-    private let additions: [Int: Int]
+    let additions: [Int: Int]
     /// Gives the threads of what the library does not compute.
     let team: () -> ThreadTeam
     private let stream: PrimitiveStream
@@ -58,7 +58,7 @@
     /// Second gradients of layers whose backward pass adds them itself, and those layers.
     private var otherGradients: [Int: Tensor] = [:]
     private var addsGradients: Set<Int> = []
-    private var logitsGradient: Tensor?
+    var logitsGradient: Tensor?
 
     /// A compiler for exactly so many samples; for training where there is a seed.
     ///
@@ -144,30 +144,6 @@
     /// Says that a range of the gradient is final once what was emitted last is done.
     func markFinal(_ range: Range<Int>) {
       finals[commands.count - 1] = range
-    }
-
-    /// The tensor in a layout: itself where it has it.
-    func reordered(_ tensor: Tensor, to layout: TensorLayout, _ purpose: String) throws(EngineError) -> Tensor {
-      if tensor.layout.isEqual(to: layout) { return tensor }
-      if tensor.extents.count > 2, tensor.extents[1] == 1, layout.bytes == tensor.layout.bytes {
-        // One channel lies the same whether channels come first or last.
-        return Tensor(extents: tensor.extents, layout: layout, place: tensor.place, isShared: tensor.isShared)
-      }
-      let result = makeTensor(tensor.extents, layout)
-      try reorder(tensor, to: result, purpose)
-      return result
-    }
-
-    func reorder(_ source: Tensor, to destination: Tensor, _ purpose: String) throws(EngineError) {
-      let descriptor = try PrimitiveDescriptor("reorder for \(purpose)") { made, engine, attributes in
-        convoy_dnnl_reorder(made, engine, source.layout.handle, destination.layout.handle, attributes)
-      }
-      try emit("\(purpose) reorder", descriptor, [source.argument(DNNL_ARG_FROM), destination.argument(DNNL_ARG_TO)])
-    }
-
-    /// The tensor in fp32 with its elements in the order of their extents.
-    func plain(_ tensor: Tensor, _ purpose: String) throws(EngineError) -> Tensor {
-      try reordered(tensor, to: TensorLayout(plain: tensor.extents), purpose)
     }
 
     // MARK: The graph
@@ -301,88 +277,10 @@
       return Tensor(extents: extents, layout: try TensorLayout(plain: extents), place: .inputs, isShared: true)
     }
 
-    /// For each batch normalisation that is computed with the sum that alone reads it: that sum.
-    private static func normalizedSums(_ network: Network) -> [Int: Int] {
-      var sums: [Int: Int] = [:]
-      for (index, node) in network.nodes.enumerated() {
-        guard node.layer.kind == .addition, node.inputs.count == 2, Set(node.inputs).count == 2 else { continue }
-        let candidates = node.inputs.compactMap(\.self).filter { input in
-          guard case .batchNormalization = network.nodes[input].layer.kind else { return false }
-          return network.nodes.allSatisfy { !$0.inputs.contains(input) || $0.layer.name == node.layer.name }
-        }
-        if let last = candidates.max() { sums[last] = index }
-      }
-      return sums
-    }
-
     /// Whether a layer or one before it has parameters, so that the gradient of its output matters.
     func needsGradient(_ index: Int?) -> Bool {
       guard isForTraining, let index else { return false }
       return index < backwards.count && backwards[index] != nil
-    }
-
-    /// Whether a layer's ReLU follows and nobody else reads what lies between.
-    private func fusesReLU(after index: Int) -> Bool {
-      switch network.nodes[index].layer.kind {
-      case .convolution, .fullyConnected, .batchNormalization, .addition: break
-      default: return false
-      }
-      let readers = network.nodes.indices.filter { network.nodes[$0].inputs.contains(index) }
-      guard readers == [index + 1] else { return false }
-      return network.nodes[index + 1].layer.kind == .relu
-    }
-
-    private func add(
-      _ node: Network.Node, index: Int, sources: [Tensor], hasReLU: Bool
-    ) throws(EngineError) -> (Tensor, Backward?) {
-      let sources = try standard(sources, for: node)
-      let source = sources[0]
-      switch node.layer.kind {
-      case .convolution(let layer): return try addConvolution(layer, node, source, hasReLU: hasReLU)
-      case .fullyConnected where precision != .fp32: return try addInnerProduct(node, source, hasReLU: hasReLU)
-      case .fullyConnected: return try addFullyConnected(node, source, hasReLU: hasReLU)
-      case .batchNormalization(let layer):
-        return try addBatchNormalization(layer, node, source, hasReLU: hasReLU)
-      case .addition:
-        if let normalization = additions.first(where: { $0.value == index })?.key {
-          return try addNormalizedSum(normalization, index: index, node, sources, hasReLU: hasReLU)
-        }
-        return try addAddition(node, sources, hasReLU: hasReLU)
-      case .maxPooling, .averagePooling, .adaptivePooling: return try addPooling(node, index: index, sources)
-      case .relu: return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, node, source)
-      case .leakyReLU(let slope):
-        return try addElementwise(dnnl_eltwise_relu_use_dst_for_bwd, alpha: Float(slope), node, source)
-      case .tanh: return try addElementwise(dnnl_eltwise_tanh_use_dst_for_bwd, node, source)
-      case .sigmoid: return try addElementwise(dnnl_eltwise_logistic_use_dst_for_bwd, node, source)
-      case .dropout(let probability): return try addDropout(probability, node, index: index, source)
-      case .flatten: return try addFlatten(node, source)
-      case .pad(let margins, let value): return try addPadding(margins, value, node, source)
-      case .loss(let loss):
-        guard loss.isPlainSoftmax, index == network.nodes.count - 1 else {
-          return try addBridge(node, index: index, sources)
-        }
-        let (output, backward, gradient) = try addLoss(node, source)
-        logitsGradient = gradient
-        return (output, backward)
-      case .reshape: return try addReshape(node, source)
-      case .transposedConvolution, .localResponseNormalization, .embedding, .relu6, .prelu, .softmax,
-        .multiplication, .concatenation, .crop, .slice, .bilinearUpsampling:
-        return try addBridge(node, index: index, sources)
-      }
-    }
-
-    /// The range of the flat vector of a layer's parameter; nil where it has none of that name.
-    func range(of parameter: String, _ node: Network.Node) -> Range<Int>? {
-      network.parameterLayout.entries.first { $0.name == "\(node.layer.name).\(parameter)" }?.range
-    }
-  }
-
-  extension Loss {
-    /// Whether it is the negative logarithm of the softmax's share for each sample's label, and nothing else.
-    fileprivate var isPlainSoftmax: Bool {
-      guard weight == 1, case .softmaxCrossEntropy(let settings) = function else { return false }
-      return settings.classWeights.isEmpty && settings.labelSmoothing == 0 && settings.ignoredLabel == nil
-        && !settings.isPerPlace
     }
   }
 
