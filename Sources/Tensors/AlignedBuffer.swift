@@ -1,9 +1,15 @@
+import Glibc
+
 /// Memory for a fixed number of elements, aligned to a cache line and freed with its one owner.
 ///
 /// Elements start as zero bytes. Cost of making one: an allocation and a clear.
 public struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
   /// Bytes that the first element's address is a multiple of: a cache line, and a vector of AVX-512.
   public static var alignment: Int { 64 }
+
+  /// Buffers of at least so many bytes ask for huge pages.
+  private static var largeBytes: Int { 4 << 20 }
+  private static var hugePageBytes: Int { 2 << 20 }
 
   /// Number of elements.
   public let count: Int
@@ -20,7 +26,12 @@ public struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
     precondition(!overflow, "a buffer of \(count) elements is larger than memory")
     // Whole cache lines, so that a vector load of the tail stays inside the allocation.
     let rounded = (Swift.max(bytes, 1) + Self.alignment - 1) / Self.alignment * Self.alignment
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
+    let isLarge = rounded >= Self.largeBytes
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: rounded, alignment: isLarge ? Self.hugePageBytes : Self.alignment)
+    // Kernels that go through gigabytes otherwise wait for addresses to be looked up. Only a wish: where the system has
+    // no huge pages left it gives others.
+    if isLarge { madvise(raw, rounded, MADV_HUGEPAGE) }
     raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
     self.count = count
     self.pointer = raw.bindMemory(to: Element.self, capacity: count)
