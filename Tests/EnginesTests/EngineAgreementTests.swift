@@ -116,6 +116,34 @@ import Testing
     try expectAgreement(Catalogue.resnet20, samples: 6, threads: threads, 1e-4)
   }
 
+  /// Planes large enough for Winograd's filtering, and nothing that rounding could send another way.
+  static let filtered = try! Network("filtered", input: [3, 16, 16]) {
+    Convolution("conv1", channels: 32, kernel: 3, padding: 1)
+    Convolution("conv2", channels: 32, kernel: 3, padding: 1)
+    Tanh("tanh")
+    Convolution("conv3", channels: 64, kernel: 3, padding: 1)
+    FullyConnected("fc", 5)
+    SoftmaxCrossEntropy("loss")
+  }
+
+  @Test(arguments: [1, 2]) func filteredConvolutionsAgree(threads: Int) throws {
+    try expectAgreement(Self.filtered, samples: 32, threads: threads, 1e-4)
+  }
+
+  #if OneDNN
+    @Test func wherePlanesAreLargeFilteringIsUsed() throws {
+      let plan = try OneDNNEngine().compile(Self.filtered, batch: 32, threads: 2, purpose: .training(seed: 1))
+      let passes = try plan.description().passes
+      guard OneDNNEngine.libraryVersion.hasPrefix("2."), OneDNNEngine.instructionSet.hasPrefix("avx512") else { return }
+      for name in ["conv2", "conv3"] {
+        for pass in ["forward", "weights' gradient", "input's gradient"] {
+          let found = passes.filter { $0.purpose == "\(name) \(pass)" }
+          #expect(found.count == 1 && found.allSatisfy { $0.implementation.contains("wino") }, "\(name) \(pass)")
+        }
+      }
+    }
+  #endif
+
   /// AlexNet beside double precision. With seeds 1 and 2 rounding makes another place the largest of a pooling window on
   /// the OpenBLAS engine: all layers above agree, those below take another way; 3 has no such place.
   @Test(arguments: [("onednn", 1), ("onednn", 2), ("onednn", 3), ("openblas", 3)])
