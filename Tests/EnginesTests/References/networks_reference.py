@@ -1,5 +1,5 @@
-"""Writes networks_reference.bin: ResNet-20 and a network of a GoogLeNet-like block on four samples as PyTorch computes them,
-in double precision.
+"""Writes networks_reference.bin: ResNet-20, a network of a GoogLeNet-like block and AlexNet without its dropout on four
+samples as PyTorch computes them, in double precision.
 
 Parameters and inputs follow from a formula that both sides evaluate exactly, so they are not kept. For each network the
 file holds the loss, the batch statistics of its batch normalisations, and of each parameter's gradient the norm and the
@@ -22,8 +22,9 @@ ELEMENTS = 16
 class Parameters:
     """Parameters in the order of the flat vector: tensor i follows stream first + 1 + i."""
 
-    def __init__(self, first):
+    def __init__(self, first, scale):
         self.first = first
+        self.scale = scale
         self.values = []
         self.statistics = []
 
@@ -33,8 +34,8 @@ class Parameters:
         return value
 
     def convolution(self, x, channels, kernel, stride=1, padding=0, bias=True):
-        weight = self.make((channels, x.shape[1], kernel, kernel), 0.125)
-        return f.conv2d(x, weight, self.make((channels,), 0.125) if bias else None, stride, padding)
+        weight = self.make((channels, x.shape[1], kernel, kernel), self.scale)
+        return f.conv2d(x, weight, self.make((channels,), self.scale) if bias else None, stride, padding)
 
     def norm(self, x):
         channels = x.shape[1]
@@ -46,7 +47,7 @@ class Parameters:
 
     def linear(self, x, outputs):
         x = x.flatten(1)
-        return f.linear(x, self.make((outputs, x.shape[1]), 0.125), self.make((outputs,), 0.125))
+        return f.linear(x, self.make((outputs, x.shape[1]), self.scale), self.make((outputs,), self.scale))
 
 
 def resnet20(p, x):
@@ -75,14 +76,27 @@ def inception(p, x):
     return 0.3 * early + f.cross_entropy(p.linear(f.adaptive_avg_pool2d(x, 1), 10), labels(), reduction="sum")
 
 
+def alexnet(p, x):
+    x = f.max_pool2d(f.relu(p.convolution(x, 64, 11, 4, 2)), 3, 2)
+    x = f.max_pool2d(f.relu(p.convolution(x, 192, 5, padding=2)), 3, 2)
+    for channels in (384, 256, 256):
+        x = f.relu(p.convolution(x, channels, 3, padding=1))
+    x = f.relu(p.linear(f.max_pool2d(x, 3, 2), 4096))
+    return f.cross_entropy(p.linear(f.relu(p.linear(x, 4096)), 1000), labels(), reduction="sum")
+
+
 def labels():
     return torch.tensor([3 * sample % 10 for sample in range(SAMPLES)])
 
 
 def main():
     numbers = []
-    for first, network, shape in ((2000, resnet20, (3, 32, 32)), (2200, inception, (3, 15, 15))):
-        parameters = Parameters(first)
+    for first, network, shape, scale in (
+        (2000, resnet20, (3, 32, 32), 0.125),
+        (2200, inception, (3, 15, 15), 0.125),
+        (2400, alexnet, (3, 224, 224), 0.03125),
+    ):
+        parameters = Parameters(first, scale)
         loss = network(parameters, formula(first, (SAMPLES, *shape)))
         loss.backward()
         numbers += [loss.detach().reshape(1)] + parameters.statistics
