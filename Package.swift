@@ -12,6 +12,7 @@ let package = Package(
   products: [
     .executable(name: "convoy", targets: ["convoy"]),
     .library(name: "Convoy", targets: ["Convoy"]),
+    .library(name: "ConvoySimulation", targets: ["ConvoySimulation"]),
   ],
   traits: [
     .default(enabledTraits: ["OneDNN"]),
@@ -59,14 +60,16 @@ let package = Package(
     .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
+    .target(
+      name: "ConvoySimulation",
+      dependencies: ["Runtime", "ParameterServer", "Tensors", "Networks", "Engines", "Datasets", "ModelFiles"]),
     .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors", "CKernels"]),
     // 7
     .executableTarget(
       name: "convoy",
       dependencies: [
-        "Convoy", "Benchmarks", "Launch", "Runtime", "Observability", "Engines", "Datasets", "WireFormat", "Transport",
-        "Networks",
-        "Tensors", argumentParser, logging,
+        "Convoy", "ConvoySimulation", "Benchmarks", "Launch", "Runtime", "Observability", "Engines", "Datasets",
+        "ModelFiles", "ParameterServer", "WireFormat", "Transport", "Networks", "Tensors", argumentParser, logging,
       ]),
 
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
@@ -88,6 +91,8 @@ let package = Package(
         "Runtime", "ParameterServer", "WireFormat", "Transport", "Engines", "Datasets", "Networks", "Tensors",
       ]
     ),
+    .testTarget(
+      name: "ConvoySimulationTests", dependencies: ["ConvoySimulation", "ParameterServer", "ModelFiles", "Tensors"]),
     .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime"]),
     .testTarget(
       name: "CommandTests", dependencies: ["convoy", "Transport", "Datasets", "Engines", "Networks", "Tensors"]),
@@ -96,7 +101,7 @@ let package = Package(
 
 // The same strict settings for every target of ours; generated C and system libraries are not ours to warn about.
 for target in package.targets where target.type != .system && target.name != "CMessages" {
-  if target.name.hasPrefix("C") && target.name != "Convoy" && target.name != "CommandTests" {
+  if ["CKernels", "CAllocationCounter"].contains(target.name) {
     target.cSettings = [.treatAllWarnings(as: .error), .enableWarning("all"), .enableWarning("extra")]
   } else {
     target.swiftSettings = [
