@@ -50,6 +50,8 @@ struct ServerCut: Sendable {
   /// Gives the cut up; returns what waited.
   mutating func abandon() -> [QueuedPush] {
     defer {
+      // A successor of the coordinator counts its cuts anew.
+      number = 0
       marked = []
       open = []
       isGathering = false
