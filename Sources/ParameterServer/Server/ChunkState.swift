@@ -187,6 +187,8 @@ struct ChunkState: Sendable {
   /// An update was ordered.
   mutating func begin(_ update: Update, gradient: GradientHandle) {
     precondition(open == nil, "two updates of chunk \(chunk) at once")
+    // Its floats are written over; nobody needs them: a round that is whole follows from one that is closed everywhere.
+    previous = nil
     open = OpenUpdate(update: update, gradient: gradient, isReplicated: replica == nil)
   }
 
