@@ -5,7 +5,7 @@ import Testing
 
 /// Checkpoints on a disk at its worst: a crash at every call leaves a complete old or new one.
 @Suite struct DiskCheckpointTests {
-  static let seeds: Range<UInt64> = 0..<8
+  static let seeds: Range<UInt64> = 0..<5
 
   /// Something done to a folder that already has checkpoints.
   struct Scenario: Sendable, CustomStringConvertible {
@@ -121,15 +121,15 @@ import Testing
       scenario.description == "pruning"
       ? [.remove, .removeFolder, .syncFolder] : [.create, .write, .sync, .rename, .syncFolder]
     for kind in kinds { #expect(crashes[kind, default: 0] > 0, "never crashed in \(kind)") }
-    print("\(scenario): \(crashes.values.reduce(0, +)) crashes in \(Self.seeds.count) seeds")
   }
 
   @Test("Each planted fault is found", arguments: CheckpointFault.allCases)
   func faults(fault: CheckpointFault) throws {
     var problems: [String] = []
-    for seed in Self.seeds { problems += try Self.sweep(Self.scenarios[1], seed: seed, fault: fault).problems }
+    for seed in 0..<20 as Range<UInt64> where problems.isEmpty {
+      problems = try Self.sweep(Self.scenarios[1], seed: seed, fault: fault).problems
+    }
     #expect(!problems.isEmpty)
-    print("\(fault): \(problems.count) violations; the first: \(problems.first ?? "none")")
   }
 
   @Test("A half-written attempt of the same step is replaced, whatever the first crash left")
@@ -166,10 +166,10 @@ import Testing
         #expect(try disk.list("/run/checkpoints") == names)
         #expect(try Self.usedBytes(disk) == used)
         #expect(try Self.problem(disk.crash(), scenario, isDone: false) == nil)
-        room += 97
+        room += 211
       }
     }
-    #expect(failures > 40)
+    #expect(failures > 20)
   }
 
   private static func usedBytes(_ disk: SimulatedDisk) throws -> Int {

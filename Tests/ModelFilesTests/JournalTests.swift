@@ -66,7 +66,7 @@ import Testing
       let whole = ends.count { $0 <= count } - 1
       #expect(journal.openingRecords.count == whole)
       #expect(journal.cutBytes == count - ends[whole])
-      try journal.append([5], sync: true)
+      if count % 10 == 0 { try journal.append([5], sync: true) }
     }
     for count in 0..<16 {
       _ = folder.write("journal", Array(bytes[..<count]))
@@ -74,11 +74,11 @@ import Testing
     }
   }
 
-  @Test("Every bit that turns over before the last record is an error with the offset; in the last it is cut")
+  @Test("A bit that turns over in any byte before the last record is an error with the offset; in the last it is cut")
   func flips() throws {
     try filled()
     let bytes = folder.read("journal")
-    for bit in 0..<bytes.count * 8 {
+    for bit in bytes.indices.map({ $0 * 8 + $0 % 8 }) {
       var damaged = bytes
       damaged[bit / 8] ^= 1 << UInt8(bit % 8)
       _ = folder.write("journal", damaged)
