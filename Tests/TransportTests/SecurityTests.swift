@@ -1,0 +1,228 @@
+import Foundation
+import Testing
+
+import Transport
+
+@Suite(.timeLimit(.minutes(2))) struct SecurityTests {
+  private let ring: KeyRing
+  private let address = Address.tcp(host: "127.0.0.1", port: 0)
+
+  init() throws {
+    ring = try KeyRing(["coordinator", "server.0", "worker.0", "worker.1", "client"])
+  }
+
+  private func hub(_ name: String, _ limits: HubLimits = Meeting.limits) throws -> any Hub {
+    try ring.transport(name).makeHub(limits)
+  }
+
+  @Test("Both sides know each other by their keys, whatever a message says")
+  func identities() throws {
+    let server = try hub("server.0")
+    let bound = try server.listen(on: address)
+    for name in ["worker.0", "worker.1", "coordinator", "client"] {
+      let other = try hub(name)
+      let peer = try other.connect(to: bound, expecting: "server.0")
+      #expect(other.identity(of: peer)?.name == "server.0")
+      // A worker that calls itself a server is seen to be a worker.
+      _ = try other.send([Frame(copying: Array("I am server.0".utf8))], to: peer)
+      let (from, frames) = try server.message(while: other)
+      #expect(frames[0].withBytes { $0.elementsEqual("I am server.0".utf8) })
+      let identity = try #require(server.identity(of: from))
+      #expect(identity.name == name)
+      #expect(identity.role.rawValue == name.split(separator: ".")[0])
+      #expect(try server.send(numbered(5), to: from) == .sent)
+      let (answerer, answer) = try other.message(while: server)
+      #expect(answerer == peer && number(of: answer) == 5)
+      other.close(lingerMilliseconds: 0)
+    }
+    #expect(server.identity(of: Peer(rawValue: 999)) == nil)
+    server.close(lingerMilliseconds: 0)
+  }
+
+  /// Those who must not get in, and the count that they go to.
+  enum Stranger: String, CaseIterable, Sendable {
+    case withoutKey, unknownKey, wrongListenerKey, otherMechanism, garbage
+
+    func count(in counts: RefusedConnections) -> Int {
+      switch self {
+      // Which of the two depends on whose greeting is read first.
+      case .withoutKey: counts.otherMechanism + counts.unproven
+      case .otherMechanism: counts.otherMechanism
+      case .unknownKey: counts.unknownKey
+      case .wrongListenerKey: counts.wrongListenerKey
+      case .garbage: counts.unproven
+      }
+    }
+  }
+
+  @Test("Strangers are refused and counted by reason while an honest worker goes on", arguments: Stranger.allCases)
+  func strangers(_ stranger: Stranger) throws {
+    let transport = try ring.transport("server.0")
+    let server = try transport.makeHub(Meeting.limits)
+    let bound = try server.listen(on: address)
+    let worker = try hub("worker.0")
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    _ = try worker.send(numbered(1), to: peer)
+    #expect(try number(of: server.message(while: worker).frames) == 1)
+    #expect(transport.refusedConnections.total == 0)
+
+    var hubs: [any Hub] = []
+    var raw: RawConnection?
+    switch stranger {
+    case .withoutKey: hubs.append(try ZeroMQTransport().makeHub(Meeting.limits))
+    case .unknownKey: hubs.append(try ZeroMQTransport(security: ring.forged("worker.1")).makeHub(Meeting.limits))
+    case .wrongListenerKey: hubs.append(try ZeroMQTransport(security: ring.forged("server.0")).makeHub(Meeting.limits))
+    case .otherMechanism:
+      raw = try RawConnection(to: bound)
+      raw?.send(RawConnection.greeting("PLAIN"))
+    case .garbage:
+      raw = try RawConnection(to: bound)
+      // A greeting of CURVE, then a command that is none.
+      raw?.send(RawConnection.greeting("CURVE") + [4, 6, 5] + Array("HULLO".utf8))
+    }
+    for hub in hubs {
+      let peer = try hub.connect(to: bound, expecting: "server.0")
+      _ = try hub.send(numbered(666), to: peer)
+    }
+    let counts = try transport.waitForRefusedConnections(timeoutMilliseconds: Meeting.patience) { counts in
+      stranger.count(in: counts) > 0
+    }
+    #expect(stranger.count(in: counts) > 0)
+    #expect(counts.total == stranger.count(in: counts), "\(counts)")
+    #expect((counts.lastUnknown != nil) == (stranger == .unknownKey))
+    for each in 2..<50 {
+      for hub in hubs { _ = try hub.receive(timeoutMilliseconds: 0) }
+      _ = try worker.send(numbered(each), to: peer)
+      let (from, frames) = try server.message(while: worker)
+      #expect(number(of: frames) == each)
+      #expect(server.identity(of: from)?.name == "worker.0")
+    }
+    withExtendedLifetime(raw) {}
+    for hub in hubs + [worker, server] { hub.close(lingerMilliseconds: 0) }
+  }
+
+  @Test("A peer that speaks ZMTP's first version, which has no keys, is cut off")
+  func oldVersion() throws {
+    let server = try hub("server.0")
+    let raw = try RawConnection(to: try server.listen(on: address))
+    // An anonymous peer of version 1, and a message of one byte.
+    raw.send([1, 0, 2, 0, 7])
+    raw.readToEnd()
+    #expect(try server.receive(timeoutMilliseconds: 0).isTimeout)
+    server.close(lingerMilliseconds: 0)
+  }
+
+  @Test("Nothing goes to a listener that has another key than the one that was named")
+  func falseListener() throws {
+    let impostor = try ZeroMQTransport(security: ring.security("worker.1")).makeHub(Meeting.limits)
+    let bound = try impostor.listen(on: address)
+    let small = HubLimits(maximumFrameBytes: 100, maximumFrames: 2, maximumQueuedMessages: 3)
+    let transport = try ring.transport("worker.0")
+    let worker = try transport.makeHub(small)
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    for _ in 0..<3 { #expect(try worker.send(numbered(1), to: peer) == .sent) }
+    // They wait for the one that they are for.
+    #expect(try worker.send(numbered(1), to: peer) == .full)
+    for _ in 0..<20 {
+      #expect(try worker.receive(timeoutMilliseconds: 1).isTimeout)
+      #expect(try impostor.receive(timeoutMilliseconds: 1).isTimeout)
+    }
+    for hub in [worker, impostor] { hub.close(lingerMilliseconds: 0) }
+  }
+
+  @Test("A process that takes another's place with the same key is known by the same name")
+  func replacement() throws {
+    let first = try hub("server.0")
+    let bound = try first.listen(on: address)
+    let worker = try hub("worker.0")
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    _ = try worker.send(numbered(1), to: peer)
+    _ = try first.message(while: worker)
+    first.close(lingerMilliseconds: 0)
+    let second = try hub("server.0")
+    _ = try second.listen(on: bound)
+    var heard: (peer: Peer, frames: [Frame])?
+    for _ in 0..<Meeting.patience where heard == nil {
+      _ = try worker.send(numbered(2), to: peer)
+      _ = try worker.receive(timeoutMilliseconds: 0)
+      if case .message(let peer, let frames) = try second.receive(timeoutMilliseconds: 10) { heard = (peer, frames) }
+    }
+    #expect(second.identity(of: try #require(heard).peer)?.name == "worker.0")
+    worker.close(lingerMilliseconds: 0)
+    second.close(lingerMilliseconds: 0)
+  }
+
+  @Test("Whom to expect must be said, and must have a key")
+  func names() throws {
+    let worker = try hub("worker.0")
+    #expect { try worker.connect(to: .tcp(host: "127.0.0.1", port: 9)) } throws: {
+      "\($0)" == "tcp://127.0.0.1:9 cannot be used: whose key its listener must have was not stated"
+    }
+    #expect { try worker.connect(to: .tcp(host: "127.0.0.1", port: 9), expecting: "server.7") } throws: {
+      "\($0)"
+        == "there is no key of server.7; the keys are of coordinator, server.0, worker.0, worker.1, client"
+    }
+    worker.close(lingerMilliseconds: 0)
+  }
+
+  @Test("What stays on this machine by other means goes without keys, and nobody has a name", arguments: [true, false])
+  func local(_ isIPC: Bool) throws {
+    let folder = Folder()
+    let transport = try ring.transport("server.0")
+    let server = try transport.makeHub(Meeting.limits)
+    let bound = try server.listen(on: isIPC ? .ipc(path: "\(folder.path)/socket") : .inproc(name: "meeting"))
+    let worker = try (isIPC ? ring.transport("worker.0") : transport).makeHub(Meeting.limits)
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    _ = try worker.send(numbered(3), to: peer)
+    let (from, frames) = try server.message(while: worker)
+    #expect(number(of: frames) == 3)
+    #expect(server.identity(of: from) == nil)
+    #expect(worker.identity(of: peer) == nil)
+    worker.close(lingerMilliseconds: 0)
+    server.close(lingerMilliseconds: 0)
+  }
+
+  @Test("A frame of the limit passes, a longer one costs its sender the connection")
+  func frameLimit() throws {
+    let limits = HubLimits(maximumFrameBytes: 4096, maximumFrames: 2, maximumQueuedMessages: 100)
+    let server = try hub("server.0", limits)
+    let bound = try server.listen(on: address)
+    let rude = try hub("worker.1")
+    let polite = try hub("worker.0")
+    let peer = try polite.connect(to: bound, expecting: "server.0")
+    _ = try polite.send([Frame(copying: [UInt8](repeating: 1, count: 4096))], to: peer)
+    #expect(try server.message(while: polite).frames[0].count == 4096)
+    let long = Frame(copying: [UInt8](repeating: 1, count: 1 << 16))
+    _ = try rude.send([long], to: rude.connect(to: bound, expecting: "server.0"))
+    // A little too long for the hub, not for the library.
+    _ = try polite.send([Frame(copying: [UInt8](repeating: 1, count: 4097))], to: peer)
+    _ = try polite.send(numbered(2), to: peer)
+    var refusals = 0
+    for _ in 0..<Meeting.patience {
+      _ = try rude.receive(timeoutMilliseconds: 0)
+      _ = try polite.receive(timeoutMilliseconds: 0)
+      let received = try server.receive(timeoutMilliseconds: 1)
+      if case .refused(let from?, _) = received {
+        #expect(server.identity(of: from)?.name == "worker.0")
+        refusals += 1
+      }
+      guard case .message(_, let frames) = received else { continue }
+      #expect(number(of: frames) == 2)
+      break
+    }
+    #expect(refusals == 1)
+    for hub in [server, rude, polite] { hub.close(lingerMilliseconds: 0) }
+  }
+
+  @Test("Hubs go on when their transport is let go, and a transport without hubs ends")
+  func lifetimes() throws {
+    for _ in 0..<20 { _ = try ring.transport("worker.0") }
+    var transport: ZeroMQTransport? = try ring.transport("server.0")
+    let server = try #require(try transport?.makeHub(Meeting.limits))
+    transport = nil
+    let bound = try server.listen(on: address)
+    let worker = try hub("worker.0")
+    _ = try worker.send(numbered(4), to: worker.connect(to: bound, expecting: "server.0"))
+    #expect(try number(of: server.message(while: worker).frames) == 4)
+  }
+}
