@@ -87,6 +87,8 @@ public protocol Hub: AnyObject {
   /// over tcp, or nothing has come from it yet. Of a connection that this hub made, who must be at its other end:
   /// nothing reaches anybody else, and nothing comes from anybody else.
   func identity(of peer: Peer) -> PeerIdentity?
+  /// What has become of a connection that this hub made with keys, as of now; nil for any other.
+  func state(of peer: Peer) -> ConnectionState?
   /// Sends a message of at least one frame, whole or not at all, without waiting.
   ///
   /// - Returns: `full` where too many wait for this peer already. `unreachable` where the peer had connected to this
@@ -106,6 +108,9 @@ extension Hub {
   public func connect(to address: Address) throws(TransportError) -> Peer {
     try connect(to: address, expecting: nil)
   }
+
+  /// Nothing is known.
+  public func state(of peer: Peer) -> ConnectionState? { nil }
 }
 
 /// Wakes the thread of one hub, from any thread.

@@ -146,9 +146,10 @@ final class ZeroMQSocket {
     if isMonitored { zmq_socket_monitor(handle, nil, 0) }
     var linger = Int32(clamping: max(lingerMilliseconds, Self.leastLinger))
     zmq_setsockopt(handle, ZMQ_LINGER, &linger, MemoryLayout<Int32>.size)
-    // Within a process that is all; elsewhere it would cut off what lingers.
-    if let address, address.hasPrefix("inproc:") { zmq_unbind(handle, address) }
-    let monitor = address == nil ? nil : closingMonitor()
+    // Within a process that is all, and nothing tells of it; elsewhere it would cut off what lingers.
+    let isInproc = address?.hasPrefix("inproc:") == true
+    if isInproc { zmq_unbind(handle, address) }
+    let monitor = address == nil || isInproc ? nil : closingMonitor()
     zmq_close(handle)
     guard let monitor else { return }
     var items = [zmq_pollitem_t(socket: monitor, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)]

@@ -8,6 +8,8 @@ final class ZeroMQHub: Hub {
     let peer: Peer
     /// Who must be at its other end; nil where nobody proves it.
     let identity: PeerIdentity?
+    /// What becomes of it; nil without keys.
+    let watch: ConnectionWatch?
     let socket: ZeroMQSocket
     /// Messages that wait until the other side is there; bounded as the library's own queue is.
     var pending: [[Frame]] = []
@@ -80,15 +82,19 @@ final class ZeroMQHub: Hub {
 
   func connect(to address: Address, expecting listener: String?) throws(TransportError) -> Peer {
     owner.check()
-    let (socket, identity) = try opening.connection(to: address, expecting: listener)
+    let (socket, identity, watch) = try opening.connection(to: address, expecting: listener)
     let peer = makePeer()
-    connections.append(Connection(peer: peer, identity: identity, socket: socket))
+    connections.append(Connection(peer: peer, identity: identity, watch: watch, socket: socket))
     return peer
   }
 
   func identity(of peer: Peer) -> PeerIdentity? {
     if let connection = connections.first(where: { $0.peer == peer }) { return connection.identity }
     return routes.identity(of: peer)
+  }
+
+  func state(of peer: Peer) -> ConnectionState? {
+    connections.first { $0.peer == peer }?.watch?.state
   }
 
   private func makePeer() -> Peer {

@@ -24,7 +24,7 @@ struct ZeroMQOpening {
       try socket.set(ZMQ_ZAP_DOMAIN, bytes: Array(ZAPRequest.domain.utf8))
       // Without a handler nobody is let in, instead of everybody.
       try socket.set(ZeroMQ.zapEnforceDomain, 1)
-      try protection.connectionGuard.watch(socket)
+      try protection.connectionGuard.watchListener(socket)
     }
     do throws(ZeroMQ.Failure) {
       try socket.bind(numeric.description)
@@ -38,10 +38,10 @@ struct ZeroMQOpening {
     return (socket, address.isTCP ? try Address(parsing: socket.boundEndpoint()) : address)
   }
 
-  /// A DEALER that connects, and who must be at the other end; nil where nobody proves it.
+  /// A DEALER that connects, and with keys who must be at the other end.
   func connection(
     to address: Address, expecting name: String?
-  ) throws(TransportError) -> (socket: ZeroMQSocket, listener: PeerIdentity?) {
+  ) throws(TransportError) -> (socket: ZeroMQSocket, listener: PeerIdentity?, watch: ConnectionWatch?) {
     let numeric = try address.resolved()
     let socket = try ZeroMQSocket(core.context, type: ZMQ_DEALER)
     try configure(socket, isIPv6: numeric.isIPv6)
@@ -49,8 +49,10 @@ struct ZeroMQOpening {
     // absent peer is ours.
     try socket.set(ZMQ_IMMEDIATE, 1)
     var listener: PeerIdentity?
-    if let security = protection(of: address)?.security {
-      listener = try Self.protect(socket, security, to: address, expecting: name)
+    var watch: ConnectionWatch?
+    if let protection = protection(of: address) {
+      listener = try Self.protect(socket, protection.security, to: address, expecting: name)
+      watch = try protection.connectionGuard.watchConnection(socket)
     }
     do throws(ZeroMQ.Failure) {
       // By name, so that a host that comes back with another number is found; the key says whether it is the same.
@@ -58,7 +60,7 @@ struct ZeroMQOpening {
     } catch {
       throw .unusableAddress(address, error.text)
     }
-    return (socket, listener)
+    return (socket, listener, watch)
   }
 
   private static func protect(

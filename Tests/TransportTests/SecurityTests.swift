@@ -225,4 +225,49 @@ import Transport
     _ = try worker.send(numbered(4), to: worker.connect(to: bound, expecting: "server.0"))
     #expect(try number(of: server.message(while: worker).frames) == 4)
   }
+
+  /// A hub's state of a connection once it is as asked for, or the last one.
+  private func state(
+    of peer: Peer, on hub: any Hub, where isReached: (ConnectionState) -> Bool
+  ) throws -> ConnectionState? {
+    for _ in 0..<Meeting.patience {
+      _ = try hub.receive(timeoutMilliseconds: 1)
+      if let state = hub.state(of: peer), isReached(state) { break }
+    }
+    return hub.state(of: peer)
+  }
+
+  @Test("Who connects is told that it is connected, that it was lost, and that nobody is there")
+  func connectionState() throws {
+    let server = try hub("server.0")
+    let bound = try server.listen(on: address)
+    let worker = try hub("worker.0")
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    #expect(try state(of: peer, on: worker) { $0.isConnected }?.problem == nil)
+    #expect(worker.state(of: peer)?.losses == 0)
+    server.close(lingerMilliseconds: 0)
+    let state = try state(of: peer, on: worker) { $0.problem == "nobody answers there" }
+    #expect(state?.isConnected == false && state?.losses == 1)
+    #expect(state?.problem == "nobody answers there")
+    worker.close(lingerMilliseconds: 0)
+  }
+
+  @Test(
+    "Who is refused learns why",
+    arguments: [
+      ("worker.0", "it does not know this process's key"),
+      ("server.0", "it has another key than the one that was named, or broke off"),
+      ("", "it uses no keys"),
+    ])
+  func problems(_ forged: String, _ expected: String) throws {
+    let server = try (forged.isEmpty ? ZeroMQTransport() : ring.transport("server.0")).makeHub(Meeting.limits)
+    let bound = try server.listen(on: address)
+    let security = try forged.isEmpty ? ring.security("worker.0") : ring.forged(forged)
+    let worker = try ZeroMQTransport(security: security).makeHub(Meeting.limits)
+    let peer = try worker.connect(to: bound, expecting: "server.0")
+    let state = try state(of: peer, on: worker) { $0.problem == expected }
+    #expect(state?.problem == expected)
+    #expect(state?.isConnected == false && state?.losses == 0)
+    for hub in [worker, server] { hub.close(lingerMilliseconds: 0) }
+  }
 }

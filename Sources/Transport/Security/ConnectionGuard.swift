@@ -45,9 +45,17 @@ final class ConnectionGuard: Sendable {
   }
 
   /// Counts what a listening socket refuses. The socket does not listen yet.
-  func watch(_ socket: ZeroMQSocket) throws(TransportError) {
+  func watchListener(_ socket: ZeroMQSocket) throws(TransportError) {
     let events = ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    shared.add(.init(socket: try socket.makeMonitor(events | ZMQ_EVENT_MONITOR_STOPPED)))
+    shared.add(.init(socket: try socket.makeMonitor(events | ZMQ_EVENT_MONITOR_STOPPED), watch: nil))
+  }
+
+  /// Keeps track of what becomes of a socket's connection. The socket is not connected yet.
+  func watchConnection(_ socket: ZeroMQSocket) throws(TransportError) -> ConnectionWatch {
+    let watch = ConnectionWatch()
+    let monitor = try socket.makeMonitor(ConnectionWatch.events | ZMQ_EVENT_MONITOR_STOPPED)
+    shared.add(.init(socket: monitor, watch: watch))
+    return watch
   }
 }
 
@@ -57,6 +65,8 @@ private final class SharedState: Sendable {
   /// uses it once it was left.
   struct Monitor: @unchecked Sendable {
     let socket: ZeroMQSocket
+    /// Who is told of the events; nil where they are counted as a listener's.
+    let watch: ConnectionWatch?
   }
 
   private struct State {
@@ -96,7 +106,7 @@ private final class GuardLoop {
   private let allowed: AllowList
   private let shared: SharedState
   private let counter: ConnectionCounter
-  private var monitors: [ZeroMQSocket] = []
+  private var monitors: [SharedState.Monitor] = []
 
   init(_ handler: ZeroMQSocket, _ allowed: AllowList, _ shared: SharedState, _ counter: ConnectionCounter) {
     self.handler = handler
@@ -109,10 +119,13 @@ private final class GuardLoop {
     while true {
       _ = shared.event.take()
       guard let new = shared.take() else { return }
-      monitors += new.map(\.socket)
+      monitors += new
       while answerRequest() {}
       monitors.removeAll { monitor in
-        while let event = Self.event(of: monitor) { if !count(event) { return true } }
+        while let event = Self.event(of: monitor.socket) {
+          if event.kind == ZMQ_EVENT_MONITOR_STOPPED { return true }
+          if let watch = monitor.watch { watch.note(event.kind, event.value) } else { count(event) }
+        }
         return false
       }
       wait()
@@ -121,7 +134,7 @@ private final class GuardLoop {
 
   private func wait() {
     var items = [zmq_pollitem_t(socket: nil, fd: shared.event.descriptor, events: Int16(ZMQ_POLLIN), revents: 0)]
-    items += ([handler] + monitors).map {
+    items += ([handler] + monitors.map(\.socket)).map {
       zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
     }
     do throws(ZeroMQ.Failure) {
@@ -160,22 +173,16 @@ private final class GuardLoop {
     }
   }
 
-  /// Counts an event; false where it is a monitor's last.
-  private func count(_ event: (kind: Int32, value: UInt32)) -> Bool {
-    switch event.kind {
-    case ZMQ_EVENT_MONITOR_STOPPED: return false
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-      counter.update { counts in
-        switch Int32(bitPattern: event.value) {
-        case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH: counts.otherMechanism += 1
-        case ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC: counts.wrongListenerKey += 1
-        default: counts.unproven += 1
-        }
+  /// Counts an event of a listener.
+  private func count(_ event: (kind: Int32, value: UInt32)) {
+    counter.update { counts in
+      switch (event.kind, Int32(bitPattern: event.value)) {
+      case (ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH):
+        counts.otherMechanism += 1
+      case (ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): counts.wrongListenerKey += 1
+      default: counts.unproven += 1
       }
-    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: counter.update { $0.unproven += 1 }
-    default: break
     }
-    return true
   }
 
   /// A whole message's frames, without waiting; nil when there is none.
