@@ -9,7 +9,7 @@ public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Other machines reach it, and the process has no keys.
   case needsKeys(Address)
   /// There is no key of this name, and those that there are.
-  case unknownName(String, known: [String])
+  case unknownName(String, known: String)
   /// No address is known for a host: why, and whether that may change by itself.
   case unresolvable(host: String, String, isTemporary: Bool)
   /// No such interface or address of this machine is there; those that there are.
@@ -27,7 +27,7 @@ public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
     case .needsKeys(let address):
       "\(address) is no loopback address, and without keys anybody there could join: make keys with convoy keys, or pass --insecure on a network that you trust"
     case .unknownName(let name, let known):
-      "there is no key of \(name); the keys are of \(known.joined(separator: ", "))"
+      "there is no key of \(name); the keys are of \(known)"
     case .unresolvable(let host, let problem, let isTemporary):
       "the host \(host) cannot be found: \(problem); \(isTemporary ? "try again" : "check its spelling, /etc/hosts and DNS")"
     case .unknownInterface(let text, let known):

@@ -9,6 +9,9 @@ struct ZeroMQOpening {
   /// Bytes that CURVE adds to a frame, and some more. The hub looks at the limit again, to the byte.
   private static let curveBytes = 64
 
+  /// Bytes of a frame that every socket takes: with CURVE a handshake's longest command has some 300.
+  private static let handshakeBytes = 512
+
   /// A ROUTER that listens, and where: with the port that it got.
   func listener(at address: Address) throws(TransportError) -> (socket: ZeroMQSocket, bound: Address) {
     try Self.prepare(address)
@@ -68,7 +71,7 @@ struct ZeroMQOpening {
   ) throws(TransportError) -> PeerIdentity {
     guard let name else { throw .unusableAddress(address, "whose key its listener must have was not stated") }
     guard let key = security.allowed.key(of: name), let listener = security.allowed.identity(of: key) else {
-      throw .unknownName(name, known: security.allowed.names)
+      throw .unknownName(name, known: security.allowed.summary)
     }
     try socket.set(ZMQ_CURVE_SERVERKEY, bytes: key.bytes)
     try socket.set(ZMQ_CURVE_PUBLICKEY, bytes: security.keys.publicKey.bytes)
@@ -85,9 +88,8 @@ struct ZeroMQOpening {
     let queued = Int32(clamping: limits.maximumQueuedMessages)
     try socket.set(ZMQ_SNDHWM, queued)
     try socket.set(ZMQ_RCVHWM, queued)
-    // Never less than a handshake's command needs.
     let overhead = core.protection == nil ? 0 : Self.curveBytes
-    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes + overhead, 276)))
+    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes + overhead, Self.handshakeBytes)))
     try socket.set(ZMQ_LINGER, 0)
     // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
     if isIPv6 { try socket.set(ZMQ_IPV6, 1) }

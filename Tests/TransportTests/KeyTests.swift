@@ -54,6 +54,7 @@ import Transport
     #expect(AllowList([(names[0], pairs[0].publicKey), (names[1], pairs[0].publicKey)]) == nil)
     let list = try #require(AllowList([(names[0], pairs[0].publicKey), (names[1], pairs[1].publicKey)]))
     #expect(list.names == ["worker.9", "worker.10"])
+    #expect(list.summary == "worker.9 to worker.10")
     #expect(TransportSecurity(name: "worker.9", keys: pairs[0], allowed: list) == nil)
     #expect(TransportSecurity(name: "worker.10", keys: pairs[0], allowed: list)?.identity == names[0])
   }

@@ -160,7 +160,7 @@ import Transport
     }
     #expect { try worker.connect(to: .tcp(host: "127.0.0.1", port: 9), expecting: "server.7") } throws: {
       "\($0)"
-        == "there is no key of server.7; the keys are of coordinator, server.0, worker.0, worker.1, client"
+        == "there is no key of server.7; the keys are of coordinator, server.0, worker.0 to worker.1, client"
     }
     worker.close(lingerMilliseconds: 0)
   }

@@ -16,16 +16,21 @@ public struct PeerIdentity: Hashable, Sendable, CustomStringConvertible {
   public let role: PeerRole
   /// `coordinator`, `client`, or a role with a number: `server.0`, `worker.12`.
   public let name: String
+  /// The number among those of its role; nil for a coordinator and a client, of which there is one.
+  public let number: UInt32?
 
   /// The identity of a name, or nil where the text is no such name.
   public init?(name: String) {
     let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let role = PeerRole(rawValue: String(parts[0])) else { return nil }
+    guard let role = parts.first.flatMap({ PeerRole(rawValue: String($0)) }) else { return nil }
     switch role {
-    case .coordinator, .client: guard parts.count == 1 else { return nil }
+    case .coordinator, .client:
+      guard parts.count == 1 else { return nil }
+      number = nil
     case .server, .worker:
       // Written one way only: no sign, no leading zero.
       guard parts.count == 2, let number = UInt32(parts[1]), String(number) == parts[1] else { return nil }
+      self.number = number
     }
     self.role = role
     self.name = name
@@ -60,12 +65,25 @@ public struct AllowList: Hashable, Sendable {
 
   /// All names, ordered by role and number.
   public var names: [String] {
-    func rank(_ name: String) -> (Int, UInt32) {
-      let parts = name.split(separator: ".")
-      let role = PeerRole.allCases.firstIndex { $0.rawValue == parts[0] } ?? 0
-      return (role, parts.count > 1 ? UInt32(parts[1]) ?? 0 : 0)
+    let ranks = Dictionary(uniqueKeysWithValues: PeerRole.allCases.enumerated().map { ($1, $0) })
+    return identities.values
+      .sorted { (ranks[$0.role]!, $0.number ?? 0) < (ranks[$1.role]!, $1.number ?? 0) }
+      .map(\.name)
+  }
+
+  /// The names in one line for a person: `coordinator, server.0, worker.0 to worker.3, client`.
+  public var summary: String {
+    var runs: [(first: PeerIdentity, last: PeerIdentity)] = []
+    for identity in names.compactMap({ PeerIdentity(name: $0) }) {
+      if let last = runs.last?.last, last.role == identity.role, let number = last.number,
+        identity.number == number + 1
+      {
+        runs[runs.count - 1].last = identity
+      } else {
+        runs.append((identity, identity))
+      }
     }
-    return keys.keys.sorted { rank($0) < rank($1) }
+    return runs.map { $0.first == $0.last ? $0.first.name : "\($0.first) to \($0.last)" }.joined(separator: ", ")
   }
 }
 
