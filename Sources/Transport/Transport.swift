@@ -87,7 +87,8 @@ public protocol Hub: AnyObject {
   /// over tcp, or nothing has come from it yet. Of a connection that this hub made, who must be at its other end:
   /// nothing reaches anybody else, and nothing comes from anybody else.
   func identity(of peer: Peer) -> PeerIdentity?
-  /// What has become of a connection that this hub made with keys, as of now; nil for any other.
+  /// What has become of a connection that this hub made with keys, as of now; nil for any other. When one is over, the
+  /// hub is woken.
   func state(of peer: Peer) -> ConnectionState?
   /// Sends a message of at least one frame, whole or not at all, without waiting.
   ///

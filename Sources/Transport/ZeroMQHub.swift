@@ -32,10 +32,10 @@ final class ZeroMQHub: Hub {
   private var isClosed = false
 
   init(_ core: ZeroMQCore, _ limits: HubLimits) throws(TransportError) {
-    opening = ZeroMQOpening(core: core, limits: limits)
     self.limits = limits
     let event = try EventDescriptor()
     wakeEvent = event
+    opening = ZeroMQOpening(core: core, limits: limits, wakeEvent: event)
     waker = Waker { event.signal() }
   }
 

@@ -5,6 +5,8 @@ import Glibc
 struct ZeroMQOpening {
   let core: ZeroMQCore
   let limits: HubLimits
+  /// What wakes the hub.
+  let wakeEvent: EventDescriptor
 
   /// Bytes that CURVE adds to a frame, and some more. The hub looks at the limit again, to the byte.
   private static let curveBytes = 64
@@ -55,7 +57,7 @@ struct ZeroMQOpening {
     var watch: ConnectionWatch?
     if let protection = protection(of: address) {
       listener = try Self.protect(socket, protection.security, to: address, expecting: name)
-      watch = try protection.connectionGuard.watchConnection(socket)
+      watch = try protection.connectionGuard.watchConnection(socket, waking: wakeEvent)
     }
     do throws(ZeroMQ.Failure) {
       // By name, so that a host that comes back with another number is found; the key says whether it is the same.

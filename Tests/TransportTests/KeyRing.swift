@@ -73,10 +73,27 @@ final class RawConnection {
     while recv(descriptor, &buffer, buffer.count, 0) > 0 {}
   }
 
+  /// Reads so many bytes; fewer where the other side closes.
+  func read(_ count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let received = recv(descriptor, &bytes, count, Int32(MSG_WAITALL))
+    return Array(bytes.prefix(max(0, received)))
+  }
+
   /// ZMTP's first 64 bytes, asking for a mechanism.
   static func greeting(_ mechanism: String) -> [UInt8] {
     let name = Array(mechanism.utf8)
     return [0xFF] + [UInt8](repeating: 0, count: 8) + [0x7F, 3, 0] + name
       + [UInt8](repeating: 0, count: 20 - name.count + 32)
+  }
+
+  /// The command that ends the handshake of a connection without keys, with the properties that a peer states.
+  static func ready(_ properties: [(name: String, value: String)]) -> [UInt8] {
+    var body: [UInt8] = [5] + Array("READY".utf8)
+    for (name, value) in properties {
+      body += [UInt8(name.utf8.count)] + Array(name.utf8)
+      body += [0, 0, 0, UInt8(value.utf8.count)] + Array(value.utf8)
+    }
+    return [4, UInt8(body.count)] + body
   }
 }

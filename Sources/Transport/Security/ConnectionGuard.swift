@@ -50,9 +50,11 @@ final class ConnectionGuard: Sendable {
     shared.add(.init(socket: try socket.makeMonitor(events | ZMQ_EVENT_MONITOR_STOPPED), watch: nil))
   }
 
-  /// Keeps track of what becomes of a socket's connection. The socket is not connected yet.
-  func watchConnection(_ socket: ZeroMQSocket) throws(TransportError) -> ConnectionWatch {
-    let watch = ConnectionWatch()
+  /// Keeps track of what becomes of a socket's connection, for the hub of this event. The socket is not connected yet.
+  func watchConnection(
+    _ socket: ZeroMQSocket, waking hubEvent: EventDescriptor
+  ) throws(TransportError) -> ConnectionWatch {
+    let watch = ConnectionWatch(waking: hubEvent)
     let monitor = try socket.makeMonitor(ConnectionWatch.events | ZMQ_EVENT_MONITOR_STOPPED)
     shared.add(.init(socket: monitor, watch: watch))
     return watch
