@@ -73,11 +73,11 @@ public enum Received: Sendable {
 
 /// All sockets of one thread. Only the thread that uses it first may use it.
 public protocol Hub: AnyObject {
-  /// Takes messages at an address; returns it as bound, with its port.
+  /// Takes messages at an address; returns it as bound, with its port. Looks up a host's name, and waits for the answer.
   func listen(on address: Address) throws(TransportError) -> Address
   /// Connects to an address. A message may be sent at once: up to `maximumQueuedMessages` wait in this hub until
   /// somebody listens there, and again while a connection that was lost is made anew. They leave while this hub is
-  /// sending or receiving.
+  /// sending or receiving. A host's name is looked up at once, waiting for the answer, and with keys again for each try.
   ///
   /// - Parameter listener: the name of whoever must listen there, as in the allow-list. Where the transport has keys a
   ///   connection over tcp needs it, and comes about only with the holder of that name's key; elsewhere it is not
