@@ -7,7 +7,7 @@ extension ProcessTests {
   /// Processes that end while training goes on: who is started again, how often, and who is told. Shell scripts play the
   /// roles; they wait for each other by named pipes, so the launcher has heard `started` before anyone ends.
   @Suite struct RestartTests {
-    private static let summaryText =
+    static let summaryText =
       #"{"buffers_sha256":"e3b0","engine":"openblas","epochs":2,"images_per_second":5211.5,"mode":"sync","#
       + #""parameters":431080,"parameters_sha256":"9f86","precision":"fp32","run_dir":"runs/a","seconds":25.5,"#
       + #""servers":1,"shards":2,"steps":938,"test_accuracy":0.8915,"test_loss":0.3,"train_loss":0.375,"workers":2}"#
@@ -150,10 +150,10 @@ extension ProcessTests {
       let program = try StandIn(
         coordinator: """
           if [ $life = 1 ]; then \(Self.train); echo $$ > "$here/go"; kill -9 $$; fi
-          read -r word; echo $word > "$here/told"; \(Self.finished)
+          read -r word; echo $word > "$here/told"; read -r again <> "$here/meeting"; \(Self.finished)
           """, server: Self.member,
         worker: """
-          if [ $life = 1 ]; then \(Self.comeBy); fi
+          \(Self.comeBy)
           if [ $name$life = worker.11 ]; then
             read -r other < "$here/go"
             while grep -q '^State:.[^ZX]' /proc/$other/status 2>/dev/null; do :; done

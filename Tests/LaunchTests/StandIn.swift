@@ -57,8 +57,12 @@ struct StandIn: ~Copyable {
     try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8).split(separator: "\n").map(String.init)
   }
 
-  /// The processes that were started and are still there.
+  /// The processes that were started and are still there. One that has ended, and that whoever has it now as a child has
+  /// not looked at, is not.
   func survivors() throws -> [String] {
-    try noted("processes").filter { number in pid_t(number).map { kill($0, 0) == 0 } ?? true }
+    try noted("processes").filter { number in
+      let status = try? String(contentsOfFile: "/proc/\(number)/status", encoding: .utf8)
+      return status.map { !$0.contains("\nState:\tZ") } ?? false
+    }
   }
 }
