@@ -85,7 +85,7 @@ struct HostsTests {
       (["--hosts", file, "--transport", "ipc"], 64, "--hosts: ipc stays on one machine"),
       (["--hosts", "\(folder.path)/none"], 78, "/none cannot be read: No such file or directory"),
       (["--ssh-option", "-v"], 64, "--ssh-option is for the machines of --hosts"),
-      (["--restarts", "-1"], 64, "--restarts: -1 is no whole number"),
+      (["--restarts=-1"], 64, "--restarts: -1 is no whole number"),
       (["--restart-backoff", "0"], 64, "--restart-backoff: 0.0 is no number of seconds"),
       (["--listen", "tcp://127.0.0.1:0", "--transport", "inproc"], 64, "--listen: an inproc job"),
     ]
