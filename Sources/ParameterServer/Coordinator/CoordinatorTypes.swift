@@ -30,6 +30,8 @@ public struct JobPlan: Hashable, Sendable {
   public var checkpointInterval: UInt64?
   /// Applies past which a push outside sync is refused; nil for no bound.
   public var maximumStaleness: UInt64?
+  /// Whether the job goes on from the newest checkpoint that is there.
+  public var resumes = false
   /// The job's settings as text, which every member is given.
   public var job: String
   /// The digests that members must agree with; `data` is empty where the coordinator reads no training data.
@@ -70,14 +72,17 @@ public struct JobPlan: Hashable, Sendable {
 public struct CheckpointMark: Hashable, Sendable {
   /// Steps that are closed in it: its name.
   public let step: Int
+  /// The version of every chunk in it: the number of updates.
+  public let version: UInt64
   /// The rules that it was made under: how the job's steps were counted, and the consistency of each.
   public let rules: JobRules
   /// Units beyond the closed steps that are applied in it.
   public let covered: UnitSet
 
   /// A mark as stated.
-  public init(step: Int, rules: JobRules, covered: UnitSet) {
+  public init(step: Int, version: UInt64, rules: JobRules, covered: UnitSet) {
     self.step = step
+    self.version = version
     self.rules = rules
     self.covered = covered
   }
@@ -87,6 +92,8 @@ public struct CheckpointMark: Hashable, Sendable {
 public enum JournalRecord: Hashable, Sendable {
   /// A coordinator begins: its term, one more than its predecessor's.
   case term(UInt64)
+  /// What the job's workers agree on: the engine's fingerprint, and the digest of the data set.
+  case agreed(fingerprint: String, data: [UInt8])
   /// A view.
   case view(View)
   /// Units were leased to a worker.

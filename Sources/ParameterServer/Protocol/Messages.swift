@@ -28,8 +28,8 @@ public enum Message: Hashable, Sendable {
   case hello(Hello)
   /// A member has read the job and its data and can start.
   case ready(Ready)
-  /// A server works in the view that the envelope names.
-  case viewAccepted
+  /// A server works in the view that the envelope names; the most steps that a chunk of its has closed.
+  case viewAccepted(closed: UInt64)
   /// A server was given chunks whose state it does not have.
   case stateLost(chunk: UInt32)
   /// A member lives, and how far a worker is.
@@ -50,7 +50,8 @@ public enum Message: Hashable, Sendable {
   case restore(ChunkPosition)
   /// Units of work for a worker in a leased mode.
   case leases(Leases)
-  /// A cut of the leased modes: every worker marks it, every server snapshots at it.
+  /// A cut. Workers, where pushes are applied one by one, mark the one of this number; servers, where they are summed,
+  /// snapshot when so many steps are closed.
   case cut(UInt64)
   /// A snapshot of a chunk with so many closed steps has come.
   case snapshotTaken(chunk: UInt32, version: UInt64)

@@ -73,6 +73,8 @@ public struct View: Hashable, Sendable {
   public let era: UInt32
   /// What the era began with.
   public let origin: Origin
+  /// Whether servers that hold nothing yet are given what the era began with; later ones get it from each other.
+  public let isBeginning: Bool
   /// The job's rules.
   public let rules: JobRules
   /// The servers, by number.
@@ -84,12 +86,13 @@ public struct View: Hashable, Sendable {
 
   /// A view as stated; see `problem` for whether it holds together.
   public init(
-    number: ViewNumber, era: UInt32 = 1, origin: Origin = .initial, rules: JobRules, servers: [Server],
-    workers: [Worker], since: Int = 0
+    number: ViewNumber, era: UInt32 = 1, origin: Origin = .initial, isBeginning: Bool = true, rules: JobRules,
+    servers: [Server], workers: [Worker], since: Int = 0
   ) {
     self.number = number
     self.era = era
     self.origin = origin
+    self.isBeginning = isBeginning
     self.rules = rules
     self.servers = servers
     self.workers = workers

@@ -38,8 +38,8 @@ public enum ServerEvent: Sendable {
   case prepared(Ready)
   /// The chunks of the view hold their first parameters.
   case initialised
-  /// An ordered update was made.
-  case applied(chunk: Int)
+  /// An ordered update was made: the version that the chunk has become.
+  case applied(chunk: Int, version: UInt64)
   /// The time that was asked for has come.
   case timer
   /// Somebody asks it to leave; the text says who.
