@@ -1312,6 +1312,51 @@ void   convoy__wire__mark__free_unpacked
   assert(message->base.descriptor == &convoy__wire__mark__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__agreement__init
+                     (Convoy__Wire__Agreement         *message)
+{
+  static const Convoy__Wire__Agreement init_value = CONVOY__WIRE__AGREEMENT__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__agreement__get_packed_size
+                     (const Convoy__Wire__Agreement *message)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__agreement__pack
+                     (const Convoy__Wire__Agreement *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__agreement__pack_to_buffer
+                     (const Convoy__Wire__Agreement *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Agreement *
+       convoy__wire__agreement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Agreement *)
+     protobuf_c_message_unpack (&convoy__wire__agreement__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__agreement__free_unpacked
+                     (Convoy__Wire__Agreement *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__totals__init
                      (Convoy__Wire__Totals         *message)
 {
@@ -1462,7 +1507,7 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, view_accepted),
-    &convoy__wire__empty__descriptor,
+    &convoy__wire__number__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -1830,7 +1875,7 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   (ProtobufCMessageInit) convoy__wire__envelope__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[8] =
+static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9] =
 {
   {
     "protocol",
@@ -1928,8 +1973,21 @@ static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[8]
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "agreed",
+    23,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, agreed),
+    &convoy__wire__agreement__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__record__field_indices_by_name[] = {
+  8,   /* field[8] = agreed */
   5,   /* field[5] = checkpoint */
   7,   /* field[7] = completed */
   4,   /* field[4] = finished */
@@ -1943,7 +2001,7 @@ static const ProtobufCIntRange convoy__wire__record__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 1 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
 {
@@ -1953,7 +2011,7 @@ const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
   "Convoy__Wire__Record",
   "convoy.wire",
   sizeof(Convoy__Wire__Record),
-  8,
+  9,
   convoy__wire__record__field_descriptors,
   convoy__wire__record__field_indices_by_name,
   2,  convoy__wire__record__number_ranges,
@@ -3107,7 +3165,7 @@ const ProtobufCMessageDescriptor convoy__wire__view_worker__descriptor =
   (ProtobufCMessageInit) convoy__wire__view_worker__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[8] =
+static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[9] =
 {
   {
     "number",
@@ -3205,9 +3263,22 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[8] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "is_beginning",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__View, is_beginning),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__view__field_indices_by_name[] = {
   1,   /* field[1] = era */
+  8,   /* field[8] = is_beginning */
   2,   /* field[2] = is_restored */
   0,   /* field[0] = number */
   3,   /* field[3] = origin_step */
@@ -3219,7 +3290,7 @@ static const unsigned convoy__wire__view__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__view__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
 {
@@ -3229,7 +3300,7 @@ const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
   "Convoy__Wire__View",
   "convoy.wire",
   sizeof(Convoy__Wire__View),
-  8,
+  9,
   convoy__wire__view__field_descriptors,
   convoy__wire__view__field_indices_by_name,
   1,  convoy__wire__view__number_ranges,
@@ -4007,7 +4078,7 @@ const ProtobufCMessageDescriptor convoy__wire__lease__descriptor =
   (ProtobufCMessageInit) convoy__wire__lease__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__mark__field_descriptors[3] =
+static const ProtobufCFieldDescriptor convoy__wire__mark__field_descriptors[4] =
 {
   {
     "step",
@@ -4045,16 +4116,29 @@ static const ProtobufCFieldDescriptor convoy__wire__mark__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "version",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mark, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__mark__field_indices_by_name[] = {
   2,   /* field[2] = covered */
   1,   /* field[1] = rules */
   0,   /* field[0] = step */
+  3,   /* field[3] = version */
 };
 static const ProtobufCIntRange convoy__wire__mark__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor convoy__wire__mark__descriptor =
 {
@@ -4064,11 +4148,62 @@ const ProtobufCMessageDescriptor convoy__wire__mark__descriptor =
   "Convoy__Wire__Mark",
   "convoy.wire",
   sizeof(Convoy__Wire__Mark),
-  3,
+  4,
   convoy__wire__mark__field_descriptors,
   convoy__wire__mark__field_indices_by_name,
   1,  convoy__wire__mark__number_ranges,
   (ProtobufCMessageInit) convoy__wire__mark__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__agreement__field_descriptors[2] =
+{
+  {
+    "engine_fingerprint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Agreement, engine_fingerprint),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "data_digest",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Agreement, data_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__agreement__field_indices_by_name[] = {
+  1,   /* field[1] = data_digest */
+  0,   /* field[0] = engine_fingerprint */
+};
+static const ProtobufCIntRange convoy__wire__agreement__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Agreement",
+  "Agreement",
+  "Convoy__Wire__Agreement",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Agreement),
+  2,
+  convoy__wire__agreement__field_descriptors,
+  convoy__wire__agreement__field_indices_by_name,
+  1,  convoy__wire__agreement__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__agreement__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__totals__field_descriptors[1] =

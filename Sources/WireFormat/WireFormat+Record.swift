@@ -43,6 +43,7 @@ extension WireFormat {
       wire.body_case = CONVOY__WIRE__RECORD__BODY_CHECKPOINT
       let body = arena.make(convoy__wire__mark__init)
       body.pointee.step = UInt64(mark.step)
+      body.pointee.version = mark.version
       body.pointee.rules = encode(mark.rules, &arena)
       body.pointee.covered = encode(mark.covered, &arena)
       wire.checkpoint = body
@@ -52,6 +53,12 @@ extension WireFormat {
       body.pointee.n_epochs = totals.count
       body.pointee.epochs = encode(totals, &arena)
       wire.totals = body
+    case .agreed(let fingerprint, let data):
+      wire.body_case = CONVOY__WIRE__RECORD__BODY_AGREED
+      let body = arena.make(convoy__wire__agreement__init)
+      body.pointee.engine_fingerprint = arena.string(fingerprint)
+      body.pointee.data_digest = arena.bytes(data)
+      wire.agreed = body
     case .completed:
       wire.body_case = CONVOY__WIRE__RECORD__BODY_COMPLETED
       wire.completed = empty(&arena)
@@ -87,11 +94,18 @@ extension WireFormat {
       let body = try Fields.message(wire.checkpoint, "checkpoint")
       return .checkpoint(
         CheckpointMark(
-          step: try Fields.int(body.step, "checkpoint.step"), rules: try rules(body.rules, "checkpoint.rules"),
+          step: try Fields.int(body.step, "checkpoint.step"),
+          version: try Fields.count(body.version, "checkpoint.version"),
+          rules: try rules(body.rules, "checkpoint.rules"),
           covered: try units(body.covered, "checkpoint.covered")))
     case CONVOY__WIRE__RECORD__BODY_TOTALS:
       let body = try Fields.message(wire.totals, "totals")
       return .totals(try epochs(body.epochs, body.n_epochs, "totals.epochs", maximum: maximumJournalledEpochs))
+    case CONVOY__WIRE__RECORD__BODY_AGREED:
+      let body = try Fields.message(wire.agreed, "agreed")
+      return .agreed(
+        fingerprint: try Fields.text(body.engine_fingerprint, "agreed.engine_fingerprint"),
+        data: try Fields.digest(body.data_digest, "agreed.data_digest"))
     case CONVOY__WIRE__RECORD__BODY_COMPLETED: return .completed
     default: throw .field("body", "there is none that this version knows")
     }

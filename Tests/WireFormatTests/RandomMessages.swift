@@ -102,7 +102,7 @@ struct RandomMessages {
     }
     return View(
       number: ViewNumber(number() + 1), era: UInt32(number(100)),
-      origin: flag() ? .initial : .checkpoint(step: Int(number())), rules: rules(), servers: servers,
+      origin: flag() ? .initial : .checkpoint(step: Int(number())), isBeginning: flag(), rules: rules(), servers: servers,
       workers: workers, since: Int(number()))
   }
 
@@ -131,7 +131,7 @@ struct RandomMessages {
         Ready(
           digests: Digests(build: digest(), network: digest(), job: digest(), data: digest()), samples: number(),
           engineFingerprint: text(), address: text()))
-    case 2: .viewAccepted
+    case 2: .viewAccepted(closed: number())
     case 3: .progress(progress())
     case 4: .leaseRequest(LeaseRequest(grant: number(), held: units(), wantsMore: flag()))
     case 5: .stateLost(chunk: chunk())
@@ -174,7 +174,7 @@ struct RandomMessages {
       incarnation: Incarnation(number(.max)), message: message(kind))
   }
 
-  static let recordKinds = 7
+  static let recordKinds = 8
 
   mutating func record(_ kind: Int) -> JournalRecord {
     switch kind {
@@ -182,8 +182,9 @@ struct RandomMessages {
     case 1: .view(view())
     case 2: .leased(Member(.worker, UInt32(number(100))), Incarnation(number(.max)), leases())
     case 3: .finished(units())
-    case 4: .checkpoint(CheckpointMark(step: Int(number()), rules: rules(), covered: units()))
+    case 4: .checkpoint(CheckpointMark(step: Int(number()), version: number(), rules: rules(), covered: units()))
     case 5: .totals(epochs(40))
+    case 6: .agreed(fingerprint: text(), data: digest())
     default: .completed
     }
   }

@@ -44,6 +44,7 @@ typedef struct Convoy__Wire__Update Convoy__Wire__Update;
 typedef struct Convoy__Wire__Refusal Convoy__Wire__Refusal;
 typedef struct Convoy__Wire__Lease Convoy__Wire__Lease;
 typedef struct Convoy__Wire__Mark Convoy__Wire__Mark;
+typedef struct Convoy__Wire__Agreement Convoy__Wire__Agreement;
 typedef struct Convoy__Wire__Totals Convoy__Wire__Totals;
 
 
@@ -101,7 +102,7 @@ struct  Convoy__Wire__Envelope
      */
     Convoy__Wire__Hello *hello;
     Convoy__Wire__Ready *ready;
-    Convoy__Wire__Empty *view_accepted;
+    Convoy__Wire__Number *view_accepted;
     Convoy__Wire__Progress *progress;
     Convoy__Wire__LeaseRequest *lease_request;
     Convoy__Wire__Leaving *leaving;
@@ -154,7 +155,8 @@ typedef enum {
   CONVOY__WIRE__RECORD__BODY_FINISHED = 19,
   CONVOY__WIRE__RECORD__BODY_CHECKPOINT = 20,
   CONVOY__WIRE__RECORD__BODY_TOTALS = 21,
-  CONVOY__WIRE__RECORD__BODY_COMPLETED = 22
+  CONVOY__WIRE__RECORD__BODY_COMPLETED = 22,
+  CONVOY__WIRE__RECORD__BODY_AGREED = 23
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONVOY__WIRE__RECORD__BODY__CASE)
 } Convoy__Wire__Record__BodyCase;
 
@@ -174,6 +176,7 @@ struct  Convoy__Wire__Record
     Convoy__Wire__Mark *checkpoint;
     Convoy__Wire__Totals *totals;
     Convoy__Wire__Empty *completed;
+    Convoy__Wire__Agreement *agreed;
   };
 };
 #define CONVOY__WIRE__RECORD__INIT \
@@ -415,10 +418,11 @@ struct  Convoy__Wire__View
   size_t n_workers;
   Convoy__Wire__ViewWorker **workers;
   uint64_t since;
+  protobuf_c_boolean is_beginning;
 };
 #define CONVOY__WIRE__VIEW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__view__descriptor) \
-    , 0, 0, 0, 0, NULL, 0,NULL, 0,NULL, 0 }
+    , 0, 0, 0, 0, NULL, 0,NULL, 0,NULL, 0, 0 }
 
 
 struct  Convoy__Wire__Leases
@@ -556,10 +560,22 @@ struct  Convoy__Wire__Mark
   uint64_t step;
   Convoy__Wire__Rules *rules;
   Convoy__Wire__Units *covered;
+  uint64_t version;
 };
 #define CONVOY__WIRE__MARK__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__mark__descriptor) \
-    , 0, NULL, NULL }
+    , 0, NULL, NULL, 0 }
+
+
+struct  Convoy__Wire__Agreement
+{
+  ProtobufCMessage base;
+  char *engine_fingerprint;
+  ProtobufCBinaryData data_digest;
+};
+#define CONVOY__WIRE__AGREEMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__agreement__descriptor) \
+    , (char *)protobuf_c_empty_string, {0,NULL} }
 
 
 struct  Convoy__Wire__Totals
@@ -1124,6 +1140,25 @@ Convoy__Wire__Mark *
 void   convoy__wire__mark__free_unpacked
                      (Convoy__Wire__Mark *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__Agreement methods */
+void   convoy__wire__agreement__init
+                     (Convoy__Wire__Agreement         *message);
+size_t convoy__wire__agreement__get_packed_size
+                     (const Convoy__Wire__Agreement   *message);
+size_t convoy__wire__agreement__pack
+                     (const Convoy__Wire__Agreement   *message,
+                      uint8_t             *out);
+size_t convoy__wire__agreement__pack_to_buffer
+                     (const Convoy__Wire__Agreement   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Agreement *
+       convoy__wire__agreement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__agreement__free_unpacked
+                     (Convoy__Wire__Agreement *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Totals methods */
 void   convoy__wire__totals__init
                      (Convoy__Wire__Totals         *message);
@@ -1232,6 +1267,9 @@ typedef void (*Convoy__Wire__Lease_Closure)
 typedef void (*Convoy__Wire__Mark_Closure)
                  (const Convoy__Wire__Mark *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Agreement_Closure)
+                 (const Convoy__Wire__Agreement *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Totals_Closure)
                  (const Convoy__Wire__Totals *message,
                   void *closure_data);
@@ -1270,6 +1308,7 @@ extern const ProtobufCMessageDescriptor convoy__wire__update__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__refusal__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__lease__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__mark__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__totals__descriptor;
 
 PROTOBUF_C__END_DECLS

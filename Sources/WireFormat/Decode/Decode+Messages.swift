@@ -28,7 +28,9 @@ extension WireFormat {
       return .hello(
         Hello(role: try Fields.role(body.role, "hello.role"), name: try Fields.text(body.name, "hello.name")))
     case CONVOY__WIRE__ENVELOPE__BODY_READY: return .ready(try decode(Fields.message(wire.ready, "ready")))
-    case CONVOY__WIRE__ENVELOPE__BODY_VIEW_ACCEPTED: return .viewAccepted
+    case CONVOY__WIRE__ENVELOPE__BODY_VIEW_ACCEPTED:
+      let body = try Fields.message(wire.view_accepted, "view_accepted")
+      return .viewAccepted(closed: try Fields.count(body.number, "view_accepted.number"))
     case CONVOY__WIRE__ENVELOPE__BODY_STATE_LOST:
       return .stateLost(chunk: try Fields.message(wire.state_lost, "state_lost").chunk)
     case CONVOY__WIRE__ENVELOPE__BODY_PROGRESS:

@@ -19,8 +19,8 @@ extension WireFormat {
     }
     return View(
       number: ViewNumber(body.number), era: body.era,
-      origin: body.is_restored == 0 ? .initial : .checkpoint(step: originStep), rules: rules, servers: servers,
-      workers: workers, since: try Fields.int(body.since, "view.since"))
+      origin: body.is_restored == 0 ? .initial : .checkpoint(step: originStep), isBeginning: body.is_beginning != 0,
+      rules: rules, servers: servers, workers: workers, since: try Fields.int(body.since, "view.since"))
   }
 
   static func rules(

@@ -47,9 +47,9 @@ extension WireFormat {
     case .ready(let ready):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_READY
       wire.ready = encode(ready, &arena)
-    case .viewAccepted:
+    case .viewAccepted(let closed):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_VIEW_ACCEPTED
-      wire.view_accepted = empty(&arena)
+      wire.view_accepted = encode(number: closed, &arena)
     case .stateLost(let chunk):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_STATE_LOST
       wire.state_lost = chunkVersion(chunk, 0, &arena)

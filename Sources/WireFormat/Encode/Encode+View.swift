@@ -13,6 +13,7 @@ extension WireFormat {
     }
     body.pointee.rules = encode(view.rules, &arena)
     body.pointee.since = UInt64(view.since)
+    body.pointee.is_beginning = view.isBeginning ? 1 : 0
     body.pointee.n_servers = view.servers.count
     body.pointee.servers = arena.array(
       of: UnsafeMutablePointer<Convoy__Wire__ViewServer>?.self, count: view.servers.count)
