@@ -19,7 +19,7 @@ final class Presenter: Sendable {
   func begin() {
     let servers = job.servers == 1 ? "1 server" : "\(job.servers) servers"
     let workers = job.workers == 1 ? "1 worker" : "\(job.workers) workers"
-    note("training \(job.model) on \(job.data): \(servers), \(workers), \(job.mode.rawValue), seed \(job.seed)")
+    note("training \(job.model) on \(job.data): \(servers), \(workers), \(job.mode), seed \(job.seed)")
     note("run folder: \(runDirectory)")
     if let problem = job.precisionProblem { note("warning: \(problem)") }
   }
