@@ -47,6 +47,8 @@ public struct MemberOptions: Sendable {
   public var tokenFile: String?
   /// Seconds until the coordinator must have answered.
   public var joinTimeoutSeconds: Double?
+  /// What a launcher on another host has handed over; it comes before the file of the token.
+  package var secrets: LaunchSecrets?
 
   /// Options as stated.
   public init(
@@ -114,7 +116,9 @@ private func memberContext(
   }
   let deadlines = try options.deadlines()
   let token: JobToken
-  if let file = options.tokenFile {
+  if let secrets = options.secrets {
+    token = secrets.token
+  } else if let file = options.tokenFile {
     token = try TokenFile.read(file)
   } else {
     token = try waitForSharedToken(address, deadlines, stop: stop)
