@@ -36,6 +36,7 @@ final class Presenter: Sendable {
         imagesPerSecond: progress.imagesPerSecond)
       line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds)) }
       if progress.step >= progress.steps { note("the last step is applied: storing and evaluating the model") }
+    case .notice(let text): note(text)
     case .finished, .failed: break
     }
   }

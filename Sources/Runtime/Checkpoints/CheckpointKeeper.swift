@@ -185,19 +185,18 @@ extension CheckpointKeeper.Context {
 
   /// The newest good checkpoint; nil where there is none.
   func newest() throws(ConvoyError) -> (LoadedCut?, passedOver: [String]) {
+    let checkpoint: Checkpoint
+    let passedOver: [String]
     do throws(ModelFileError) {
       guard FileManager.default.fileExists(atPath: store.folder), let newest = try store.newest() else {
         return (nil, [])
       }
-      let passedOver = newest.passedOver.map { "\($0.name): \($0.reason.description)" }
-      return (try LoadedCut(try read(newest.name, from: store), form: form), passedOver)
-    } catch let error as ModelFileError {
-      throw ConvoyError(.badData, error.description)
-    } catch let error as ConvoyError {
-      throw error
+      passedOver = newest.passedOver.map { "\($0.name): \($0.reason.description)" }
+      checkpoint = try read(newest.name, from: store)
     } catch {
-      throw ConvoyError(.failed, "\(error)")
+      throw ConvoyError(.badData, error.description)
     }
+    return (try LoadedCut(checkpoint, form: form), passedOver)
   }
 
   private func read(_ name: String, from store: CheckpointStore) throws(ModelFileError) -> Checkpoint {

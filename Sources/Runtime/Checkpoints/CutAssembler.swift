@@ -1,7 +1,7 @@
-import ModelFiles
-import Networks
+package import ModelFiles
+package import Networks
 package import ParameterServer
-import Tensors
+package import Tensors
 package import Transport
 import WireFormat
 

@@ -1,7 +1,7 @@
 package import Networks
 package import ParameterServer
 package import Tensors
-package import Transport
+import Transport
 
 /// A network's numbers, or a sum for each of them: the parameters, the buffers, and where they travel together the
 /// optimiser's state, each a flat vector.

@@ -1,8 +1,6 @@
 import Foundation
 import ModelFiles
 import Observability
-package import Networks
-import Tensors
 
 /// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
 package final class RunFolder {
@@ -69,41 +67,30 @@ package final class RunFolder {
     }
   }
 
-  /// Adds a line to the metrics.
-  package func appendMetrics(_ event: ProgressEvent, seconds: Double) throws(ConvoyError) {
-    do {
-      try metrics.append(MetricsRecord(event, seconds: seconds))
-    } catch {
-      throw ConvoyError(.failed, "\(path)/metrics.jsonl cannot be written: \(error)")
-    }
+  /// Adds a line to the metrics; one that cannot be written is left out.
+  func append(metrics record: some Encodable) {
+    try? metrics.append(record)
   }
 
-  /// Stores a model after a step: as a checkpoint, and as the run's model.
-  package func store(
-    _ model: ModelVectors, of network: Network, step: Int, job: Job
-  ) throws(ConvoyError) -> StoredModel {
-    let digits = String(step)
-    let name = "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-    let checkpoint = "\(path)/checkpoints/\(name)"
-    let stored = StoredModel(
-      path: "\(path)/\(Self.modelName)", parametersSHA256: model.parameters.sha256().description,
-      buffersSHA256: model.buffers.sha256().description)
-    var metadata = [
-      "format": "pt", "convoy.model": job.model, "convoy.data": job.data, "convoy.step": digits,
-      "convoy.parameters_sha256": stored.parametersSHA256,
-    ]
-    if model.buffers.count > 0 { metadata["convoy.buffers_sha256"] = stored.buffersSHA256 }
-    do {
-      try FileManager.default.createDirectory(atPath: checkpoint, withIntermediateDirectories: true)
-    } catch {
-      throw ConvoyError(.failed, "\(checkpoint) cannot be made: \(error.localizedDescription)")
+  /// Whether the folder's job is this one; it is where the folder has none yet.
+  package func holds(_ job: Job) throws(ConvoyError) -> Bool {
+    guard let data = FileManager.default.contents(atPath: "\(path)/job.yaml") else { return true }
+    // What another version of the program wrote is another job.
+    guard let known = try? Job(yaml: String(decoding: data, as: UTF8.self), source: "\(path)/job.yaml") else {
+      return false
     }
-    do throws(ModelFileError) {
-      try model.write(of: network, metadata: metadata, to: ["\(checkpoint)/\(Self.modelName)", stored.path])
-    } catch {
-      throw ConvoyError(.failed, error.description)
-    }
-    return stored
+    return known == job
+  }
+
+  /// Writes another job in the place of the folder's.
+  package func replace(_ job: Job) throws(ConvoyError) {
+    try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
+  }
+
+  /// Whether a path leads to this folder.
+  package func isSame(as other: String) -> Bool {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
   }
 
   /// The model's file in a run folder and in a checkpoint.

@@ -48,7 +48,7 @@ package final class RunJournal {
   /// Begins anew, keeping only how many coordinators there were: for a job that goes on from a checkpoint by other
   /// settings.
   package func reset() throws(ConvoyError) -> [JournalRecord] {
-    let term = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
+    let term: UInt64 = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
     do throws(ModelFileError) {
       try journal.compact(WireFormat.encode(record: .term(term)))
     } catch {

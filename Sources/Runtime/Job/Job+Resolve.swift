@@ -1,5 +1,6 @@
 import Foundation
 import Observability
+import ParameterServer
 
 /// Where a setting's text was written.
 enum OptionPlace: Sendable {

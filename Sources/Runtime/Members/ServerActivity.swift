@@ -44,10 +44,10 @@ struct ServerActivity {
   }
 
   /// Does something while the byte says so.
-  func during(_ state: StateByte.State, _ body: () -> Void) {
+  func during(_ state: StateByte.State, _ body: () throws(ConvoyError) -> Void) throws(ConvoyError) {
     byte?.set(state)
-    body()
-    rest()
+    defer { rest() }
+    try body()
   }
 
   private func rest() {

@@ -1,5 +1,5 @@
-package import ParameterServer
-package import Transport
+import ParameterServer
+import Transport
 
 /// A member's ways to the servers of its view. A way is kept across views as long as the same life of a server is at the
 /// same address.

@@ -1,6 +1,6 @@
 import Logging
 import Networks
-package import ParameterServer
+import ParameterServer
 import Tensors
 import Transport
 
@@ -39,7 +39,7 @@ package final class ServerRole {
     self.context = context
     logger = context.logger
     activity = ServerActivity(StateByte(name: context.name))
-    post = try Post(context.transport)
+    post = try Post(context.transport, takesStates: true)
     loop = EventLoop(
       Server(
         name: context.name, token: context.token, incarnation: context.incarnation, deadlines: context.deadlines),
@@ -112,7 +112,7 @@ package final class ServerRole {
       store?.combine(left: left, right: right, into: sum)
     case .release(let handle):
       if payloads.take(handle) == nil { store?.release(handle) }
-    case .apply(let update, let gradient): apply(update, gradient)
+    case .apply(let update, let gradient): try apply(update, gradient)
     case .snapshot(let position):
       activity.snapshot(Int(position.chunk), isKept: true)
       store?.takeSnapshot(Int(position.chunk))
@@ -132,7 +132,8 @@ package final class ServerRole {
   ) throws(ConvoyError) {
     if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
     let peer = try peer(destination)
-    let frame = payload.flatMap { frame($0, for: envelope.message, to: peer) }
+    var frame: Frame?
+    if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
     activity.sends(envelope.message)
     try post.send(envelope, payload: frame, to: peer)
   }
@@ -169,13 +170,13 @@ package final class ServerRole {
     if let frame = payloads.take(handle) { store?.receive(frame, as: handle) }
   }
 
-  private func apply(_ update: Update, _ gradient: GradientHandle) {
+  private func apply(_ update: Update, _ gradient: GradientHandle) throws(ConvoyError) {
     hold(gradient)
     let isPrimary = primaries.contains(update.chunk)
-    activity.during(isPrimary ? .applying : .replicating) {
+    try activity.during(isPrimary ? .applying : .replicating) { () throws(ConvoyError) in
       // A replica is sent what its primary has compensated.
       if isPrimary { store?.compensate(update, gradient: gradient) }
-      store?.apply(update, gradient: gradient)
+      try store?.apply(update, gradient: gradient)
     }
     applies += 1
     loop.follow(.applied(chunk: Int(update.chunk), version: update.version))

@@ -2,7 +2,7 @@ import Datasets
 import Engines
 import Glibc
 import Logging
-package import ParameterServer
+import ParameterServer
 import Tensors
 import Transport
 

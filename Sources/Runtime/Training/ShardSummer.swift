@@ -1,4 +1,4 @@
-import Datasets
+package import Datasets
 package import Engines
 package import ParameterServer
 package import Tensors

@@ -1,5 +1,6 @@
 package import ParameterServer
 import Tensors
+import Transport
 
 extension ChunkStore {
   /// Makes a late gradient what it would be by now, in its place, before it is applied and sent to a replica; the gradient
@@ -21,8 +22,16 @@ extension ChunkStore {
   }
 
   /// Makes an update. The gradient stays held.
-  package func apply(_ update: Update, gradient: GradientHandle) {
+  ///
+  /// - Throws: where the gradient has another length than the update needs: another server stated it.
+  package func apply(_ update: Update, gradient: GradientHandle) throws(ConvoyError) {
     let number = Int(update.chunk)
+    let vectors = update.kind == .averaged ? 1 + slotCount(of: number) : 1
+    let bytes = vectors * rules.chunks.bytes(of: number)
+    guard payload(of: gradient).count == bytes else {
+      throw ConvoyError(
+        .failed, "an update of chunk \(number) came with \(payload(of: gradient).count) bytes, not \(bytes)")
+    }
     var chunk = held(number)
     // The only other holder of the vectors is the copy above.
     chunks[number] = nil

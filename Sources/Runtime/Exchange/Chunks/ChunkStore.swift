@@ -1,5 +1,5 @@
 package import ParameterServer
-package import Tensors
+import Tensors
 package import Transport
 
 /// The floats of a server: its chunks at the current and the previous version, the optimiser's state, and the gradients
