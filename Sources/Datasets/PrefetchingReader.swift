@@ -146,6 +146,8 @@ public final class PrefetchingReader: Sendable {
       } else {
         blocks.insert(block, at: 0)
       }
+      // Whoever asks waits next, with the lock given back only then.
+      pthread_cond_broadcast(changed)
     }
 
     /// Drops the first batches that were read.

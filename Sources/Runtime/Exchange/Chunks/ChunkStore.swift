@@ -76,8 +76,8 @@ package final class ChunkStore {
       throw ConvoyError(
         .badData, "a state of chunk \(chunk) at version \(floats.version) came as version \(position.version)")
     }
-    chunks[chunk] = Chunk(
-      floats: floats, pool: VectorPool(count: count), snapshot: chunks[chunk]?.snapshot)
+    let snapshot = chunks[chunk]?.snapshot
+    chunks[chunk] = Chunk(floats: floats, pool: VectorPool(count: count), snapshot: snapshot)
   }
 
   /// Lets go of all that is held of a chunk.
@@ -92,7 +92,8 @@ package final class ChunkStore {
 
   /// Keeps a copy of a chunk's state, without its previous version, in the place of an earlier copy. Cost: a copy.
   package func takeSnapshot(_ chunk: Int) {
-    chunks[chunk]?.snapshot = held(chunk).floats.blob(slots: slotCount(of: chunk), isWhole: false)
+    let snapshot = held(chunk).floats.blob(slots: slotCount(of: chunk), isWhole: false)
+    chunks[chunk]?.snapshot = snapshot
   }
 
   /// The copy that is kept of a chunk.
