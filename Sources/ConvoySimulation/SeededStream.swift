@@ -35,3 +35,11 @@ public struct SeededStream: RandomNumberGenerator, Sendable {
   /// - Precondition: there is at least one.
   mutating func pick<Element>(_ elements: [Element]) -> Element { elements[number(in: 0...elements.count - 1)] }
 }
+
+extension SeededStream {
+  /// The first word of a stream.
+  static func word(seed: UInt64, purpose: String) -> UInt64 {
+    var stream = SeededStream(seed: seed, purpose: purpose)
+    return stream.next()
+  }
+}

@@ -67,7 +67,8 @@ public struct FaultPlan: Hashable, Sendable {
       stream.chance(50) ? stream.number(in: 1...silence / 2) : stream.number(in: silence...silence * 3))
     let target = process(&stream, servers: servers, workers: workers)
     switch kind {
-    case .crash, .pause, .fullDisk, .failingSync: return Fault(kind, of: target, at: at, lasting: lasting)
+    case .fullDisk, .failingSync: return Fault(kind, of: .coordinator, at: at, lasting: lasting)
+    case .crash, .pause: return Fault(kind, of: target, at: at, lasting: lasting)
     case .zombie:
       let target: ProcessName = stream.chance(70) ? .worker(stream.number(in: 0...workers - 1)) : target
       return Fault(kind, of: target, at: at, lasting: UInt64(stream.number(in: silence * 2...silence * 4)))
