@@ -27,7 +27,7 @@ public struct SeededStream: RandomNumberGenerator, Sendable {
 
   /// A number of a range. Costs one multiplication; the bias is below 2⁻³² for ranges of this size.
   mutating func number(in range: ClosedRange<Int>) -> Int {
-    range.lowerBound + Int((next() >> 32) * UInt64(range.count) >> 32)
+    range.lowerBound + Int(((next() >> 32) * UInt64(range.count)) >> 32)
   }
 
   /// One of several.

@@ -133,7 +133,7 @@ struct CoordinatorProcess {
     case .leased(let member, let incarnation, let leases):
       context.monitor.violations.now = context.world.now
       context.monitor.leased(member, incarnation, leases.units)
-    case .term, .finished, .checkpoint, .totals, .completed: break
+    case .term, .agreed, .finished, .checkpoint, .totals, .completed: break
     }
   }
 

@@ -168,7 +168,7 @@ struct ServerProcess {
           slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
           payload: order.gradient, old: old.chunk, new: new))
     }
-    handle(.applied(chunk: chunk), &context)
+    handle(.applied(chunk: chunk, version: order.update.version), &context)
   }
 
   // MARK: Sending

@@ -123,7 +123,7 @@ extension Simulation {
     let connection = SimulationContext.strangersConnection
     let strange = Envelope(
       token: RunShape.strangersToken, view: ViewNumber(1), sender: Member(.worker, 0), incarnation: Incarnation(1),
-      message: amount % 2 == 0 ? .stop(.completed) : .viewAccepted)
+      message: amount % 8 == 0 ? .stop(.completed) : .viewAccepted(closed: 1))
     guard context.world.processes[slot].isAlive, !context.world.processes[slot].isPaused else { return }
     switch (amount % 4, context.roles[slot]) {
     case (0, .coordinator):

@@ -152,7 +152,7 @@ struct Simulation {
     let name = context.names[slot]
     context.note("\(name) starts")
     switch context.roles[slot] {
-    case .coordinator: startCoordinator(incarnation)
+    case .coordinator: startCoordinator()
     case .server:
       let machine = Server(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
@@ -168,11 +168,11 @@ struct Simulation {
     look(after: slot)
   }
 
-  private mutating func startCoordinator(_ incarnation: Incarnation) {
+  private mutating func startCoordinator() {
     if !disk.journal.isEmpty { context.coverage.count(.journalRead) }
     let journal = context.bug == .forgottenJournal ? [] : disk.journal
     let machine = Coordinator(
-      plan: shape.plan, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines, journal: journal)
+      plan: shape.plan, token: RunShape.token, deadlines: shape.deadlines, journal: journal)
     coordinator = CoordinatorProcess(machine: machine)
     coordinator?.handle(.started, &disk, &context)
   }

@@ -43,7 +43,7 @@ struct PayloadTable {
   mutating func read(_ handle: GradientHandle) -> ToyPayload? {
     let payload: ToyPayload?
     if handle.rawValue >= GradientHandle.firstSum {
-      let entry = sums[Int(handle.rawValue) & (sums.count - 1)]
+      let entry = sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)]
       payload = entry?.handle == handle.rawValue ? entry?.payload : nil
     } else {
       payload = place(handle).flatMap { received[$0] }
@@ -58,7 +58,7 @@ struct PayloadTable {
     guard let payload = read(handle) else { return nil }
     count -= 1
     if handle.rawValue >= GradientHandle.firstSum {
-      sums[Int(handle.rawValue) & (sums.count - 1)] = nil
+      sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)] = nil
     } else if let place = place(handle) {
       received[place] = nil
       uses[place] &+= 1
@@ -69,7 +69,7 @@ struct PayloadTable {
 
   /// Holds what the machine made under a number that must be new.
   mutating func hold(_ payload: ToyPayload, as handle: GradientHandle) {
-    while let other = sums[Int(handle.rawValue) & (sums.count - 1)] {
+    while let other = sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)] {
       guard other.handle != handle.rawValue else {
         misuses += 1
         return
@@ -77,13 +77,13 @@ struct PayloadTable {
       grow()
     }
     count += 1
-    sums[Int(handle.rawValue) & (sums.count - 1)] = (handle.rawValue, payload)
+    sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)] = (handle.rawValue, payload)
   }
 
   private mutating func grow() {
     var larger = [(handle: UInt64, payload: ToyPayload)?](repeating: nil, count: sums.count * 2)
     for entry in sums {
-      if let entry { larger[Int(entry.handle) & (larger.count - 1)] = entry }
+      if let entry { larger[Int(truncatingIfNeeded: entry.handle) & (larger.count - 1)] = entry }
     }
     sums = larger
   }
