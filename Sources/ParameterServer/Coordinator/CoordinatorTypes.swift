@@ -1,32 +1,46 @@
 /// What a coordinator knows of its job before the members tell the rest.
 public struct JobPlan: Hashable, Sendable {
-  /// When pushes are applied.
-  public let consistency: Consistency
+  /// When pushes are applied, at first.
+  public var consistency: Consistency
   /// Servers that the job wants.
-  public let servers: Int
-  /// Workers that the job wants.
-  public let workers: Int
+  public var servers: Int
+  /// Workers that the job begins with.
+  public var workers: Int
+  /// Whether each chunk has a replica on a second server.
+  public var hasReplicas = false
+  /// Whether faster workers are given more shards.
+  public var rebalances = true
   /// The tree over a step's shards.
-  public let tree: ShardTree
+  public var tree: ShardTree
   /// Samples of a full step.
-  public let batch: Int
+  public var batch: Int
   /// Epochs to train; whichever ends first of this and `maximumSteps`.
-  public let epochs: Int
+  public var epochs: Int
   /// Most steps to train; nil for no bound.
-  public let maximumSteps: Int?
+  public var maximumSteps: Int?
   /// Elements of the flat vector of parameters.
-  public let elements: Int
+  public var elements: Int
   /// Elements of the flat vector of buffers; 0 of a network without any.
-  public let buffers: Int
+  public var buffers = 0
+  /// Vectors of optimiser state for each parameter.
+  public var slots = 0
+  /// Steps between two checkpoints; nil for none but the last.
+  public var checkpointEvery: Int?
+  /// Milliseconds between two checkpoints; nil for none by time.
+  public var checkpointInterval: UInt64?
+  /// Applies past which a push outside sync is refused; nil for no bound.
+  public var maximumStaleness: UInt64?
+  /// Whether the job goes on from the newest checkpoint that is there.
+  public var resumes = false
   /// The job's settings as text, which every member is given.
-  public let job: String
+  public var job: String
   /// The digests that members must agree with; `data` is empty where the coordinator reads no training data.
-  public let digests: Digests
+  public var digests: Digests
 
-  /// A plan as stated.
+  /// A plan of the necessary; the rest is set afterwards.
   public init(
     consistency: Consistency, servers: Int, workers: Int, tree: ShardTree, batch: Int, epochs: Int,
-    maximumSteps: Int?, elements: Int, buffers: Int = 0, job: String, digests: Digests
+    maximumSteps: Int?, elements: Int, job: String, digests: Digests
   ) {
     self.consistency = consistency
     self.servers = servers
@@ -36,7 +50,6 @@ public struct JobPlan: Hashable, Sendable {
     self.epochs = epochs
     self.maximumSteps = maximumSteps
     self.elements = elements
-    self.buffers = buffers
     self.job = job
     self.digests = digests
   }
@@ -48,8 +61,51 @@ public struct JobPlan: Hashable, Sendable {
     else { return nil }
     let (all, overflow) = schedule.stepsPerEpoch.multipliedReportingOverflow(by: epochs)
     let steps = min(overflow ? .max : all, maximumSteps ?? .max)
-    return JobRules(consistency: consistency, schedule: schedule, steps: steps, chunks: chunks)
+    return JobRules(
+      schedule: schedule, steps: steps, chunks: chunks,
+      segments: [JobRules.Segment(firstStep: 0, consistency: consistency)], slots: slots,
+      checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness)
   }
+}
+
+/// A checkpoint as the coordinator knows it.
+public struct CheckpointMark: Hashable, Sendable {
+  /// Steps that are closed in it: its name.
+  public let step: Int
+  /// The version of every chunk in it: the number of updates.
+  public let version: UInt64
+  /// The rules that it was made under: how the job's steps were counted, and the consistency of each.
+  public let rules: JobRules
+  /// Units beyond the closed steps that are applied in it.
+  public let covered: UnitSet
+
+  /// A mark as stated.
+  public init(step: Int, version: UInt64, rules: JobRules, covered: UnitSet) {
+    self.step = step
+    self.version = version
+    self.rules = rules
+    self.covered = covered
+  }
+}
+
+/// What a coordinator writes down before it acts on it, so that its successor goes on from there.
+public enum JournalRecord: Hashable, Sendable {
+  /// A coordinator begins: its term, one more than its predecessor's.
+  case term(UInt64)
+  /// What the job's workers agree on: the engine's fingerprint, and the digest of the data set.
+  case agreed(fingerprint: String, data: [UInt8])
+  /// A view.
+  case view(View)
+  /// Units were leased to a worker.
+  case leased(Member, Incarnation, Leases)
+  /// Units are finished: every server has applied them.
+  case finished(UnitSet)
+  /// A checkpoint is complete on disk.
+  case checkpoint(CheckpointMark)
+  /// The workers' totals so far.
+  case totals([EpochTotals])
+  /// The last checkpoint is stored: nothing is left to do.
+  case completed
 }
 
 /// What happens to a coordinator.
@@ -60,32 +116,60 @@ public enum CoordinatorEvent: Sendable {
   case message(Envelope, from: Connection, payload: ReceivedPayload?)
   /// Bytes came that are no message.
   case unreadable(Refusal, from: Connection)
-  /// The final parameters are stored.
-  case stored
+  /// The checkpoint that was ordered is complete on disk.
+  case stored(step: Int)
+  /// It could not be stored; the text says why. The job goes on.
+  case notStored(step: Int, String)
+  /// The state of a checkpoint is in memory: chunks can be sent. Nil where there is none that is good.
+  case loaded(CheckpointMark?)
+  /// The launcher knows that the process of this name has ended.
+  case ended(name: String)
   /// The time that was asked for has come.
   case timer
   /// Somebody stops the job.
   case interrupted
-  /// Something went wrong in Runtime, or a process is known to be dead; the text says what.
+  /// Something went wrong in Runtime; the text says what.
   case failed(String)
 }
 
 /// What a coordinator wants done.
 public enum CoordinatorEffect: Hashable, Sendable {
-  /// Send a message.
-  case send(Envelope, to: Connection)
-  /// Copy a payload into the final parameters or buffers, and let go of it.
-  case collect(chunk: Int, payload: GradientHandle)
+  /// Send a message; with the state of a chunk of the loaded checkpoint where one is named.
+  case send(Envelope, to: Connection, restoring: Int?)
+  /// Write a record down so that it lasts, before anything that follows.
+  case journal(JournalRecord)
+  /// Keep the state of a chunk for the cut after so many closed steps, and let go of the payload.
+  case collect(ChunkPosition, cut: Int, payload: GradientHandle)
+  /// Let go of what was kept for a cut.
+  case abandon(cut: Int)
   /// Let go of a payload.
   case release(GradientHandle)
-  /// Store the final parameters, then say `stored`.
-  case store(JobRules)
+  /// Store the cut as a checkpoint while the job goes on, then say `stored` or `notStored`.
+  case store(CheckpointMark)
+  /// Load the newest good checkpoint of those that are stored, then say `loaded`.
+  case load
   /// Tell the person who waits.
   case report(CoordinatorReport)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// The job is over: leave.
   case stop(StopReason)
+}
+
+/// Why a view came.
+public enum ViewReason: Hashable, Sendable {
+  /// The job begins.
+  case begun
+  /// A member joined.
+  case joined(Member)
+  /// A member was removed or left; the text says why.
+  case removed(Member, String)
+  /// Shards were moved to faster workers.
+  case rebalanced
+  /// Another consistency.
+  case switched(Consistency)
+  /// The job went back to its last checkpoint.
+  case restored
 }
 
 /// What a coordinator tells the person who waits.
@@ -96,8 +180,16 @@ public enum CoordinatorReport: Hashable, Sendable {
   case joined(Member, name: String)
   /// Something was refused.
   case refused(Refusal)
-  /// All members have the view: training begins.
+  /// A view was made.
+  case view(View, ViewReason)
+  /// All members have the first view: training begins.
   case begun(View)
+  /// All servers have a later view and workers were told, so many milliseconds after its reason was seen.
+  case resumed(View, milliseconds: UInt64)
+  /// A checkpoint is stored.
+  case stored(step: Int)
+  /// A checkpoint could not be stored.
+  case notStored(step: Int, String)
   /// How far the workers are.
   case progress(JobProgress)
   /// The last update was made.

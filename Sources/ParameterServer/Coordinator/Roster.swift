@@ -4,16 +4,18 @@ struct Roster: Sendable {
     let member: Member
     let incarnation: Incarnation
     let name: String
-    var connection: Connection
+    /// Where it is reached; nil until it is heard again after the coordinator was restarted.
+    var connection: Connection?
     var heardAt: Moment
+    /// When it was last sent the view.
+    var toldAt: Moment?
     var ready: Ready?
-    var hasAccepted = false
-    var isFinished = false
-    /// Units of work that it was granted, outside sync mode.
-    var granted: UInt64 = 0
-    var progress = Progress(steps: 0, shards: 0, epochs: [])
+    /// When another process asked for its name: it has to be heard after that to keep it.
+    var challengedAt: Moment?
+    var progress = Progress(steps: 0, shards: 0)
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
+    var speed = SpeedMeter()
 
     var isReady: Bool { ready != nil }
   }
@@ -21,12 +23,17 @@ struct Roster: Sendable {
   enum Joining {
     case success(Entry, isNew: Bool)
     case failure(Refusal)
+    /// The name is another's, who has to be heard first.
+    case later
   }
 
   private let servers: Int
   private let workers: Int
   /// In the order of their places.
   private(set) var entries: [Entry] = []
+
+  /// Members of a role beyond those that the job wants: bounds what strangers can make the coordinator remember.
+  static let maximumMembers = 4096
 
   init(servers: Int, workers: Int) {
     self.servers = servers
@@ -36,6 +43,8 @@ struct Roster: Sendable {
   private func index(of member: Member) -> Int? {
     entries.firstIndex { $0.member == member }
   }
+
+  subscript(_ member: Member) -> Entry? { entries.first { $0.member == member } }
 
   private func wanted(_ role: Role) -> Int { role == .server ? servers : workers }
 
@@ -50,64 +59,79 @@ struct Roster: Sendable {
       entries[index].heardAt = now
       return .success(entries[index], isNew: false)
     }
-    guard hello.role != .coordinator else {
+    guard hello.role == .server || hello.role == .worker else {
       return .failure(Refusal(.misplaced, "a job has one coordinator"))
     }
     if let refusal = misnamed(hello) { return .failure(refusal) }
     removeDead(inTheWayOf: hello, at: now, silence: silence)
-    if !hello.name.isEmpty, let taken = entries.first(where: { $0.name == hello.name }) {
-      return .failure(
-        Refusal(.nameTaken, "the name \(hello.name) is taken: another process joined with it as \(taken.member)"))
+    if let holder = entries.firstIndex(where: { !hello.name.isEmpty && Self.holds($0, hello.name) }) {
+      return challenge(holder, hello.name, at: now)
     }
     guard let number = place(hello) else {
-      let count = wanted(hello.role)
-      return .failure(
-        Refusal(.jobFull, "the job has all the \(hello.role)s that it wants: \(count)"))
+      return .failure(Refusal(.jobFull, "the job has \(Self.maximumMembers) \(hello.role)s and takes no more"))
     }
     let member = Member(hello.role, number)
-    guard index(of: member) == nil else {
-      return .failure(Refusal(.nameTaken, "the place \(member) is taken by another process"))
-    }
     let entry = Entry(
       member: member, incarnation: incarnation, name: hello.name.isEmpty ? member.description : hello.name,
       connection: connection, heardAt: now)
-    entries.append(entry)
-    entries.sort { $0.member < $1.member }
+    add(entry)
     return .success(entry, isNew: true)
   }
 
-  /// A process that asked and died before it was ready leaves its place to one that asks for it, or that finds no other.
+  private static func holds(_ entry: Entry, _ name: String) -> Bool {
+    entry.name == name || entry.member.description == name
+  }
+
+  /// Somebody asks for a name that is taken. Its holder may be dead without anybody knowing: it keeps the name if it is
+  /// heard from now on.
+  private mutating func challenge(_ holder: Int, _ name: String, at now: Moment) -> Joining {
+    if let challengedAt = entries[holder].challengedAt, entries[holder].heardAt > challengedAt {
+      entries[holder].challengedAt = nil
+      return .failure(
+        Refusal(
+          .nameTaken, "the name \(name) is taken: another process works with it as \(entries[holder].member)"))
+    }
+    if entries[holder].challengedAt == nil { entries[holder].challengedAt = now }
+    return .later
+  }
+
+  /// Takes an entry in, as it was.
+  mutating func add(_ entry: Entry) {
+    let index = entries.firstIndex { entry.member < $0.member } ?? entries.count
+    entries.insert(entry, at: index)
+  }
+
+  /// A process that asked and died before it was ready leaves its place to one that asks for it.
   ///
   /// Nothing is heard from a process while it reads its data, so that silence alone is no reason.
   private mutating func removeDead(inTheWayOf hello: Hello, at now: Moment, silence: UInt64) {
-    let isFull = place(hello) == nil
     entries.removeAll { entry in
-      !entry.isReady && now.milliseconds(since: entry.heardAt) >= silence
-        && (entry.name == hello.name || entry.member.description == hello.name
-          || isFull && entry.member.role == hello.role)
+      !entry.isReady && now.milliseconds(since: entry.heardAt) >= silence && Self.holds(entry, hello.name)
     }
   }
 
-  /// Why a name that reads like a place cannot be had: another role's, or a number that the job does not have.
+  /// Why a name that reads like a place cannot be had: another role's, or a number that no job has.
   private func misnamed(_ hello: Hello) -> Refusal? {
     let parts = hello.name.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, Role.allCases.contains(where: { $0.description == parts[0] }),
       !parts[1].isEmpty, parts[1].allSatisfy(\.isNumber)
     else { return nil }
-    let wanted = wanted(hello.role)
-    if parts[0] == hello.role.description, let number = Int(parts[1]), number < wanted, String(number) == parts[1] {
+    if parts[0] == hello.role.description, let number = Int(parts[1]), number < Self.maximumMembers,
+      String(number) == parts[1]
+    {
       return nil
     }
     return Refusal(
       .misplaced,
-      "the job has no place \(hello.name) for a \(hello.role): there are \(hello.role).0 to \(hello.role).\(wanted - 1)"
-    )
+      "the job has no place \(hello.name) for a \(hello.role): they are \(hello.role).0, \(hello.role).1 and so on")
   }
 
   private func place(_ hello: Hello) -> UInt32? {
-    let wanted = wanted(hello.role)
-    for number in 0..<UInt32(wanted) where Member(hello.role, number).description == hello.name { return number }
-    return (0..<UInt32(wanted)).first { number in index(of: Member(hello.role, number)) == nil }
+    let prefix = "\(hello.role)."
+    if hello.name.hasPrefix(prefix), let number = UInt32(hello.name.dropFirst(prefix.count)) {
+      return index(of: Member(hello.role, number)) == nil ? number : nil
+    }
+    return (0..<UInt32(Self.maximumMembers)).first { number in index(of: Member(hello.role, number)) == nil }
   }
 
   /// Whether this life of a process has a place.
@@ -120,6 +144,11 @@ struct Roster: Sendable {
     entries.removeAll { $0.member == member }
   }
 
+  /// The member that a process of this name is.
+  func member(named name: String) -> Member? {
+    entries.first { Self.holds($0, name) }?.member
+  }
+
   /// Notes a sign of life; false where the sender has no place here.
   mutating func hear(
     _ member: Member, _ incarnation: Incarnation, _ connection: Connection, at now: Moment
@@ -130,8 +159,18 @@ struct Roster: Sendable {
     return true
   }
 
+  /// Notes that a member was sent the view.
+  mutating func told(_ member: Member, at now: Moment) {
+    if let index = index(of: member) { entries[index].toldAt = now }
+  }
+
+  /// Everyone counts as heard now: after a pause of the coordinator's own, silence says nothing of others.
+  mutating func hearAll(at now: Moment) {
+    for index in entries.indices { entries[index].heardAt = now }
+  }
+
   /// What a member works with that does not agree with the job or with the others, or nil.
-  func mismatch(_ ready: Ready, of member: Member, plan: JobPlan) -> Refusal? {
+  func mismatch(_ ready: Ready, of member: Member, plan: JobPlan, agreed: Agreement?) -> Refusal? {
     func differs(_ what: String, _ theirs: [UInt8], _ ours: [UInt8]) -> Refusal? {
       guard theirs != ours else { return nil }
       return Refusal(
@@ -145,24 +184,19 @@ struct Roster: Sendable {
     {
       return refusal
     }
-    if member.role == .worker, !plan.digests.data.isEmpty,
-      let refusal = differs("data set", ready.digests.data, plan.digests.data)
-    {
+    guard member.role == .worker else { return nil }
+    if !plan.digests.data.isEmpty, let refusal = differs("data set", ready.digests.data, plan.digests.data) {
       return refusal
     }
-    guard member.role == .worker,
-      let other = entries.first(where: { $0.member.role == .worker && $0.member != member && $0.isReady }),
-      let theirs = other.ready
-    else { return nil }
-    if let refusal = differs("data set", ready.digests.data, theirs.digests.data) { return refusal }
-    if ready.samples != theirs.samples {
-      return Refusal(
-        .mismatch, "\(member) counts \(ready.samples) training samples, \(other.member) \(theirs.samples)")
+    guard let agreed else { return nil }
+    if let refusal = differs("data set", ready.digests.data, agreed.data) { return refusal }
+    if ready.samples != agreed.samples {
+      return Refusal(.mismatch, "\(member) counts \(ready.samples) training samples, the job \(agreed.samples)")
     }
-    if plan.consistency == .sync, ready.engineFingerprint != theirs.engineFingerprint {
+    if plan.consistency != .async, ready.engineFingerprint != agreed.fingerprint {
       return Refusal(
         .mismatch,
-        "\(member) computes with \(ready.engineFingerprint), \(other.member) with \(theirs.engineFingerprint): a sync job's bytes would not repeat"
+        "\(member) computes with \(ready.engineFingerprint), the others with \(agreed.fingerprint): the job's bytes would not repeat"
       )
     }
     return nil
@@ -180,46 +214,29 @@ struct Roster: Sendable {
     return places.filter { place in !entries.contains { $0.member == place && $0.isReady } }.map(\.description)
   }
 
-  var isComplete: Bool { missing.isEmpty }
+  /// Whether as many of each role are ready as the job begins with.
+  var isComplete: Bool {
+    ready(.server).count >= servers && ready(.worker).count >= workers
+  }
+
+  /// Members of a role that can work, by number.
+  func ready(_ role: Role) -> [Entry] {
+    entries.filter { $0.member.role == role && $0.isReady }
+  }
 
   mutating func setReady(_ ready: Ready, _ member: Member) {
     if let index = index(of: member) { entries[index].ready = ready }
   }
 
-  /// The number of training samples that the workers agree on.
-  var samples: Int? {
-    entries.first { $0.member.role == .worker }?.ready.flatMap { Int(exactly: $0.samples) }
-  }
-
-  /// The view of all members.
-  func view(number: ViewNumber, rules: JobRules) -> View {
-    View.assigning(
-      number: number, rules: rules,
-      servers: entries.filter { $0.member.role == .server }
-        .map { ($0.incarnation, $0.name, $0.ready?.address ?? "") },
-      workers: entries.filter { $0.member.role == .worker }.map { ($0.incarnation, $0.name) })
-  }
-
   // MARK: Training
 
-  mutating func accept(_ member: Member) {
-    if let index = index(of: member) { entries[index].hasAccepted = true }
-  }
-
-  var allServersAccepted: Bool {
-    entries.allSatisfy { $0.member.role != .server || $0.hasAccepted }
-  }
-
-  /// Whether a member was sent the view in this phase, so that it is sent again on request.
-  func hasView(_ member: Member, in phase: Coordinator.Phase) -> Bool {
-    if case .placing = phase { return member.role == .server }
-    return true
-  }
-
-  mutating func record(_ progress: Progress, of member: Member) {
+  mutating func record(_ progress: Progress, of member: Member, at now: Moment) {
     guard let index = index(of: member) else { return }
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
-    if progress.shards >= entries[index].progress.shards { entries[index].progress = progress }
+    if progress.shards >= entries[index].progress.shards, progress.steps >= entries[index].progress.steps {
+      entries[index].progress = progress
+      entries[index].speed.update(shards: progress.shards, busy: progress.busy)
+    }
     for totals in progress.epochs.prefix(Progress.maximumEpochs) {
       if let known = entries[index].epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
         if totals.samples >= entries[index].epochs[known].samples { entries[index].epochs[known] = totals }
@@ -232,44 +249,33 @@ struct Roster: Sendable {
   /// Epochs that are kept of a member: bounds what it can make the coordinator remember.
   static let maximumEpochs = 100_000
 
-  mutating func finish(_ member: Member) {
-    if let index = index(of: member) { entries[index].isFinished = true }
+  /// The most steps that a worker has begun, or a server has closed.
+  var begunSteps: Int {
+    entries.reduce(0) { max($0, Int(clamping: $1.progress.steps)) }
   }
+}
 
-  /// Notes units of work that a worker is granted; returns how many it has had in all.
-  mutating func grant(_ count: Int, to worker: Member) -> UInt64 {
-    guard let index = index(of: worker) else { return 0 }
-    entries[index].granted += UInt64(count)
-    return entries[index].granted
-  }
+/// What a job's workers agree on.
+struct Agreement: Sendable {
+  let fingerprint: String
+  let data: [UInt8]
+  let samples: UInt64
+}
 
-  /// Whether every server has made its last update and every worker has said its last word.
-  func allFinished(_ view: View) -> Bool {
-    entries.allSatisfy(\.isFinished)
-  }
+/// How fast a worker computes, lately.
+struct SpeedMeter: Sendable {
+  private var shards: UInt64 = 0
+  private var busy: UInt64 = 0
+  /// Shards in a thousand seconds of computing; nil before enough was seen.
+  private(set) var rate: UInt64?
 
-  /// What the workers have reported, together. A member's numbers are its own: sums wrap rather than trap where it lies.
-  func progress(totalSteps: Int, view: View) -> JobProgress {
-    var epochs: [EpochTotals] = []
-    var shards: UInt64 = 0
-    var steps: Int?
-    for entry in entries where entry.member.role == .worker {
-      shards &+= entry.progress.shards
-      let stands = view.rules.consistency == .sync && view.workers[Int(entry.member.number)].nodes.isEmpty
-      if !stands { steps = min(steps ?? .max, Int(clamping: entry.progress.steps)) }
-      for totals in entry.epochs {
-        if let known = epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
-          epochs[known].samples &+= totals.samples
-          epochs[known].lossSum += totals.lossSum
-          epochs[known].correct &+= totals.correct
-        } else {
-          epochs.append(totals)
-        }
-      }
-    }
-    epochs.sort { $0.epoch < $1.epoch }
-    return JobProgress(
-      steps: min(steps ?? 0, totalSteps), totalSteps: totalSteps, samples: epochs.reduce(0) { $0 &+ $1.samples },
-      epochs: epochs, shards: shards)
+  /// Milliseconds of computing that are averaged over.
+  static let window: UInt64 = 500
+
+  mutating func update(shards: UInt64, busy: UInt64) {
+    guard busy >= self.busy + Self.window, shards > self.shards else { return }
+    rate = (shards - self.shards) * 1_000_000 / (busy - self.busy)
+    self.shards = shards
+    self.busy = busy
   }
 }

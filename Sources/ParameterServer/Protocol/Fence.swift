@@ -13,8 +13,7 @@ enum Fence {
       return Refusal(.deadIncarnation, "\(envelope.sender) was replaced: another process has its place")
     }
     guard envelope.view == view.number else {
-      return Refusal(
-        .oldView, "view \(envelope.view.rawValue) is not the newest: that is \(view.number.rawValue)")
+      return Refusal(.oldView, "view \(envelope.view.rawValue) is not the one here: that is \(view.number.rawValue)")
     }
     return nil
   }
@@ -40,21 +39,4 @@ public struct RefusalCounts: Hashable, Sendable {
 
   /// The number of all kinds.
   public var total: UInt64 { counts.reduce(0, +) }
-}
-
-/// How long a member waits, in milliseconds.
-public struct Deadlines: Hashable, Sendable {
-  /// Between two signs of life.
-  public var heartbeat: UInt64 = 1000
-  /// Silence after which a member counts as dead.
-  public var silence: UInt64 = 10_000
-  /// Until the coordinator must have answered a process that wants to join.
-  public var joining: UInt64 = 30_000
-  /// Until a coordinator that has told everyone to stop leaves without their goodbye.
-  public var goodbye: UInt64 = 2000
-  /// Between two reports of who is missing.
-  public var missingReport: UInt64 = 5000
-
-  /// The defaults: a death is seen within ten seconds.
-  public init() {}
 }

@@ -6,6 +6,8 @@ public enum Role: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertib
   case server = 2
   /// Computes gradients.
   case worker = 3
+  /// Asks how the job does, or changes it: `convoy status`.
+  case client = 4
 
   /// The role's word, as in a member's name.
   public var description: String {
@@ -13,6 +15,7 @@ public enum Role: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertib
     case .coordinator: "coordinator"
     case .server: "server"
     case .worker: "worker"
+    case .client: "client"
     }
   }
 }
@@ -80,8 +83,8 @@ public struct ViewNumber: Hashable, Sendable, Comparable {
 
 /// The secret of a job: 128 random bits that every message carries, so that what belongs to another job is refused.
 public struct JobToken: Hashable, Sendable {
-  /// Sixteen bytes.
-  public let bytes: [UInt8]
+  private let high: UInt64
+  private let low: UInt64
 
   /// Number of bytes of a token.
   public static let byteCount = 16
@@ -89,7 +92,13 @@ public struct JobToken: Hashable, Sendable {
   /// A token of sixteen bytes, or nil for another number of them.
   public init?(_ bytes: [UInt8]) {
     guard bytes.count == Self.byteCount else { return nil }
-    self.bytes = bytes
+    high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+    low = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Sixteen bytes.
+  public var bytes: [UInt8] {
+    [high, low].flatMap { word in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) } }
   }
 }
 

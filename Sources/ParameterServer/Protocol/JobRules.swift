@@ -1,65 +1,137 @@
-/// When a server applies what workers push.
-public enum Consistency: UInt8, Hashable, Sendable {
-  /// Every step applies the sum of all its shards; workers read the same version.
-  case sync = 1
-  /// Every push is applied as it comes.
-  case async = 2
-}
-
 /// What the state machines know of a job; everything else about it is opaque to them.
 public struct JobRules: Hashable, Sendable {
-  /// When pushes are applied.
-  public let consistency: Consistency
+  /// Steps from one on that have one consistency, up to the next segment.
+  public struct Segment: Hashable, Sendable {
+    /// Its first step.
+    public let firstStep: Int
+    /// When pushes are applied.
+    public let consistency: Consistency
+
+    /// A segment as stated.
+    public init(firstStep: Int, consistency: Consistency) {
+      self.firstStep = firstStep
+      self.consistency = consistency
+    }
+  }
+
   /// Samples, steps and shards.
   public let schedule: BatchSchedule
   /// Steps of the whole job.
   public let steps: Int
   /// The cut of the flat vectors.
   public let chunks: ChunkTable
+  /// The consistency of each step: segments in order, the first from step 0.
+  public let segments: [Segment]
+  /// Vectors of optimiser state beside the parameters: what travels with them in local mode.
+  public let slots: Int
+  /// Steps between two checkpoints; nil for none but the last.
+  public let checkpointEvery: Int?
+  /// Applies past which a push outside sync is refused; nil for no bound.
+  public let maximumStaleness: UInt64?
 
   /// Most epochs of a job: what an epoch's number on the wire can count.
   public static let maximumEpochs = Int(UInt32.max)
+  /// Most segments: how often the consistency may change.
+  public static let maximumSegments = 1024
+  /// Most vectors of optimiser state.
+  public static let maximumSlots = 8
 
-  /// Rules, or nil where the job has no step, or more steps or epochs than can be counted.
-  public init?(consistency: Consistency, schedule: BatchSchedule, steps: Int, chunks: ChunkTable) {
-    guard steps > 0, steps <= 1 << 40, schedule.epoch(ofStep: steps - 1) < Self.maximumEpochs else { return nil }
-    self.consistency = consistency
+  /// Rules, or nil where the job has no step, or more steps or epochs than can be counted, or segments out of order.
+  public init?(
+    schedule: BatchSchedule, steps: Int, chunks: ChunkTable, segments: [Segment], slots: Int = 0,
+    checkpointEvery: Int? = nil, maximumStaleness: UInt64? = nil
+  ) {
+    guard steps > 0, steps <= 1 << 40, schedule.epoch(ofStep: steps - 1) < Self.maximumEpochs,
+      segments.first?.firstStep == 0, segments.count <= Self.maximumSegments,
+      zip(segments, segments.dropFirst()).allSatisfy({ $0.firstStep < $1.firstStep }),
+      segments.allSatisfy({ Self.isSound($0.consistency, shards: schedule.tree.shards) }),
+      (0...Self.maximumSlots).contains(slots), checkpointEvery.map({ $0 > 0 && $0 <= 1 << 40 }) ?? true
+    else { return nil }
     self.schedule = schedule
     self.steps = steps
     self.chunks = chunks
+    self.segments = segments
+    self.slots = slots
+    self.checkpointEvery = checkpointEvery
+    self.maximumStaleness = maximumStaleness
   }
 
-  /// The version that a chunk has when the job is over: its number of applies.
-  ///
-  /// In sync mode one for each step; otherwise one for each shard that holds a sample.
-  public var finalVersion: UInt64 {
+  private static func isSound(_ consistency: Consistency, shards: Int) -> Bool {
     switch consistency {
-    case .sync: UInt64(steps)
-    case .async: UInt64(occupiedUnits)
+    case .sync, .async: true
+    case .ssp(let argument), .local(let argument): (1...Consistency.maximumArgument).contains(argument)
+    case .backup(let spared): (1...Consistency.maximumArgument).contains(spared) && spared < shards
     }
   }
 
-  /// Units of work outside sync mode: the shards of all steps, numbered step after step.
-  public var units: Int { steps * schedule.tree.shards }
-
-  private var occupiedUnits: Int {
-    let perEpoch = schedule.stepsPerEpoch
-    let full = schedule.occupiedShards(ofStep: 0)
-    // Every step of an epoch but the last has a full batch.
-    let short = full - schedule.occupiedShards(ofStep: perEpoch - 1)
-    return steps * full - steps / perEpoch * short
+  /// The same rules with another consistency from a step on; what was planned for later steps is dropped.
+  public func switched(to consistency: Consistency, fromStep step: Int) -> JobRules? {
+    JobRules(
+      schedule: schedule, steps: steps, chunks: chunks,
+      segments: segments.filter { $0.firstStep < step } + [Segment(firstStep: step, consistency: consistency)],
+      slots: slots, checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness)
   }
+
+  /// The segment of a step.
+  public func segment(ofStep step: Int) -> Segment {
+    var index = segments.count - 1
+    while index > 0, segments[index].firstStep > step { index -= 1 }
+    return segments[index]
+  }
+
+  /// When a step's pushes are applied.
+  public func consistency(ofStep step: Int) -> Consistency { segment(ofStep: step).consistency }
+
+  /// The steps that are exchanged together with a step: itself, or in local mode its round.
+  public func round(ofStep step: Int) -> Range<Int> {
+    let segment = segment(ofStep: step)
+    let length = segment.consistency.stepsPerRound
+    guard length > 1 else { return step..<step + 1 }
+    let first = step - (step - segment.firstStep) % length
+    let limit = min(steps, segments.first { $0.firstStep > step }?.firstStep ?? steps)
+    return first..<min(first + length, limit)
+  }
+
+  /// Number of samples under a node in the round of a step.
+  public func samples(ofRound step: Int, under node: ShardNode) -> Int {
+    round(ofStep: step).reduce(0) { $0 + schedule.sampleCount(ofStep: $1, under: node) }
+  }
+
+  /// Number of the shards that hold a sample in the round of a step.
+  public func occupiedShards(ofRound step: Int) -> Int {
+    round(ofStep: step).reduce(0) { max($0, schedule.occupiedShards(ofStep: $1)) }
+  }
+
+  /// Whether a checkpoint is due where a chunk has come from some closed steps to more.
+  public func isCut(from earlier: Int, to closed: Int) -> Bool {
+    if closed == steps { return true }
+    guard let every = checkpointEvery else { return false }
+    return closed / every > earlier / every
+  }
+
+  /// Bytes of a chunk's payload in the exchange of a step.
+  public func payloadBytes(ofChunk chunk: Int, step: Int) -> Int {
+    let bytes = chunks.bytes(of: chunk)
+    guard case .local = consistency(ofStep: min(step, steps - 1)), chunks.kind(of: chunk) == .parameters else {
+      return bytes
+    }
+    return bytes * (1 + slots)
+  }
+
+  /// Units of work that can be leased: the shards of all steps, numbered step after step.
+  public var units: Int { steps * schedule.tree.shards }
 
   /// The step and shard of a unit.
   public func unit(_ unit: Int) -> (step: Int, shard: Int) {
     (unit / schedule.tree.shards, unit % schedule.tree.shards)
   }
 
-  /// The step that the n-th apply of a chunk belongs to, for schedules: outside sync a step is V applied pushes.
-  public func step(ofApply version: UInt64) -> Int {
-    switch consistency {
-    case .sync: Int(version)
-    case .async: min(Int(version) / schedule.tree.shards, steps - 1)
-    }
+  /// The unit of a step's shard.
+  public func unit(step: Int, shard: Int) -> Int { step * schedule.tree.shards + shard }
+
+  /// Whether a unit holds no sample.
+  public func isEmpty(unit: Int) -> Bool {
+    let (step, shard) = self.unit(unit)
+    return schedule.positions(ofStep: step, shard: shard).isEmpty
   }
 }

@@ -28,37 +28,65 @@ public enum Message: Hashable, Sendable {
   case hello(Hello)
   /// A member has read the job and its data and can start.
   case ready(Ready)
-  /// A server holds its chunks of the view.
-  case viewAccepted
+  /// A server works in the view that the envelope names; the most steps that a chunk of its has closed.
+  case viewAccepted(closed: UInt64)
+  /// A server was given chunks whose state it does not have.
+  case stateLost(chunk: UInt32)
   /// A member lives, and how far a worker is.
   case progress(Progress)
-  /// A worker outside sync mode wants units of work.
-  case leaseRequest
-  /// A member has nothing left to do.
-  case finished(Finished)
+  /// A worker in a leased mode tells what it holds, and wants more.
+  case leaseRequest(LeaseRequest)
   /// A member leaves: before the job is over, and why; or because it was told to, its goodbye.
-  case leaving(String)
+  case leaving(Leaving)
+  /// The state of a chunk at a cut, beside it as payload.
+  case snapshot(ChunkPosition)
 
   // From the coordinator.
   /// The place that a process was given, and the job.
   case welcome(Welcome)
   /// A new view.
   case view(View)
-  /// Units of work for a worker outside sync mode.
+  /// The state that a chunk begins an era with, beside it as payload.
+  case restore(ChunkPosition)
+  /// Units of work for a worker in a leased mode.
   case leases(Leases)
+  /// A cut. Workers, where pushes are applied one by one, mark the one of this number; servers, where they are summed,
+  /// snapshot when so many steps are closed.
+  case cut(UInt64)
+  /// A snapshot of a chunk with so many closed steps has come.
+  case snapshotTaken(chunk: UInt32, version: UInt64)
   /// The coordinator lives.
   case alive
   /// The job is over.
   case stop(StopReason)
 
-  // Between workers and servers; the coordinator pulls too.
-  /// Asks for a chunk as soon as it has at least a version.
+  // Between workers and servers.
+  /// Asks for a chunk.
   case pull(Pull)
-  /// A gradient for a chunk, or statistics for one of buffers, beside it as payload; the answer is the chunk's next
-  /// version.
+  /// A gradient for a chunk, or what else its round exchanges, beside it as payload.
   case push(Push)
+  /// A worker has finished what came before a cut.
+  case marker(UInt64)
   /// A chunk's parameters or buffers, beside it as payload.
   case parameters(Parameters)
+  /// Where a chunk is: the answer to a pull of what is gone.
+  case position(Parameters)
+
+  // Between servers.
+  /// An update for a replica, the gradient beside it as payload.
+  case replicate(Update)
+  /// The state of a chunk for its replica, beside it as payload.
+  case replica(ChunkPosition)
+  /// A replica has a version.
+  case replicated(chunk: UInt32, version: UInt64)
+
+  // Between a person's command and the coordinator.
+  /// How does the job do?
+  case statusRequest
+  /// Another consistency, from a step on that the coordinator chooses.
+  case setMode(Consistency)
+  /// How the job does, as JSON.
+  case status(String)
 
   /// The answer to what cannot be accepted.
   case refused(Refusal)
@@ -152,12 +180,14 @@ public struct EpochTotals: Hashable, Sendable {
   }
 }
 
-/// A member lives, and how far a worker is.
+/// A member lives, and how far it is.
 public struct Progress: Hashable, Sendable {
-  /// Steps that it has begun: in sync mode the step that it computes plus one.
+  /// Steps that it has begun: the step that a worker computes plus one; the fewest closed steps of a server's chunks.
   public let steps: UInt64
   /// Shards that it has computed.
   public let shards: UInt64
+  /// Milliseconds that it has computed.
+  public let busy: UInt64
   /// Its totals of some epochs, at most `maximumEpochs`: the newest, or an older one that has grown.
   public let epochs: [EpochTotals]
 
@@ -165,53 +195,79 @@ public struct Progress: Hashable, Sendable {
   public static let maximumEpochs = 2
 
   /// A report.
-  public init(steps: UInt64, shards: UInt64, epochs: [EpochTotals]) {
+  public init(steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = []) {
     self.steps = steps
     self.shards = shards
+    self.busy = busy
     self.epochs = epochs
   }
 }
 
-/// A member has nothing left to do.
-public struct Finished: Hashable, Sendable {
+/// A member leaves.
+public struct Leaving: Hashable, Sendable {
+  /// Why, for a person.
+  public let text: String
+  /// Whether the job can go on without it as if it had never been there: it was asked to leave, nothing failed.
+  public let isOrderly: Bool
   /// Its last report.
   public let progress: Progress
 
-  /// The end of a member's work.
-  public init(progress: Progress) {
+  /// A goodbye.
+  public init(text: String, isOrderly: Bool, progress: Progress) {
+    self.text = text
+    self.isOrderly = isOrderly
     self.progress = progress
+  }
+}
+
+/// What a worker in a leased mode holds: said with every request, so that a lost message only costs time.
+public struct LeaseRequest: Hashable, Sendable {
+  /// The number of the newest grant that it has; 0 before the first.
+  public let grant: UInt64
+  /// Units of that and earlier grants that it has not finished, as ranges in order.
+  public let held: UnitSet
+  /// Whether it wants more.
+  public let wantsMore: Bool
+
+  /// A request.
+  public init(grant: UInt64, held: UnitSet, wantsMore: Bool) {
+    self.grant = grant
+    self.held = held
+    self.wantsMore = wantsMore
   }
 }
 
 /// Units of work, numbered step after step and shard after shard.
 public struct Leases: Hashable, Sendable {
   /// Most units of one grant.
-  public static let maximumUnits = 32
+  public static let maximumUnits = 1024
 
-  /// The first unit; where there is no work left, how many units this worker was granted in all, so that it knows
-  /// whether some are still on their way.
-  public let first: UInt64
-  /// Number of units; 0 says that there is no work left.
-  public let count: UInt32
+  /// The number of the grant: one more than the worker's last.
+  public let grant: UInt64
+  /// The units.
+  public let units: UnitSet
 
-  /// Units from `first`.
-  public init(first: UInt64, count: UInt32) {
-    self.first = first
-    self.count = count
+  /// A grant.
+  public init(grant: UInt64, units: UnitSet) {
+    self.grant = grant
+    self.units = units
   }
 }
 
-/// Asks for a chunk as soon as it has at least a version.
+/// Asks for a chunk.
 public struct Pull: Hashable, Sendable {
   /// The chunk.
   public let chunk: UInt32
-  /// The version that it must have reached.
-  public let version: UInt64
+  /// Steps that must be closed.
+  public let closed: UInt64
+  /// Whether exactly so many: what is newer is answered with where the chunk is.
+  public let isExact: Bool
 
   /// A request for a chunk.
-  public init(chunk: UInt32, version: UInt64) {
+  public init(chunk: UInt32, closed: UInt64, isExact: Bool) {
     self.chunk = chunk
-    self.version = version
+    self.closed = closed
+    self.isExact = isExact
   }
 }
 
@@ -219,19 +275,39 @@ public struct Pull: Hashable, Sendable {
 public struct Push: Hashable, Sendable {
   /// The chunk.
   public let chunk: UInt32
-  /// The step.
+  /// The step; the first of its round.
   public let step: UInt64
   /// The node of the step's shards that it is the sum of.
   public let node: ShardNode
   /// The version of the chunk that it was computed from.
   public let basis: UInt64
+  /// Steps that must be closed before the answer.
+  public let awaits: UInt64
 
   /// A gradient's statement.
-  public init(chunk: UInt32, step: UInt64, node: ShardNode, basis: UInt64) {
+  public init(chunk: UInt32, step: UInt64, node: ShardNode, basis: UInt64, awaits: UInt64) {
     self.chunk = chunk
     self.step = step
     self.node = node
     self.basis = basis
+    self.awaits = awaits
+  }
+}
+
+/// A contribution to a chunk, as an answer names it.
+public struct Contribution: Hashable, Sendable {
+  /// The step.
+  public let step: UInt64
+  /// The node.
+  public let node: ShardNode
+  /// Whether it was refused for its age: it is to be computed anew.
+  public let isStale: Bool
+
+  /// A contribution.
+  public init(step: UInt64, node: ShardNode, isStale: Bool = false) {
+    self.step = step
+    self.node = node
+    self.isStale = isStale
   }
 }
 
@@ -239,13 +315,19 @@ public struct Push: Hashable, Sendable {
 public struct Parameters: Hashable, Sendable {
   /// The chunk.
   public let chunk: UInt32
-  /// Its version: the number of applies.
+  /// Its version: the number of updates.
   public let version: UInt64
+  /// Steps that are closed.
+  public let closed: UInt64
+  /// The contribution that this is the answer to.
+  public let answers: Contribution?
 
   /// A chunk's statement.
-  public init(chunk: UInt32, version: UInt64) {
+  public init(chunk: UInt32, version: UInt64, closed: UInt64, answers: Contribution? = nil) {
     self.chunk = chunk
     self.version = version
+    self.closed = closed
+    self.answers = answers
   }
 }
 
@@ -263,6 +345,8 @@ public enum StopReason: Hashable, Sendable {
   case unreachable(String)
   /// The coordinator does not take this member.
   case rejected(String)
+  /// The member was removed while it was away: it may come back as another life.
+  case fenced(String)
 }
 
 /// The answer to what cannot be accepted.

@@ -10,16 +10,22 @@ public struct View: Hashable, Sendable {
     public let name: String
     /// Where workers reach it.
     public let address: String
-    /// The chunks that it holds, in ascending order.
+    /// The chunks that it serves, in ascending order.
     public let chunks: [UInt32]
+    /// The chunks that it keeps a replica of, in ascending order.
+    public let replicas: [UInt32]
 
     /// A server's line of the view.
-    public init(member: Member, incarnation: Incarnation, name: String, address: String, chunks: [UInt32]) {
+    public init(
+      member: Member, incarnation: Incarnation, name: String, address: String, chunks: [UInt32],
+      replicas: [UInt32] = []
+    ) {
       self.member = member
       self.incarnation = incarnation
       self.name = name
       self.address = address
       self.chunks = chunks
+      self.replicas = replicas
     }
   }
 
@@ -31,61 +37,112 @@ public struct View: Hashable, Sendable {
     public let incarnation: Incarnation
     /// The name that it was started with.
     public let name: String
-    /// The nodes of the shard tree that it computes in sync mode; none where it stands by.
+    /// The nodes of the shard tree that it computes in steps from `since` on; none where it stands by.
     public let nodes: [ShardNode]
+    /// The nodes that it computes in earlier steps.
+    public let earlierNodes: [ShardNode]
 
     /// A worker's line of the view.
-    public init(member: Member, incarnation: Incarnation, name: String, nodes: [ShardNode]) {
+    public init(
+      member: Member, incarnation: Incarnation, name: String, nodes: [ShardNode], earlierNodes: [ShardNode] = []
+    ) {
       self.member = member
       self.incarnation = incarnation
       self.name = name
       self.nodes = nodes
+      self.earlierNodes = earlierNodes
+    }
+  }
+
+  /// What the chunks of an era begin with.
+  public enum Origin: Hashable, Sendable {
+    /// The network's first parameters.
+    case initial
+    /// A checkpoint after so many steps.
+    case checkpoint(step: Int)
+
+    /// Steps that are closed when the era begins.
+    public var step: Int {
+      if case .checkpoint(let step) = self { step } else { 0 }
     }
   }
 
   /// Its number.
   public let number: ViewNumber
+  /// How often the job has begun, anew or from a checkpoint: what belongs to an earlier era is void.
+  public let era: UInt32
+  /// What the era began with.
+  public let origin: Origin
+  /// Whether servers that hold nothing yet are given what the era began with; later ones get it from each other.
+  public let isBeginning: Bool
   /// The job's rules.
   public let rules: JobRules
   /// The servers, by number.
   public let servers: [Server]
   /// The workers, by number.
   public let workers: [Worker]
+  /// The first step in which workers compute their `nodes`; in earlier ones they compute their `earlierNodes`.
+  public let since: Int
 
   /// A view as stated; see `problem` for whether it holds together.
-  public init(number: ViewNumber, rules: JobRules, servers: [Server], workers: [Worker]) {
+  public init(
+    number: ViewNumber, era: UInt32 = 1, origin: Origin = .initial, isBeginning: Bool = true, rules: JobRules,
+    servers: [Server], workers: [Worker], since: Int = 0
+  ) {
     self.number = number
+    self.era = era
+    self.origin = origin
+    self.isBeginning = isBeginning
     self.rules = rules
     self.servers = servers
     self.workers = workers
+    self.since = since
   }
 
-  /// The server that holds each chunk, by chunk, as an index into `servers`; nil where the view is not whole.
-  public var serverOfChunk: [Int]? {
+  /// The server of each chunk, by chunk, as an index into `servers`; nil where not every chunk has exactly one.
+  public var serverOfChunk: [Int]? { holders(\.chunks).flatMap { $0.contains(-1) ? nil : $0 } }
+
+  /// The server that keeps each chunk's replica, by chunk, as an index into `servers`, -1 where none does; nil where two
+  /// do.
+  public var replicaOfChunk: [Int]? { holders(\.replicas) }
+
+  private func holders(_ chunks: KeyPath<Server, [UInt32]>) -> [Int]? {
     var holder = [Int](repeating: -1, count: rules.chunks.count)
     for (index, server) in servers.enumerated() {
-      for chunk in server.chunks {
+      for chunk in server[keyPath: chunks] {
         guard Int(chunk) < holder.count, holder[Int(chunk)] < 0 else { return nil }
         holder[Int(chunk)] = index
       }
     }
-    return holder.contains(-1) ? nil : holder
+    return holder
   }
 
-  /// What is wrong with the view, or nil: every chunk has one server, every shard one worker, every place one process.
+  /// What is wrong with the view, or nil: every chunk has one server and at most one replica elsewhere, every shard one
+  /// worker where there are workers, every place one process.
   public var problem: String? {
-    if number == .none { return "it has no number" }
-    if serverOfChunk == nil { return "not every chunk has exactly one server" }
-    for (index, server) in servers.enumerated() where server.member != Member(.server, UInt32(index)) {
-      return "\(server.member) stands in the place of server.\(index)"
+    if number == .none || era == 0 { return "it has no number" }
+    guard let holders = serverOfChunk else { return "not every chunk has exactly one server" }
+    guard let replicas = replicaOfChunk, !zip(holders, replicas).contains(where: ==) else {
+      return "a chunk has two replicas, or one beside itself"
     }
-    for (index, worker) in workers.enumerated() where worker.member != Member(.worker, UInt32(index)) {
-      return "\(worker.member) stands in the place of worker.\(index)"
+    for (left, right) in zip(servers, servers.dropFirst()) where left.member >= right.member {
+      return "\(right.member) stands after \(left.member)"
     }
-    guard rules.consistency == .sync else { return workers.isEmpty ? "it has no worker" : nil }
-    let nodes = workers.flatMap(\.nodes).sorted()
+    for (left, right) in zip(workers, workers.dropFirst()) where left.member >= right.member {
+      return "\(right.member) stands after \(left.member)"
+    }
+    if servers.contains(where: { $0.member.role != .server }) || workers.contains(where: { $0.member.role != .worker })
+    {
+      return "a member stands in another role's place"
+    }
+    if since < 0 || origin.step < 0 || origin.step > rules.steps { return "its steps are not the job's" }
+    guard !workers.isEmpty else { return nil }
+    return coverageProblem(workers.map(\.nodes)) ?? (since > 0 ? coverageProblem(workers.map(\.earlierNodes)) : nil)
+  }
+
+  private func coverageProblem(_ nodes: [[ShardNode]]) -> String? {
     var next = 0
-    for node in nodes {
+    for node in nodes.joined().sorted() {
       guard rules.schedule.tree.contains(node), node.shards.lowerBound == next else {
         return "not every shard has exactly one worker"
       }
@@ -94,38 +151,18 @@ public struct View: Hashable, Sendable {
     return next == rules.schedule.tree.shards ? nil : "not every shard has a worker"
   }
 
+  /// The line of a server, or nil.
+  public func server(_ member: Member) -> Server? { servers.first { $0.member == member } }
+
+  /// The line of a worker, or nil.
+  public func worker(_ member: Member) -> Worker? { workers.first { $0.member == member } }
+
   /// The incarnation that fills a place in this view, or nil.
   public func incarnation(of member: Member) -> Incarnation? {
-    let number = Int(member.number)
     switch member.role {
-    case .coordinator: return nil
-    case .server: return number < servers.count ? servers[number].incarnation : nil
-    case .worker: return number < workers.count ? workers[number].incarnation : nil
+    case .coordinator, .client: nil
+    case .server: server(member)?.incarnation
+    case .worker: worker(member)?.incarnation
     }
-  }
-
-  /// The first view of a job, or a later one of the same members: placement and shards follow from their numbers.
-  public static func assigning(
-    number: ViewNumber, rules: JobRules, servers: [(incarnation: Incarnation, name: String, address: String)],
-    workers: [(incarnation: Incarnation, name: String)]
-  ) -> View {
-    let bytes = (0..<rules.chunks.count).map(rules.chunks.bytes(of:))
-    let placed = Placement.servers(ofChunks: bytes, servers: servers.count)
-    let tree = rules.schedule.tree
-    return View(
-      number: number, rules: rules,
-      servers: servers.indices.map { index in
-        let chunks = placed.indices.filter { placed[$0] == index }.map(UInt32.init)
-        return Server(
-          member: Member(.server, UInt32(index)), incarnation: servers[index].incarnation, name: servers[index].name,
-          address: servers[index].address, chunks: chunks)
-      },
-      workers: workers.indices.map { index in
-        let shards = tree.shards(ofWorker: index, of: workers.count)
-        let nodes = rules.consistency == .sync ? tree.nodes(covering: shards) : []
-        return Worker(
-          member: Member(.worker, UInt32(index)), incarnation: workers[index].incarnation, name: workers[index].name,
-          nodes: nodes)
-      })
   }
 }

@@ -26,26 +26,6 @@ public struct ReceivedPayload: Hashable, Sendable {
   }
 }
 
-/// An update of a chunk that Runtime has to make.
-public struct ApplyOrder: Hashable, Sendable {
-  /// The chunk.
-  public let chunk: Int
-  /// The version that it becomes.
-  public let version: UInt64
-  /// The step that schedules count.
-  public let step: Int
-  /// Applies between what the gradient was computed from and now: 0 in sync mode.
-  public let staleness: UInt64
-  /// The number of the worker whose gradient it is; nil in sync mode, where it is everyone's.
-  public let worker: UInt32?
-  /// The gradient, a sum over samples; for a chunk of buffers the shards' statistics, a sum over shards.
-  public let gradient: GradientHandle
-  /// Samples of the whole step: a sum over samples is multiplied by one over it.
-  public let samples: Int
-  /// Shards of the whole step that hold a sample: a sum over shards is divided by it.
-  public let shards: Int
-}
-
 /// What happens to a server.
 public enum ServerEvent: Sendable {
   /// It starts.
@@ -58,28 +38,53 @@ public enum ServerEvent: Sendable {
   case prepared(Ready)
   /// The chunks of the view hold their first parameters.
   case initialised
-  /// An ordered update was made.
-  case applied(chunk: Int)
+  /// An ordered update was made: the version that the chunk has become.
+  case applied(chunk: Int, version: UInt64)
   /// The time that was asked for has come.
   case timer
-  /// Something stopped it from outside, or went wrong in Runtime; the text says what.
+  /// Somebody asks it to leave; the text says who.
+  case asked(String)
+  /// Something went wrong in Runtime; the text says what.
   case failed(String)
+}
+
+/// What a server's message carries beside it.
+public enum ServerPayload: Hashable, Sendable {
+  /// A chunk's values at a version: the current one or the one before it.
+  case values(chunk: Int, version: UInt64)
+  /// A gradient that is held, as it came or as a sum.
+  case gradient(GradientHandle)
+  /// A chunk's whole state as it is now: values of this and the version before, and the optimiser's.
+  case state(chunk: Int)
+  /// The snapshot that is kept of a chunk.
+  case snapshot(chunk: Int)
 }
 
 /// What a server wants done.
 public enum ServerEffect: Hashable, Sendable {
-  /// Send a message; `parameters` names the version of a chunk that goes along as payload.
-  case send(Envelope, to: Destination, parameters: Parameters?)
+  /// Send a message.
+  case send(Envelope, to: Destination, payload: ServerPayload?)
   /// Read the job, open the address that workers reach, then say `prepared`.
   case prepare(Welcome)
-  /// Take memory for the view's chunks and fill it with the first parameters, then say `initialised`.
-  case initialise(View)
+  /// Work in this view: know the ways to its servers. Of an earlier era nothing is kept.
+  case adopt(View)
+  /// Take memory for these chunks and fill it with the first parameters, then say `initialised`.
+  case initialise(chunks: [Int])
+  /// Replace all that is held of a chunk by a state that came, and let go of the payload. A state that cannot be read is
+  /// a failure of this member.
+  case install(ChunkPosition, payload: GradientHandle)
+  /// Let go of all that is held of a chunk.
+  case drop(chunk: Int)
   /// Add two gradients: left + right.
   case combine(left: GradientHandle, right: GradientHandle, into: GradientHandle)
-  /// Let go of a gradient.
+  /// Let go of a gradient or a payload.
   case release(GradientHandle)
-  /// Update a chunk, let go of the gradient, then say `applied`.
-  case apply(ApplyOrder)
+  /// Update a chunk by a gradient, which is kept, then say `applied`.
+  case apply(Update, gradient: GradientHandle)
+  /// Keep a copy of a chunk's state as it is now, in the place of an earlier copy.
+  case snapshot(ChunkPosition)
+  /// Let go of the copy.
+  case forgetSnapshot(chunk: Int)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.

@@ -19,10 +19,10 @@ enum SessionOutcome {
   case prepare(Welcome)
   /// Work in this view.
   case adopt(View)
-  /// Units of work came.
-  case leases(Leases)
-  /// Asks a server for a chunk.
-  case pull(Pull)
+  /// The view that it works in was told once more.
+  case adoptedBefore
+  /// Something else that the coordinator says to a member at work.
+  case other(Message)
   /// The message is not the coordinator's of this job.
   case refuse(Refusal)
   /// The job is over for this member.
@@ -53,6 +53,8 @@ struct MemberSession: Sendable {
   private var heardAt = Moment(milliseconds: 0)
   private var startedAt = Moment(milliseconds: 0)
   private var saidAt = Moment(milliseconds: 0)
+  /// The incarnation of a coordinator is its term: a later one has a larger number.
+  private var term: UInt64 = 0
 
   init(role: Role, name: String, token: JobToken, incarnation: Incarnation, deadlines: Deadlines) {
     self.role = role
@@ -61,6 +63,11 @@ struct MemberSession: Sendable {
     self.incarnation = incarnation
     self.deadlines = deadlines
     member = Member(role, Member.unassigned)
+  }
+
+  /// The goodbye of a member.
+  func leaving(_ text: String, isOrderly: Bool, progress: Progress) -> Message {
+    .leaving(Leaving(text: text, isOrderly: isOrderly, progress: progress))
   }
 
   /// The view that the member works in, or nil.
@@ -102,7 +109,7 @@ struct MemberSession: Sendable {
   func farewell(_ reason: StopReason) -> String {
     switch reason {
     case .completed, .interrupted: "told to stop"
-    case .failed(let text), .unreachable(let text), .rejected(let text): text
+    case .failed(let text), .unreachable(let text), .rejected(let text), .fenced(let text): text
     }
   }
 
@@ -118,6 +125,9 @@ struct MemberSession: Sendable {
     guard envelope.sender == .coordinator else {
       return .refuse(Refusal(.unknownMember, "\(envelope.sender) speaks through the coordinator's connection"))
     }
+    // What a coordinator said before its successor came says nothing now.
+    guard envelope.incarnation.rawValue >= term else { return .none }
+    term = envelope.incarnation.rawValue
     heardAt = now
     switch (envelope.message, phase) {
     case (.welcome(let welcome), .asking):
@@ -127,27 +137,35 @@ struct MemberSession: Sendable {
       return .prepare(welcome)
     case (.view(let view), .waiting), (.view(let view), .working):
       return adopt(view)
-    case (.leases(let leases), .working):
-      return .leases(leases)
-    case (.pull(let pull), .working):
-      return .pull(pull)
     case (.stop(let reason), _):
       phase = .over
       return .stop(reason)
     case (.refused(let refusal), _):
-      phase = .over
-      return .stop(.rejected("the coordinator refused \(member): \(refusal.explanation)"))
+      return refused(refusal)
+    case (let message, .working):
+      return .other(message)
     default:
       return .none
     }
   }
 
-  private mutating func adopt(_ view: View) -> SessionOutcome {
-    if let current = self.view {
-      if view.number <= current.number { return .none }
+  private mutating func refused(_ refusal: Refusal) -> SessionOutcome {
+    switch refusal.reason {
+    case .deadIncarnation, .unknownMember:
+      // A refusal of what was said before this life had a place, or of a life before it, is none of this one.
+      if case .asking = phase { return .none }
       phase = .over
-      return .stop(
-        .failed("view \(view.number.rawValue) came in view \(current.number.rawValue): members cannot change yet"))
+      return .stop(.fenced("the coordinator no longer knows this \(member): \(refusal.explanation)"))
+    case .oldView, .misplaced: return .none
+    default:
+      phase = .over
+      return .stop(.rejected("the coordinator refused \(member): \(refusal.explanation)"))
+    }
+  }
+
+  private mutating func adopt(_ view: View) -> SessionOutcome {
+    if let current = self.view, view.number <= current.number {
+      return view.number == current.number ? .adoptedBefore : .none
     }
     if let problem = view.problem {
       phase = .over
@@ -155,7 +173,7 @@ struct MemberSession: Sendable {
     }
     guard view.incarnation(of: member) == incarnation else {
       phase = .over
-      return .stop(.failed("\(member) is not in view \(view.number.rawValue)"))
+      return .stop(.fenced("\(member) is another process in view \(view.number.rawValue)"))
     }
     phase = .working(view)
     return .adopt(view)
@@ -172,9 +190,9 @@ struct MemberSession: Sendable {
       phase = .over
       return (nil, .unreachable("the coordinator did not answer within \(deadlines.joining / 1000) s"))
     case .waiting, .working:
-      if now.milliseconds(since: heardAt) >= deadlines.silence {
+      if now.milliseconds(since: heardAt) >= deadlines.coordinatorSilence {
         phase = .over
-        return (nil, .failed("the coordinator has been silent for \(deadlines.silence / 1000) s"))
+        return (nil, .unreachable("the coordinator has been silent for \(deadlines.coordinatorSilence / 1000) s"))
       }
     case .asking: break
     }

@@ -1,16 +1,13 @@
-/// The units of work that a worker outside sync mode holds.
+/// The units of work that a worker in a leased mode holds.
 struct LeaseQueue: Sendable {
   private var units: [Int] = []
   private var next = 0
-  private var isAsking = true
-  /// What was granted so far: a grant that comes twice is work for once.
-  private var granted = UnitSet()
-  private var grantedCount: UInt64 = 0
-  /// How many units were granted in all, once the coordinator has said that there are no more.
-  private var total: UInt64?
-
-  /// Units below which more are asked for, so that none is waited for.
-  static let lowWater = 8
+  /// The newest grant that came.
+  private(set) var grant: UInt64 = 0
+  private var lowWater = 0
+  private var askedAfter: UInt64?
+  /// Units that were granted and are not finished.
+  private(set) var held = UnitSet()
 
   /// Takes the next unit, or nil where none is held.
   mutating func take() -> Int? {
@@ -19,32 +16,40 @@ struct LeaseQueue: Sendable {
     return units[next - 1]
   }
 
-  /// Adds a grant and returns those of its units that are new and hold work.
-  mutating func add(_ range: Range<Int>, holdsWork: (Int) -> Bool) -> [Int] {
-    isAsking = false
-    var added: [Int] = []
-    for unit in range where granted.insert(unit) {
-      grantedCount += 1
-      if holdsWork(unit) { added.append(unit) }
-    }
+  /// Puts a unit back that has to be computed again.
+  mutating func putBack(_ unit: Int) {
+    units.replaceSubrange(..<next, with: [unit])
+    next = 0
+  }
+
+  /// Adds a grant; false where it came before. Units without work are finished at once.
+  mutating func add(_ leases: Leases, holdsWork: (Int) -> Bool) -> Bool {
+    guard leases.grant > grant else { return false }
+    grant = leases.grant
     units.removeFirst(next)
     next = 0
-    units += added
-    return added
+    // Half of what the coordinator thinks to be enough for a while.
+    lowWater = leases.units.count / 2
+    for unit in leases.units.ranges.joined() where holdsWork(unit) {
+      units.append(unit)
+      held.insert(unit)
+    }
+    return true
   }
 
-  /// Nothing more will be granted than so many units in all.
-  mutating func end(total: UInt64) {
-    isAsking = false
-    self.total = total
+  /// Whether more is wanted.
+  var isLow: Bool { units.count - next <= lowWater }
+
+  /// Whether nothing was asked for since the last grant; notes that it is now.
+  mutating func asksNow() -> Bool {
+    guard askedAfter != grant else { return false }
+    askedAfter = grant
+    return true
   }
 
-  /// Whether it is time to ask for more.
-  var wantsMore: Bool { total == nil && !isAsking && units.count - next < Self.lowWater }
+  /// A unit is finished.
+  mutating func finish(_ unit: Int) { held.remove(unit) }
 
-  /// More was asked for.
-  mutating func asked() { isAsking = true }
-
-  /// Whether nothing is held and nothing more will come, not even what was granted before the coordinator's last word.
-  var isExhausted: Bool { total.map { $0 <= grantedCount } ?? false && next == units.count }
+  /// Units that are not begun.
+  var waiting: ArraySlice<Int> { units[next...] }
 }

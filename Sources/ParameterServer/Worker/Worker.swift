@@ -2,32 +2,64 @@
 ///
 /// A value without I/O, clock or floats: `handle` takes what happened and returns what to do, in order.
 public struct Worker: Sendable {
-  private var session: MemberSession
+  /// The parameters that are held of a chunk.
+  struct Held: Sendable {
+    var version: UInt64
+    var closed: Int
+  }
+
+  /// What is waited for of a chunk.
+  struct Want: Sendable, Equatable {
+    let closed: Int
+    let isExact: Bool
+  }
+
+  /// The order under way.
+  struct Computation: Sendable {
+    let order: ComputeOrder
+    /// Whether its results are void: the era is over in which it was ordered.
+    var isVoid = false
+    /// Nodes whose part is not final, by chunk: the engine still reads the chunk's parameters.
+    var remaining: [Int]
+  }
+
+  var session: MemberSession
   private var timer: Moment?
 
-  private var view: View?
+  var view: View?
   /// The server of each chunk, by chunk.
-  private var servers: [Member] = []
-  /// The version of each chunk that the parameters hold, by chunk; nil before the first.
-  private var versions: [UInt64?] = []
-  /// Chunks whose answer the next computation waits for.
-  private var awaited: [Bool] = []
-  private var awaitedCount = 0
-
-  private var isComputing = false
-  private var nextStep = 0
-  private var leases = LeaseQueue()
-  private var isFinished = false
-
+  var servers: [Member] = []
+  var held: [Held?] = []
+  var wants: [Want?] = []
+  /// Parameters that came while the engine read the chunk, to be installed when it has finished.
+  var deferred: [(parameters: Parameters, payload: GradientHandle)?] = []
+  var sums: [SumRecord] = []
+  var computation: Computation?
+  /// The first step of the round that is worked on; nil before it is known.
+  var target: Int?
+  /// Whether every chunk has to be read anew before the work goes on.
+  var isProbing = false
+  /// What was computed of the rounds that are not known to be closed.
+  var computed: [(step: Int, node: ShardNode)] = []
+  var leases = LeaseQueue()
+  var nextOrder: UInt64 = 1
+  var begunSteps: UInt64 = 0
+  var readAheadEnd = 0
+  /// The cut that is to be marked, and the one that was.
+  var pendingCut: UInt64 = 0
+  var markedCut: UInt64 = 0
+  private var actedAt = Moment(milliseconds: 0)
+  private var retryDelay: UInt64 = 0
   private var ledger = EpochLedger()
-  private var begunSteps: UInt64 = 0
 
   /// Shards computed since the start, in number.
   public private(set) var shardCount: UInt64 = 0
   /// Computed shards by shard number: what the log shows.
   public private(set) var shardsComputed: [UInt64] = []
+  /// Milliseconds spent on computing.
+  public internal(set) var busyMilliseconds: UInt64 = 0
   /// What was refused since the start.
-  public private(set) var refusals = RefusalCounts()
+  public internal(set) var refusals = RefusalCounts()
 
   /// Steps whose samples are read ahead of the computation.
   static let readAheadSteps = 2
@@ -40,6 +72,9 @@ public struct Worker: Sendable {
 
   /// Its place in the job; unnumbered until the coordinator gave it one.
   public var member: Member { session.member }
+
+  /// The step that it works on; nil before it is known, and in leased modes.
+  public var step: Int? { target }
 
   /// Takes what happened and returns what to do, in order.
   public mutating func handle(_ event: WorkerEvent, at now: Moment) -> [WorkerEffect] {
@@ -57,21 +92,20 @@ public struct Worker: Sendable {
       refusals.count(refusal.reason)
     case .prepared(let ready):
       if let message = session.prepared(ready, at: now) { send(message, to: .coordinator, &effects) }
-    case .gradientReady(let step, let node, let chunk):
-      push(chunk, of: node, step: step, &effects)
+    case .gradientReady(let order, let node, let chunk):
+      act(at: now)
+      ready(chunk, of: node, in: order, &effects)
     case .computed(let result):
       record(result, &effects)
-    case .computeFinished:
-      isComputing = false
-      proceed(&effects)
+    case .computeFinished(let order, let milliseconds):
+      act(at: now)
+      finished(order, milliseconds, &effects)
     case .timer:
-      let due = session.tick(at: now, progress: progress)
-      if let message = due.message { send(message, to: .coordinator, &effects) }
-      if let reason = due.stop { effects.append(.stop(reason)) }
+      tick(at: now, &effects)
+    case .asked(let text):
+      leave(text, isOrderly: true, reason: .interrupted, &effects)
     case .failed(let text):
-      send(.leaving(text), to: .coordinator, &effects)
-      session.end()
-      effects.append(.stop(.failed(text)))
+      leave(text, isOrderly: false, reason: .failed(text), &effects)
     }
     if let deadline = session.nextDeadline, deadline != timer {
       timer = deadline
@@ -80,14 +114,42 @@ public struct Worker: Sendable {
     return effects
   }
 
-  private var progress: Progress {
-    Progress(steps: begunSteps, shards: shardCount, epochs: ledger.newest)
+  var progress: Progress {
+    Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest)
   }
 
-  private func send(
+  func send(
     _ message: Message, to destination: Destination, gradient: GradientPart? = nil, _ effects: inout [WorkerEffect]
   ) {
     effects.append(.send(session.envelope(message), to: destination, gradient: gradient))
+  }
+
+  private mutating func leave(
+    _ text: String, isOrderly: Bool, reason: StopReason, _ effects: inout [WorkerEffect]
+  ) {
+    send(session.leaving(text, isOrderly: isOrderly, progress: progress), to: .coordinator, &effects)
+    session.end()
+    effects.append(.stop(reason))
+  }
+
+  /// Something went on: what has no answer yet is given time again.
+  private mutating func act(at now: Moment) {
+    actedAt = now
+    retryDelay = session.deadlines.retry
+  }
+
+  private mutating func tick(at now: Moment, _ effects: inout [WorkerEffect]) {
+    let due = session.tick(at: now, progress: progress)
+    if let message = due.message {
+      send(message, to: .coordinator, &effects)
+      requestLeases(&effects)
+    }
+    if let reason = due.stop { return effects.append(.stop(reason)) }
+    guard view != nil, now.milliseconds(since: actedAt) >= max(retryDelay, session.deadlines.retry) else { return }
+    actedAt = now
+    // Waiting for a slow worker is no loss: what is sent again comes more and more seldom.
+    retryDelay = min(max(retryDelay, session.deadlines.retry) * 2, 16 * session.deadlines.retry)
+    retry(&effects)
   }
 
   // MARK: Messages
@@ -97,214 +159,69 @@ public struct Worker: Sendable {
     _ effects: inout [WorkerEffect]
   ) {
     guard source == .coordinator else {
-      return receiveFromServer(envelope, from: source, payload: payload, &effects)
+      return receiveFromServer(envelope, from: source, payload: payload, at: now, &effects)
     }
     if let payload { effects.append(.release(payload.handle)) }
     switch session.receive(envelope, at: now) {
-    case .none, .pull: break
+    case .none, .adoptedBefore: break
     case .prepare(let welcome): effects.append(.prepare(welcome))
-    case .adopt(let view): adopt(view, &effects)
-    case .leases(let granted): take(granted, &effects)
+    case .adopt(let view):
+      act(at: now)
+      adopt(view, &effects)
+    case .other(.leases(let granted)): take(granted, in: envelope.view, &effects)
+    case .other(.cut(let number)):
+      if envelope.view == session.view?.number, number > pendingCut { pendingCut = number }
+      advance(&effects)
+    case .other: break
     case .refuse(let refusal): refusals.count(refusal.reason)
     case .stop(let reason):
-      send(.leaving(session.farewell(reason)), to: .coordinator, &effects)
+      let isOrderly = reason == .completed || reason == .interrupted
+      send(
+        session.leaving(session.farewell(reason), isOrderly: isOrderly, progress: progress), to: .coordinator, &effects)
       effects.append(.stop(reason))
     }
   }
 
   private mutating func receiveFromServer(
-    _ envelope: Envelope, from source: Destination, payload: ReceivedPayload?, _ effects: inout [WorkerEffect]
+    _ envelope: Envelope, from source: Destination, payload: ReceivedPayload?, at now: Moment,
+    _ effects: inout [WorkerEffect]
   ) {
     var refusal = Fence.refusal(of: envelope, token: session.token, view: session.view)
     if refusal == nil, source != .server(envelope.sender) {
       refusal = Refusal(.unknownMember, "\(envelope.sender) speaks through another server's connection")
     }
-    if refusal == nil, case .parameters(let parameters) = envelope.message {
-      refusal = receive(parameters, from: envelope.sender, payload: payload, &effects)
-      if refusal == nil { return }
-    } else if refusal == nil, case .refused(let theirs) = envelope.message {
-      if let payload { effects.append(.release(payload.handle)) }
-      return leave("\(envelope.sender) refused a message: \(theirs.explanation)", &effects)
+    if refusal == nil {
+      switch envelope.message {
+      case .parameters(let parameters):
+        act(at: now)
+        refusal = receive(parameters, from: envelope.sender, payload: payload, &effects)
+        if refusal == nil { return }
+      case .position(let position):
+        act(at: now)
+        refusal = receive(position: position, from: envelope.sender, &effects)
+      case .refused(let theirs) where theirs.reason == .malformed:
+        if let payload { effects.append(.release(payload.handle)) }
+        let text = "\(envelope.sender) refused a message: \(theirs.explanation)"
+        return leave(text, isOrderly: false, reason: .failed(text), &effects)
+      default: break  // Another view comes, or it is sent again.
+      }
     }
     if let payload { effects.append(.release(payload.handle)) }
     if let refusal { refusals.count(refusal.reason) }
   }
 
-  private mutating func leave(_ text: String, _ effects: inout [WorkerEffect]) {
-    send(.leaving(text), to: .coordinator, &effects)
-    session.end()
-    effects.append(.stop(.failed(text)))
-  }
-
-  private mutating func adopt(_ view: View, _ effects: inout [WorkerEffect]) {
-    guard self.view == nil, let holders = view.serverOfChunk else { return }
-    self.view = view
-    let chunks = view.rules.chunks.count
-    servers = holders.map { view.servers[$0].member }
-    versions = [UInt64?](repeating: nil, count: chunks)
-    awaited = [Bool](repeating: false, count: chunks)
-    shardsComputed = [UInt64](repeating: 0, count: view.rules.schedule.tree.shards)
-    effects.append(.connect(view))
-    if view.rules.consistency == .sync, nodes(ofStep: 0).isEmpty, myNodes.isEmpty {
-      return finish(&effects)
-    }
-    for chunk in 0..<chunks { pull(chunk, version: 0, &effects) }
-    if view.rules.consistency == .async { send(.leaseRequest, to: .coordinator, &effects) }
-    readAhead(from: 0, to: Self.readAheadSteps, &effects)
-  }
-
-  private mutating func receive(
-    _ parameters: Parameters, from server: Member, payload: ReceivedPayload?, _ effects: inout [WorkerEffect]
-  ) -> Refusal? {
-    let chunk = Int(parameters.chunk)
-    guard let rules = view?.rules, servers.indices.contains(chunk), servers[chunk] == server else {
-      return Refusal(.misplaced, "\(server) does not hold chunk \(chunk)")
-    }
-    guard let payload, payload.bytes == rules.chunks.bytes(of: chunk) else {
-      return Refusal(.malformed, "chunk \(chunk) has \(rules.chunks.bytes(of: chunk)) bytes")
-    }
-    guard awaited[chunk], versions[chunk].map({ $0 < parameters.version }) ?? true else {
-      // An answer that came twice, or that was overtaken.
-      effects.append(.release(payload.handle))
-      return nil
-    }
-    awaited[chunk] = false
-    awaitedCount -= 1
-    versions[chunk] = parameters.version
-    effects.append(.install(chunk: chunk, version: parameters.version, payload: payload.handle))
-    proceed(&effects)
-    return nil
-  }
-
-  private mutating func pull(_ chunk: Int, version: UInt64, _ effects: inout [WorkerEffect]) {
-    expectAnswer(for: chunk)
-    send(.pull(Pull(chunk: UInt32(chunk), version: version)), to: .server(servers[chunk]), &effects)
-  }
-
-  private mutating func expectAnswer(for chunk: Int) {
-    guard !awaited[chunk] else { return }
-    awaited[chunk] = true
-    awaitedCount += 1
-  }
-
-  private mutating func push(_ chunk: Int, of node: ShardNode, step: Int, _ effects: inout [WorkerEffect]) {
-    guard servers.indices.contains(chunk), let basis = basis(of: chunk, step: step) else { return }
-    expectAnswer(for: chunk)
-    let push = Push(chunk: UInt32(chunk), step: UInt64(step), node: node, basis: basis)
-    send(
-      .push(push), to: .server(servers[chunk]), gradient: GradientPart(step: step, node: node, chunk: chunk), &effects)
-  }
-
-  private func basis(of chunk: Int, step: Int) -> UInt64? {
-    view?.rules.consistency == .sync ? UInt64(step) : versions[chunk]
-  }
-
-  // MARK: Work
-
-  private var myNodes: [ShardNode] {
-    view.map { $0.workers[Int(session.member.number)].nodes } ?? []
-  }
-
-  /// This worker's nodes that hold samples in a step.
-  private func nodes(ofStep step: Int) -> [ShardNode] {
-    guard let schedule = view?.rules.schedule else { return [] }
-    return myNodes.filter { schedule.sampleCount(ofStep: step, under: $0) > 0 }
-  }
-
-  /// Goes on where nothing is missing: begins the next computation, or says that there is none.
-  private mutating func proceed(_ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, !isComputing, awaitedCount == 0, !isFinished else { return }
-    switch rules.consistency {
-    case .sync: proceedSync(rules, &effects)
-    case .async: proceedAsync(rules, &effects)
-    }
-  }
-
-  private mutating func proceedSync(_ rules: JobRules, _ effects: inout [WorkerEffect]) {
-    while nextStep < rules.steps {
-      let step = nextStep
-      nextStep += 1
-      begunSteps = UInt64(nextStep)
-      let nodes = nodes(ofStep: step)
-      if nodes.isEmpty {
-        // A batch too small for this worker: it waits for what the others make of it. They may be steps ahead already
-        // and a chunk be newer than that: then nothing newer comes, and nothing is waited for.
-        for chunk in servers.indices where versions[chunk].map({ $0 <= UInt64(step) }) ?? true {
-          pull(chunk, version: UInt64(step) + 1, &effects)
-        }
-      } else {
-        isComputing = true
-        effects.append(.compute(ComputeOrder(step: step, nodes: nodes, schedule: rules.schedule)))
-      }
-      readAhead(from: step + Self.readAheadSteps, to: step + Self.readAheadSteps + 1, &effects)
-      if isComputing || awaitedCount > 0 { return }
-    }
-    finish(&effects)
-  }
-
-  private func readAhead(from first: Int, to end: Int, _ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, rules.consistency == .sync, first < rules.steps else { return }
-    for step in first..<min(end, rules.steps) {
-      let nodes = nodes(ofStep: step)
-      if !nodes.isEmpty { effects.append(.readAhead(ComputeOrder(step: step, nodes: nodes, schedule: rules.schedule))) }
-    }
-  }
-
-  private mutating func proceedAsync(_ rules: JobRules, _ effects: inout [WorkerEffect]) {
-    guard let unit = leases.take() else {
-      if leases.isExhausted { finish(&effects) }
-      return
-    }
-    if leases.wantsMore {
-      leases.asked()
-      send(.leaseRequest, to: .coordinator, &effects)
-    }
-    isComputing = true
-    begunSteps = max(begunSteps, UInt64(rules.unit(unit).step) + 1)
-    effects.append(.compute(order(ofUnit: unit, rules)))
-  }
-
-  private func order(ofUnit unit: Int, _ rules: JobRules) -> ComputeOrder {
-    let (step, shard) = rules.unit(unit)
-    return ComputeOrder(
-      step: step, nodes: [ShardNode(level: 0, index: UInt32(shard))], schedule: rules.schedule)
-  }
-
-  private mutating func take(_ granted: Leases, _ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, rules.consistency == .async else { return }
-    let (end, overflow) = granted.first.addingReportingOverflow(UInt64(granted.count))
-    guard !overflow, end <= UInt64(rules.units), granted.count <= UInt32(Leases.maximumUnits) else {
-      return refusals.count(.malformed)
-    }
-    guard granted.count > 0 else {
-      leases.end(total: granted.first)
-      return proceed(&effects)
-    }
-    let occupied = leases.add(Int(granted.first)..<Int(end)) { unit in
-      let (step, shard) = rules.unit(unit)
-      return !rules.schedule.positions(ofStep: step, shard: shard).isEmpty
-    }
-    for unit in occupied { effects.append(.readAhead(order(ofUnit: unit, rules))) }
-    if occupied.isEmpty, leases.wantsMore {
-      leases.asked()
-      send(.leaseRequest, to: .coordinator, &effects)
-    }
-    proceed(&effects)
-  }
+  // MARK: Results
 
   private mutating func record(_ result: ShardResult, _ effects: inout [WorkerEffect]) {
     guard let schedule = view?.rules.schedule else { return }
+    if shardsComputed.count != schedule.tree.shards {
+      shardsComputed = [UInt64](repeating: 0, count: schedule.tree.shards)
+    }
     shardCount += 1
     shardsComputed[result.shard] += 1
     if let totals = ledger.add(result, epoch: UInt32(schedule.epoch(ofStep: result.step))) {
-      let progress = Progress(steps: begunSteps, shards: shardCount, epochs: [totals])
+      let progress = Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: [totals])
       send(.progress(progress), to: .coordinator, &effects)
     }
-  }
-
-  private mutating func finish(_ effects: inout [WorkerEffect]) {
-    guard !isFinished else { return }
-    isFinished = true
-    send(.finished(Finished(progress: progress)), to: .coordinator, &effects)
   }
 }

@@ -1,11 +1,26 @@
 /// A gradient that a worker has to compute: the sum over the samples under each node.
 public struct ComputeOrder: Hashable, Sendable {
-  /// The step.
-  public let step: Int
+  /// Tells orders apart; what is reported names it.
+  public let number: UInt64
+  /// The steps: one, or in local mode those of a round.
+  public let steps: Range<Int>
   /// The nodes, in the order to compute them; each holds at least one sample.
   public let nodes: [ShardNode]
+  /// What to compute: gradients, or in local mode what each shard becomes by itself.
+  public let consistency: Consistency
   /// What the rules say of samples and shards.
   public let schedule: BatchSchedule
+
+  /// An order as stated.
+  public init(
+    number: UInt64, steps: Range<Int>, nodes: [ShardNode], consistency: Consistency, schedule: BatchSchedule
+  ) {
+    self.number = number
+    self.steps = steps
+    self.nodes = nodes
+    self.consistency = consistency
+    self.schedule = schedule
+  }
 }
 
 /// What a worker learnt from one shard.
@@ -41,26 +56,35 @@ public enum WorkerEvent: Sendable {
   case unreadable(Refusal, from: Destination)
   /// The job and its data were read.
   case prepared(Ready)
-  /// A part of an ordered gradient, or of its statistics, is final: a chunk of a node's sum.
-  case gradientReady(step: Int, node: ShardNode, chunk: Int)
+  /// A part of an ordered sum is final: a chunk of a node's.
+  case gradientReady(order: UInt64, node: ShardNode, chunk: Int)
   /// A shard was computed.
   case computed(ShardResult)
-  /// Everything ordered was computed.
-  case computeFinished(step: Int)
+  /// Everything ordered was computed, in so many milliseconds.
+  case computeFinished(order: UInt64, milliseconds: UInt64)
   /// The time that was asked for has come.
   case timer
-  /// Something stopped it from outside, or went wrong in Runtime; the text says what.
+  /// Somebody asks it to leave; the text says who.
+  case asked(String)
+  /// Something went wrong in Runtime; the text says what.
   case failed(String)
 }
 
-/// A part of a gradient that goes along with a message.
+/// A part of a sum that goes along with a message.
 public struct GradientPart: Hashable, Sendable {
-  /// The step.
-  public let step: Int
+  /// The order that it was computed for.
+  public let order: UInt64
   /// The node whose sum it is.
   public let node: ShardNode
   /// The chunk.
   public let chunk: Int
+
+  /// A part as stated.
+  public init(order: UInt64, node: ShardNode, chunk: Int) {
+    self.order = order
+    self.node = node
+    self.chunk = chunk
+  }
 }
 
 /// What a worker wants done.
@@ -69,16 +93,18 @@ public enum WorkerEffect: Hashable, Sendable {
   case send(Envelope, to: Destination, gradient: GradientPart?)
   /// Read the job and its data, then say `prepared`.
   case prepare(Welcome)
-  /// Connect to the view's servers.
-  case connect(View)
+  /// Work in this view: know the ways to its servers.
+  case adopt(View)
   /// Copy a payload into the parameters, or the buffers where they are wanted, and let go of it.
-  case install(chunk: Int, version: UInt64, payload: GradientHandle)
+  case install(chunk: Int, payload: GradientHandle)
   /// Let go of a payload.
   case release(GradientHandle)
-  /// Read these samples ahead: they are the next to be computed.
+  /// Read these samples ahead: they are likely to be computed next.
   case readAhead(ComputeOrder)
-  /// Compute gradients; say `gradientReady`, `computed` and at the end `computeFinished`.
+  /// Compute; say `gradientReady`, `computed` and at the end `computeFinished`. Only one order at a time.
   case compute(ComputeOrder)
+  /// Let go of the sum of an order's node: every server has it. It may be sent no more.
+  case discard(order: UInt64, node: ShardNode)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.

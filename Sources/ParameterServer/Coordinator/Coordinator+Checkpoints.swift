@@ -1,0 +1,217 @@
+/// A cut whose snapshots are coming in.
+struct OpenCut: Sendable {
+  let step: Int
+  let version: UInt64
+  let covered: UnitSet
+  /// Whether a chunk's snapshot is there, by chunk.
+  var isThere: [Bool]
+  var missing: Int
+}
+
+/// The cuts of a job: those that come in, and the one that is written.
+struct CutBook: Sendable {
+  /// Most cuts at once: the chunks of a job are at most a step apart, and messages late by a few.
+  static let maximumOpen = 4
+
+  private(set) var open: [OpenCut] = []
+  /// Steps of the checkpoints that are being written.
+  var storing: [Int] = []
+  /// The newest that was taken in whole.
+  private(set) var newest = -1
+  /// The number of the newest cut that workers were told to mark, and whether it is under way.
+  var number: UInt64 = 0
+  var isMarking = false
+
+  /// Takes a snapshot in; returns whether it is new, and the cut once it is whole.
+  mutating func take(
+    _ position: ChunkPosition, chunks: Int, isLast: Bool, _ effects: inout [CoordinatorEffect]
+  ) -> (isNew: Bool, complete: OpenCut?) {
+    let (step, chunk) = (Int(position.closed), Int(position.chunk))
+    guard step > newest || isLast && !storing.contains(step) else { return (false, nil) }
+    var index = open.firstIndex {
+      $0.step == step && $0.version == position.version && $0.covered == position.covered
+    }
+    if index == nil {
+      // Another cut of the same step is of an earlier view.
+      open.removeAll { cut in
+        guard cut.step == step else { return false }
+        effects.append(.abandon(cut: step))
+        return true
+      }
+      if open.count == Self.maximumOpen {
+        let oldest = open.indices.min { open[$0].step < open[$1].step }!
+        effects.append(.abandon(cut: open.remove(at: oldest).step))
+      }
+      open.append(
+        OpenCut(
+          step: step, version: position.version, covered: position.covered,
+          isThere: [Bool](repeating: false, count: chunks), missing: chunks))
+      index = open.count - 1
+    }
+    guard let index, !open[index].isThere[chunk] else { return (false, nil) }
+    open[index].isThere[chunk] = true
+    open[index].missing -= 1
+    guard open[index].missing == 0 else { return (true, nil) }
+    let complete = open.remove(at: index)
+    newest = max(newest, complete.step)
+    for cut in open where cut.step < complete.step { effects.append(.abandon(cut: cut.step)) }
+    open.removeAll { $0.step < complete.step }
+    return (true, complete)
+  }
+
+  /// Gives up what is coming in, and what was known of later steps.
+  mutating func abandonAll(_ effects: inout [CoordinatorEffect]) {
+    for cut in open { effects.append(.abandon(cut: cut.step)) }
+    open = []
+    newest = -1
+    isMarking = false
+  }
+}
+
+/// Checkpoints, and the way back to them.
+extension Coordinator {
+  // MARK: Cuts
+
+  mutating func receive(
+    _ position: ChunkPosition, _ payload: ReceivedPayload, of envelope: Envelope, _ connection: Connection,
+    at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    let chunk = Int(position.chunk)
+    guard envelope.token == token,
+      roster.hear(envelope.sender, envelope.incarnation, connection, at: now), case .running = phase, recovery == nil,
+      let view, envelope.view == view.number, chunk < view.rules.chunks.count,
+      position.closed <= UInt64(view.rules.steps),
+      view.server(envelope.sender)?.chunks.contains(position.chunk) == true
+    else {
+      effects.append(.release(payload.handle))
+      if envelope.token != token { refuse(Fence.wrongJob, connection, &effects) }
+      return
+    }
+    let isLast = Int(position.closed) == view.rules.steps
+    let (isNew, complete) = cuts.take(position, chunks: view.rules.chunks.count, isLast: isLast, &effects)
+    if isNew {
+      effects.append(.collect(position, cut: Int(position.closed), payload: payload.handle))
+    } else {
+      effects.append(.release(payload.handle))
+    }
+    send(.snapshotTaken(chunk: position.chunk, version: position.version), to: connection, &effects)
+    if let complete { store(complete, view.rules, isLast: isLast, at: now, &effects) }
+  }
+
+  private mutating func store(
+    _ cut: OpenCut, _ rules: JobRules, isLast: Bool, at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    cuts.isMarking = false
+    cutAt = now
+    // A disk that is slower than the cuts come is not made to queue them.
+    guard isLast || cuts.storing.isEmpty else { return effects.append(.abandon(cut: cut.step)) }
+    cuts.storing.append(cut.step)
+    let mark = CheckpointMark(step: cut.step, version: cut.version, rules: rules, covered: cut.covered)
+    pendingMarks.append(mark)
+    effects.append(.store(mark))
+  }
+
+  mutating func stored(_ step: Int, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    cuts.storing.removeAll { $0 == step }
+    guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
+    let mark = pendingMarks.remove(at: index)
+    effects.append(.journal(.checkpoint(mark)))
+    effects.append(.journal(.totals(progress.epochs)))
+    effects.append(.report(.stored(step: step)))
+    if step == mark.rules.steps {
+      effects.append(.journal(.completed))
+      end(.completed, at: now, &effects)
+    }
+  }
+
+  mutating func notStored(_ step: Int, _ text: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    cuts.storing.removeAll { $0 == step }
+    pendingMarks.removeAll { $0.step == step }
+    effects.append(.report(.notStored(step: step, text)))
+    // The last cut is the result: without it there is none.
+    if step == view?.rules.steps { end(.failed("the model could not be stored: \(text)"), at: now, &effects) }
+  }
+
+  /// Begins a cut where pushes are applied one by one and the servers have gone far enough.
+  mutating func progressed(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard let view, isPlaced, recovery == nil, let every = plan.checkpointEvery else { return }
+    let closed = servedSteps
+    guard closed < view.rules.steps, !view.rules.consistency(ofStep: closed).isSummed,
+      closed / every > max(cuts.newest, view.origin.step) / every
+    else { return }
+    markCut(&effects)
+  }
+
+  /// Steps that every server has closed, as far as is known.
+  private var servedSteps: Int {
+    guard let view else { return 0 }
+    return view.servers.filter { !$0.chunks.isEmpty }
+      .reduce(Int.max) { min($0, Int(clamping: roster[$1.member]?.progress.steps ?? 0)) }
+  }
+
+  private mutating func markCut(_ effects: inout [CoordinatorEffect]) {
+    guard let view else { return }
+    if !cuts.isMarking {
+      cuts.number += 1
+      cuts.isMarking = true
+    }
+    for worker in view.workers { send(.cut(cuts.number), to: roster[worker.member]?.connection, &effects) }
+  }
+
+  /// Begins a cut where the last is long ago.
+  mutating func cutByTime(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard let view, isPlaced, let interval = plan.checkpointInterval else { return }
+    guard let last = cutAt else {
+      cutAt = now
+      return
+    }
+    guard now.milliseconds(since: last) >= interval else { return }
+    let closed = servedSteps
+    guard closed < view.rules.steps else { return }
+    guard view.rules.consistency(ofStep: closed).isSummed else { return markCut(&effects) }
+    // Far enough ahead that no server has closed it before the message comes.
+    cutAt = now
+    let step = roster.begunSteps + max(8, roster.begunSteps / 64)
+    for server in view.servers {
+      send(.cut(UInt64(min(step, view.rules.steps))), to: roster[server.member]?.connection, &effects)
+    }
+  }
+
+  // MARK: The way back
+
+  mutating func stateLost(
+    _ chunk: UInt32, by member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    guard recovery == nil, view?.server(member)?.chunks.contains(chunk) == true else { return }
+    disturb(at: now)
+    lose(at: now, &effects)
+  }
+
+  /// Chunks are lost: back to the last checkpoint, on as many servers as there were where they come in time.
+  mutating func lose(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    cuts.abandonAll(&effects)
+    isPlaced = false
+    gatherServers(at: now)
+    if roster.ready(.server).count >= plan.servers { startRecovery(at: now, &effects) }
+  }
+
+  mutating func gatherServers(at now: Moment) {
+    recovery = .gathering(until: now.advanced(milliseconds: deadlines.replacement))
+  }
+
+  mutating func startRecovery(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard !roster.ready(.server).isEmpty else { return gatherServers(at: now) }
+    recovery = .loading
+    effects.append(.load)
+  }
+
+  mutating func loaded(_ mark: CheckpointMark?, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard case .loading = recovery else { return }
+    guard let mark else {
+      newestCheckpoint = nil
+      return beginEra(.initial, covered: UnitSet(), at: now, &effects)
+    }
+    newestCheckpoint = mark
+    beginEra(.checkpoint(step: mark.step), covered: mark.covered, at: now, &effects)
+  }
+}

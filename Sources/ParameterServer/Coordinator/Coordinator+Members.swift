@@ -1,0 +1,202 @@
+/// Who comes and who goes, and what they say.
+extension Coordinator {
+  mutating func receive(
+    _ envelope: Envelope, from connection: Connection, payload: ReceivedPayload?, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
+  ) {
+    if case .snapshot(let position) = envelope.message, let payload {
+      return receive(position, payload, of: envelope, connection, at: now, &effects)
+    }
+    if let payload { effects.append(.release(payload.handle)) }
+    guard envelope.token == token else { return refuse(Fence.wrongJob, connection, &effects) }
+    // What another coordinator would be told is nothing for this one; refusals are never answered.
+    if case .refused = envelope.message { return }
+    switch envelope.message {
+    case .hello(let hello): return join(hello, envelope.incarnation, connection, at: now, &effects)
+    case .statusRequest: return send(.status(status(at: now)), to: connection, &effects)
+    case .setMode(let mode): return setMode(mode, connection, at: now, &effects)
+    default: break
+    }
+    guard roster.hear(envelope.sender, envelope.incarnation, connection, at: now) else {
+      // The goodbye of a process that was not taken, or one that came twice.
+      if case .leaving = envelope.message { return }
+      let refusal = Refusal(
+        .deadIncarnation, "\(envelope.sender) has no place in this job any more, or another process has it")
+      return refuse(refusal, connection, &effects)
+    }
+    receive(envelope, connection, at: now, &effects)
+  }
+
+  private mutating func receive(
+    _ envelope: Envelope, _ connection: Connection, at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    let sender = envelope.sender
+    if case .leaving(let leaving) = envelope.message { return left(sender, leaving, at: now, &effects) }
+    if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
+    let isCurrent = view.map { envelope.view == $0.number } ?? false
+    switch envelope.message {
+    case .ready(let ready): memberReady(ready, of: sender, connection, at: now, &effects)
+    case .viewAccepted(let closed):
+      if isCurrent { viewAccepted(by: sender, closed: closed, at: now, &effects) }
+    case .stateLost(let chunk):
+      if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
+    case .progress(let progress):
+      roster.record(progress, of: sender, at: now)
+      send(.alive, to: connection, &effects)
+      let isWaitedFor = sender.role == .server && !isPlaced && !accepted.contains(sender)
+      if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
+      progressed(at: now, &effects)
+    case .leaseRequest(let request):
+      if isCurrent { lease(request, to: sender, envelope.incarnation, connection, &effects) }
+    case .snapshot: break  // Without its floats it says nothing.
+    default:
+      refuse(Refusal(.misplaced, "a coordinator takes no such message from \(sender)"), connection, &effects)
+    }
+  }
+
+  // MARK: Coming
+
+  private mutating func join(
+    _ hello: Hello, _ incarnation: Incarnation, _ connection: Connection, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
+  ) {
+    if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
+    switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence) {
+    case .success(let entry, let isNew):
+      if isNew { effects.append(.report(.joined(entry.member, name: entry.name))) }
+      send(.welcome(Welcome(member: entry.member, job: plan.job)), to: connection, &effects)
+    case .failure(let refusal): refuse(refusal, connection, &effects)
+    case .later: break
+    }
+  }
+
+  private mutating func memberReady(
+    _ ready: Ready, of sender: Member, _ connection: Connection, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
+  ) {
+    // Said again with every sign of life until the view has come.
+    if roster[sender]?.isReady == true {
+      send(.alive, to: connection, &effects)
+      return tellAgain(sender, at: now, &effects)
+    }
+    if let refusal = roster.mismatch(ready, of: sender, plan: plan, agreed: agreed) {
+      roster.remove(sender)
+      return refuse(refusal, connection, &effects)
+    }
+    roster.setReady(ready, sender)
+    if sender.role == .worker, agreed == nil {
+      agreed = Agreement(fingerprint: ready.engineFingerprint, data: ready.digests.data, samples: ready.samples)
+    }
+    send(.alive, to: connection, &effects)
+    switch phase {
+    case .gathering:
+      if roster.isComplete { begin(at: now, &effects) }
+    case .running: memberJoined(sender, at: now, &effects)
+    case .ending, .over: break
+    }
+  }
+
+  private mutating func memberJoined(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    disturb(at: now)
+    if recovery != nil {
+      if case .gathering = recovery, roster.ready(.server).count >= plan.servers { startRecovery(at: now, &effects) }
+      return
+    }
+    // A server that nothing is placed on waits until it is needed.
+    if member.role == .server, !plan.hasReplicas { return }
+    revise(.joined(member), at: now, &effects)
+  }
+
+  // MARK: Going
+
+  private mutating func left(
+    _ member: Member, _ leaving: Leaving, at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    roster.record(leaving.progress, of: member, at: now)
+    let isEnding: Bool
+    if case .ending = phase { isEnding = true } else { isEnding = false }
+    forget(member)
+    if isEnding { return leaveIfAlone(at: now, &effects) }
+    guard leaving.isOrderly else {
+      return end(.failed("\(member): \(leaving.text)"), at: now, &effects)
+    }
+    membersLeft([member], leaving.text, since: now, at: now, &effects)
+  }
+
+  /// The launcher says that a process has ended.
+  mutating func ended(_ name: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard let member = roster.member(named: name) else { return }
+    forget(member)
+    if case .ending = phase { return leaveIfAlone(at: now, &effects) }
+    membersLeft([member], "its process has ended", since: now, at: now, &effects)
+  }
+
+  /// Takes a member out of the roster; what it reported stays.
+  mutating func forget(_ member: Member) {
+    if let entry = roster[member] {
+      for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
+      pastShards &+= entry.progress.shards
+      book?.remove(entry.incarnation)
+    }
+    roster.remove(member)
+  }
+
+  /// Members are gone: the job goes on without them.
+  mutating func membersLeft(
+    _ members: [Member], _ text: String, since: Moment, at now: Moment, _ effects: inout [CoordinatorEffect]
+  ) {
+    guard case .running = phase, let view else { return }
+    let wereInView = members.filter { view.incarnation(of: $0) != nil }
+    guard let first = wereInView.first else { return }
+    disturb(at: since)
+    guard recovery == nil else { return }
+    revise(.removed(first, text), at: now, &effects)
+  }
+
+  func disturbance(at now: Moment) -> Moment { disturbedAt ?? now }
+
+  mutating func disturb(at moment: Moment) {
+    if disturbedAt.map({ moment < $0 }) ?? true { disturbedAt = moment }
+  }
+
+  // MARK: Leases
+
+  private mutating func lease(
+    _ request: LeaseRequest, to worker: Member, _ incarnation: Incarnation, _ connection: Connection,
+    _ effects: inout [CoordinatorEffect]
+  ) {
+    guard let view, worker.role == .worker, isPlaced, recovery == nil, wantedMode == nil, var book else { return }
+    defer { self.book = book }
+    if let again = book.note(request, of: worker, incarnation) { return send(.leases(again), to: connection, &effects) }
+    guard request.wantsMore else { return }
+    guard let (range, isLast) = leasedUnits(book, view.rules) else { return }
+    book.skip(to: range.lowerBound)
+    let left = max(0, range.upperBound - book.frontier) + book.returned.count
+    let share = isLast ? max(1, left / (2 * max(1, view.workers.count))) : left
+    let count = min(left, share, lookAhead(of: worker))
+    guard count > 0, let leases = book.grant(count, below: range.upperBound, to: worker, incarnation) else { return }
+    effects.append(.journal(.leased(worker, incarnation, leases)))
+    send(.leases(leases), to: connection, &effects)
+  }
+
+  /// Work for twice the time that a coordinator needs to be restarted, so that nobody waits for it.
+  private func lookAhead(of worker: Member) -> Int {
+    let rate = roster[worker]?.speed.rate ?? 2_000
+    return Int(clamping: min(UInt64(Leases.maximumUnits), max(2, rate * 2 * deadlines.replacement / 1_000_000)))
+  }
+
+  /// The units that can be leased now, of the first segment that has any: those never leased, and the bound of those
+  /// that came back; whether it is the last segment. Nil where there are none.
+  private func leasedUnits(_ book: LeaseBook, _ rules: JobRules) -> (Range<Int>, isLast: Bool)? {
+    let shards = rules.schedule.tree.shards
+    let returned = book.returned.ranges.first?.lowerBound ?? .max
+    for (index, segment) in rules.segments.enumerated() where segment.consistency.isLeased {
+      let isLast = index + 1 == rules.segments.count
+      let end = (isLast ? rules.steps : min(rules.steps, rules.segments[index + 1].firstStep)) * shards
+      let first = max(book.frontier, segment.firstStep * shards)
+      if returned < end { return (min(book.frontier, end)..<end, isLast) }
+      if first < end { return (first..<end, isLast) }
+    }
+    return nil
+  }
+}

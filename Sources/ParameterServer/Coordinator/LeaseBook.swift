@@ -1,0 +1,97 @@
+/// Which units of work are leased to whom: each is given out until it is finished, to one worker at a time.
+struct LeaseBook: Sendable {
+  /// What a worker holds.
+  private struct Account: Sendable {
+    let member: Member
+    let incarnation: Incarnation
+    var last: Leases
+    var held: UnitSet
+  }
+
+  /// The first unit that was never leased.
+  private(set) var frontier: Int
+  /// Units that were leased to workers who are gone.
+  private(set) var returned = UnitSet()
+  /// Units that are applied although they lie beyond the frontier.
+  private var applied: UnitSet
+  private var accounts: [Account] = []
+
+  /// The book of an era that begins where some units are applied.
+  init(from frontier: Int, applied: UnitSet) {
+    self.frontier = frontier
+    self.applied = applied
+  }
+
+  /// Leaves out what is not leased: the steps before a segment.
+  mutating func skip(to unit: Int) { frontier = max(frontier, unit) }
+
+  /// Notes what a worker says that it holds; returns the grant to send again, where it did not come.
+  mutating func note(_ request: LeaseRequest, of member: Member, _ incarnation: Incarnation) -> Leases? {
+    guard let index = accounts.firstIndex(where: { $0.member == member && $0.incarnation == incarnation }) else {
+      return nil
+    }
+    if request.grant == accounts[index].last.grant {
+      accounts[index].held = request.held
+      return nil
+    }
+    return request.grant < accounts[index].last.grant ? accounts[index].last : nil
+  }
+
+  /// Units for a worker: those that came back first, then new ones, below a limit.
+  mutating func grant(_ count: Int, below limit: Int, to member: Member, _ incarnation: Incarnation) -> Leases? {
+    var units = UnitSet()
+    var taken = 0
+    while taken < count, let unit = returned.ranges.first?.lowerBound, unit < limit {
+      returned.remove(unit)
+      units.insert(unit)
+      taken += 1
+    }
+    while taken < count, frontier < limit {
+      if !applied.contains(frontier) {
+        units.insert(frontier)
+        taken += 1
+      }
+      frontier += 1
+    }
+    applied.removeAll(below: frontier)
+    guard taken > 0 else { return nil }
+    return record(units, to: member, incarnation)
+  }
+
+  private mutating func record(_ units: UnitSet, to member: Member, _ incarnation: Incarnation) -> Leases {
+    if let index = accounts.firstIndex(where: { $0.member == member && $0.incarnation == incarnation }) {
+      let leases = Leases(grant: accounts[index].last.grant + 1, units: units)
+      accounts[index].last = leases
+      for unit in units.ranges.joined() { accounts[index].held.insert(unit) }
+      return leases
+    }
+    let leases = Leases(grant: 1, units: units)
+    accounts.append(Account(member: member, incarnation: incarnation, last: leases, held: units))
+    return leases
+  }
+
+  /// Goes on from a journal: a grant that was given.
+  mutating func replay(_ leases: Leases, to member: Member, _ incarnation: Incarnation) {
+    for unit in leases.units.ranges.joined() {
+      returned.remove(unit)
+      frontier = max(frontier, unit + 1)
+    }
+    if let index = accounts.firstIndex(where: { $0.member == member && $0.incarnation == incarnation }) {
+      accounts[index].last = leases
+      for unit in leases.units.ranges.joined() { accounts[index].held.insert(unit) }
+    } else {
+      accounts.append(Account(member: member, incarnation: incarnation, last: leases, held: leases.units))
+    }
+  }
+
+  /// A worker is gone: what it holds can be leased to others.
+  mutating func remove(_ incarnation: Incarnation) {
+    for account in accounts where account.incarnation == incarnation {
+      for unit in account.held.ranges.joined() { returned.insert(unit) }
+    }
+    accounts.removeAll { $0.incarnation == incarnation }
+  }
+
+  /// Workers that the book knows.
+  var holders: [Incarnation] { accounts.map(\.incarnation) }
+}

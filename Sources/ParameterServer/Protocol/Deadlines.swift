@@ -1,0 +1,24 @@
+/// How long a member waits, in milliseconds.
+public struct Deadlines: Hashable, Sendable {
+  /// Between two signs of life.
+  public var heartbeat: UInt64 = 250
+  /// Silence after which a member is removed.
+  public var silence: UInt64 = 1500
+  /// Silence of the coordinator after which a member gives up: it must have been restarted by then.
+  public var coordinatorSilence: UInt64 = 60_000
+  /// Until the coordinator must have answered a process that wants to join.
+  public var joining: UInt64 = 30_000
+  /// Until a coordinator that has told everyone to stop leaves without their goodbye.
+  public var goodbye: UInt64 = 2000
+  /// Between two reports of who is missing.
+  public var missingReport: UInt64 = 5000
+  /// Until a push, pull or replica that has no answer is sent again.
+  public var retry: UInt64 = 500
+  /// How long a job that lost a server's chunks waits for a replacement before it goes back with the servers left.
+  public var replacement: UInt64 = 5000
+  /// Between two looks at the workers' speeds.
+  public var rebalance: UInt64 = 2000
+
+  /// The defaults: a death that nobody reports is seen within two seconds.
+  public init() {}
+}

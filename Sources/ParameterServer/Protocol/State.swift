@@ -1,0 +1,73 @@
+/// What a state of a chunk is of, beside its floats: enough to go on from it.
+public struct ChunkPosition: Hashable, Sendable {
+  /// The chunk.
+  public let chunk: UInt32
+  /// Its version: the number of updates.
+  public let version: UInt64
+  /// Steps that are closed: all their shards are applied, or dropped.
+  public let closed: UInt64
+  /// Units beyond the closed steps that are applied, outside summed modes.
+  public let covered: UnitSet
+
+  /// A position as stated.
+  public init(chunk: UInt32, version: UInt64, closed: UInt64, covered: UnitSet = UnitSet()) {
+    self.chunk = chunk
+    self.version = version
+    self.closed = closed
+    self.covered = covered
+  }
+}
+
+/// How an update is made of what was pushed.
+public enum UpdateKind: UInt8, Hashable, Sendable {
+  /// A step of the optimiser by the sum of a step's shards.
+  case summed = 1
+  /// A step of the optimiser by one shard's gradient.
+  case single = 2
+  /// The mean of what shards trained by themselves: parameters and optimiser state.
+  case averaged = 3
+}
+
+/// One update of a chunk: what a primary does and its replica repeats.
+public struct Update: Hashable, Sendable {
+  /// The chunk.
+  public let chunk: UInt32
+  /// The version that it becomes.
+  public let version: UInt64
+  /// Steps that are closed with it.
+  public let closed: UInt64
+  /// The unit that it applies, outside summed modes.
+  public let unit: UInt64?
+  /// How it is made.
+  public let kind: UpdateKind
+  /// The step that schedules count.
+  public let step: UInt64
+  /// Applies between what the gradient was computed from and now: 0 where a step's shards are summed.
+  public let staleness: UInt64
+  /// The version that the gradient was computed from.
+  public let basis: UInt64
+  /// The number of the worker whose gradient it is; nil where it is everyone's.
+  public let worker: UInt32?
+  /// Samples that a sum over samples is divided by.
+  public let samples: UInt64
+  /// Shards that hold a sample: what a sum over shards is divided by.
+  public let shards: UInt32
+
+  /// An update as stated.
+  public init(
+    chunk: UInt32, version: UInt64, closed: UInt64, unit: UInt64?, kind: UpdateKind, step: UInt64, staleness: UInt64,
+    basis: UInt64, worker: UInt32?, samples: UInt64, shards: UInt32
+  ) {
+    self.chunk = chunk
+    self.version = version
+    self.closed = closed
+    self.unit = unit
+    self.kind = kind
+    self.step = step
+    self.staleness = staleness
+    self.basis = basis
+    self.worker = worker
+    self.samples = samples
+    self.shards = shards
+  }
+}

@@ -1,0 +1,239 @@
+/// What workers ask of a server.
+extension Server {
+  mutating func receive(_ pull: Pull, from source: Destination, _ effects: inout [ServerEffect]) -> Refusal? {
+    guard let rules = view?.rules, chunks.indices.contains(Int(pull.chunk)), let state = chunks[Int(pull.chunk)],
+      state.isPrimary, state.holdsState
+    else {
+      return Refusal(.misplaced, "\(session.member) does not serve chunk \(pull.chunk)")
+    }
+    guard pull.closed <= UInt64(rules.steps) else {
+      return Refusal(.misplaced, "\(pull.closed) steps are never closed: the job has \(rules.steps)")
+    }
+    let chunk = Int(pull.chunk)
+    let closed = Int(pull.closed)
+    if pull.isExact, closed < state.closed {
+      if let previous = state.previous, previous.closed == closed {
+        answer(chunk, version: previous.version, closed: closed, to: source, &effects)
+      } else {
+        let position = Parameters(chunk: pull.chunk, version: state.version, closed: UInt64(state.closed))
+        send(.position(position), to: source, &effects)
+      }
+      return nil
+    }
+    chunks[chunk]?.wait(ChunkState.Waiter(destination: source, closed: closed, version: 0, answers: nil))
+    answerWaiters(of: chunk, &effects)
+    return nil
+  }
+
+  func answer(
+    _ chunk: Int, version: UInt64, closed: Int, answers: Contribution? = nil, to source: Destination,
+    _ effects: inout [ServerEffect]
+  ) {
+    let parameters = Parameters(chunk: UInt32(chunk), version: version, closed: UInt64(closed), answers: answers)
+    send(.parameters(parameters), to: source, payload: .values(chunk: chunk, version: version), &effects)
+  }
+
+  mutating func answerWaiters(of chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let due = chunks[chunk]?.dueWaiters(), !due.isEmpty, let state = chunks[chunk] else { return }
+    for waiter in due {
+      answer(
+        chunk, version: state.version, closed: state.closed, answers: waiter.answers, to: waiter.destination, &effects)
+    }
+  }
+
+  mutating func receive(
+    _ push: Push, of worker: UInt32, from source: Destination, payload: ReceivedPayload?,
+    _ effects: inout [ServerEffect]
+  ) -> Refusal? {
+    guard let rules = view?.rules, chunks.indices.contains(Int(push.chunk)), let state = chunks[Int(push.chunk)],
+      state.isPrimary, state.holdsState
+    else {
+      return Refusal(.misplaced, "\(session.member) does not serve chunk \(push.chunk)")
+    }
+    guard push.step < UInt64(rules.steps), push.awaits <= UInt64(rules.steps),
+      rules.schedule.tree.contains(push.node)
+    else {
+      return Refusal(.misplaced, "the job has no step \(push.step) with shards \(push.node)")
+    }
+    let step = Int(push.step)
+    let expected = rules.payloadBytes(ofChunk: Int(push.chunk), step: step)
+    guard let payload, payload.bytes == expected else {
+      return Refusal(
+        .malformed, "what is pushed to chunk \(push.chunk) has \(expected) bytes, not \(payload?.bytes ?? 0)")
+    }
+    guard rules.samples(ofRound: step, under: push.node) > 0, rules.round(ofStep: step).lowerBound == step else {
+      return Refusal(.misplaced, "step \(push.step) has no samples in shards \(push.node), or begins no round")
+    }
+    let queued = QueuedPush(push: push, worker: worker, source: source, gradient: payload.handle)
+    if rules.consistency(ofStep: step).isSummed { return pushSummed(queued, state, rules, &effects) }
+    return pushSingle(queued, state, rules, &effects)
+  }
+
+  // MARK: Summed
+
+  private mutating func pushSummed(
+    _ queued: QueuedPush, _ state: ChunkState, _ rules: JobRules, _ effects: inout [ServerEffect]
+  ) -> Refusal? {
+    let push = queued.push
+    let (chunk, step) = (Int(push.chunk), Int(push.step))
+    guard step <= state.closed else {
+      return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(state.closed)")
+    }
+    chunks[chunk]?.wait(
+      ChunkState.Waiter(
+        destination: queued.source, closed: Int(push.awaits), version: 0,
+        answers: Contribution(step: push.step, node: push.node)))
+    if step < state.closed || state.open != nil || state.covers(push.node) {
+      if case .backup = rules.consistency(ofStep: step), step < state.closed || state.open != nil {
+        counts.late += 1
+      } else {
+        counts.duplicates += 1
+      }
+      effects.append(.release(queued.gradient))
+      answerWaiters(of: chunk, &effects)
+      return nil
+    }
+    for part in chunks[chunk]?.removeParts(under: push.node) ?? [] { effects.append(.release(part)) }
+    add(queued.gradient, at: push.node, step: step, to: chunk, rules, &effects)
+    return nil
+  }
+
+  /// Adds a part of the open round to its sibling, and the sum to its sibling, as far as they are there.
+  private mutating func add(
+    _ gradient: GradientHandle, at node: ShardNode, step: Int, to chunk: Int, _ rules: JobRules,
+    _ effects: inout [ServerEffect]
+  ) {
+    var gradient = gradient
+    var node = node
+    while node != rules.schedule.tree.root {
+      if rules.samples(ofRound: step, under: node.sibling) > 0 {
+        guard let other = chunks[chunk]?.take(node.sibling) else {
+          chunks[chunk]?.hold(node, gradient)
+          return closeEarly(step, chunk, rules, &effects)
+        }
+        gradient = sum(node.isLeft ? gradient : other, node.isLeft ? other : gradient, &effects)
+      }
+      node = node.parent
+    }
+    order(
+      chunk, gradient, step: step, samples: rules.samples(ofRound: step, under: node),
+      shards: rules.occupiedShards(ofRound: step), rules, &effects)
+  }
+
+  mutating func sum(
+    _ left: GradientHandle, _ right: GradientHandle, _ effects: inout [ServerEffect]
+  ) -> GradientHandle {
+    let sum = GradientHandle(nextSum)
+    nextSum += 1
+    effects.append(.combine(left: left, right: right, into: sum))
+    effects.append(.release(left))
+    effects.append(.release(right))
+    return sum
+  }
+
+  /// Closes a step that can spare the shards that are missing: what is there is added in the order of the shards.
+  private mutating func closeEarly(
+    _ step: Int, _ chunk: Int, _ rules: JobRules, _ effects: inout [ServerEffect]
+  ) {
+    let spared = rules.consistency(ofStep: step).sparedShards
+    guard spared > 0, let nodes = chunks[chunk]?.heldNodes else { return }
+    let there = nodes.reduce(0) { total, node in
+      total + node.shards.count { !rules.schedule.positions(ofStep: step, shard: $0).isEmpty }
+    }
+    guard there >= max(1, rules.schedule.occupiedShards(ofStep: step) - spared) else { return }
+    let parts = chunks[chunk]?.takeParts() ?? []
+    let samples = parts.reduce(0) { $0 + rules.schedule.sampleCount(ofStep: step, under: $1.node) }
+    var gradient = parts[0].gradient
+    for part in parts.dropFirst() { gradient = sum(gradient, part.gradient, &effects) }
+    order(chunk, gradient, step: step, samples: samples, shards: there, rules, &effects)
+  }
+
+  private mutating func order(
+    _ chunk: Int, _ gradient: GradientHandle, step: Int, samples: Int, shards: Int, _ rules: JobRules,
+    _ effects: inout [ServerEffect]
+  ) {
+    guard let version = chunks[chunk]?.version else { return }
+    let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || isLocal(step, rules)
+    order(
+      Update(
+        chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
+        kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
+        samples: UInt64(samples), shards: UInt32(shards)),
+      gradient, &effects)
+  }
+
+  private func isLocal(_ step: Int, _ rules: JobRules) -> Bool {
+    if case .local = rules.consistency(ofStep: step) { true } else { false }
+  }
+
+  // MARK: Single
+
+  private mutating func pushSingle(
+    _ queued: QueuedPush, _ state: ChunkState, _ rules: JobRules, _ effects: inout [ServerEffect]
+  ) -> Refusal? {
+    let push = queued.push
+    let (chunk, step) = (Int(push.chunk), Int(push.step))
+    guard push.node.level == 0, push.basis <= state.version, state.closed >= rules.segment(ofStep: step).firstStep
+    else {
+      return Refusal(
+        .misplaced, "a single push covers one shard and is computed from a version that exists in an open step")
+    }
+    if cut.holdsBack(queued.worker, chunk: chunk) {
+      cut.hold(queued)
+      return nil
+    }
+    take(queued, rules, &effects)
+    return nil
+  }
+
+  /// Applies a single push, or queues it, unless it is there already or too old.
+  mutating func take(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
+    let push = queued.push
+    let chunk = Int(push.chunk)
+    guard let state = chunks[chunk] else { return effects.append(.release(queued.gradient)) }
+    let contribution = Contribution(step: push.step, node: push.node)
+    let unit = rules.unit(step: Int(push.step), shard: Int(push.node.index))
+    let pending = UInt64(state.queuedCount + (state.open == nil ? 0 : 1))
+    if state.hasUnit(unit, shards: rules.schedule.tree.shards) {
+      counts.duplicates += 1
+      effects.append(.release(queued.gradient))
+      chunks[chunk]?.wait(
+        ChunkState.Waiter(
+          destination: queued.source, closed: Int(push.awaits), version: state.version + pending,
+          answers: contribution))
+      return answerWaiters(of: chunk, &effects)
+    }
+    if let bound = rules.maximumStaleness, state.version + pending - push.basis > bound {
+      counts.stale += 1
+      effects.append(.release(queued.gradient))
+      let stale = Contribution(step: push.step, node: push.node, isStale: true)
+      return answer(
+        chunk, version: state.version, closed: state.closed, answers: stale, to: queued.source, &effects)
+    }
+    // The answer holds this very push: whatever is queued before it is applied first.
+    chunks[chunk]?.wait(
+      ChunkState.Waiter(
+        destination: queued.source, closed: Int(push.awaits), version: state.version + pending + 1,
+        answers: contribution))
+    if state.open == nil { orderSingle(queued, rules, &effects) } else { chunks[chunk]?.queue(queued) }
+  }
+
+  mutating func orderSingle(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
+    let push = queued.push
+    let (chunk, step) = (Int(push.chunk), Int(push.step))
+    guard let state = chunks[chunk] else { return effects.append(.release(queued.gradient)) }
+    let unit = rules.unit(step: step, shard: Int(push.node.index))
+    let after = state.covering(unit, rules)
+    // Schedules count a step where a step's worth of units is applied, whichever units they are.
+    let counted = state.closed + state.covered.count / rules.schedule.tree.shards
+    let staleness = state.version - push.basis
+    counts.apply(staleness: staleness)
+    order(
+      Update(
+        chunk: push.chunk, version: state.version + 1, closed: UInt64(after.closed), unit: UInt64(unit), kind: .single,
+        step: UInt64(min(counted, rules.steps - 1)), staleness: staleness, basis: push.basis, worker: queued.worker,
+        samples: UInt64(rules.schedule.positions(ofStep: step).count),
+        shards: UInt32(rules.schedule.occupiedShards(ofStep: step))),
+      queued.gradient, &effects)
+  }
+}

@@ -1,0 +1,173 @@
+/// Updates: ordered, repeated by the replica, then seen.
+extension Server {
+  mutating func order(_ update: Update, _ gradient: GradientHandle, _ effects: inout [ServerEffect]) {
+    let chunk = Int(update.chunk)
+    chunks[chunk]?.begin(update, gradient: gradient)
+    effects.append(.apply(update, gradient: gradient))
+    sendUpdate(chunk, &effects)
+  }
+
+  /// Sends the update under way to the replica, where that has everything before it.
+  func sendUpdate(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let state = chunks[chunk], let replica = state.replica, state.isReplicaSynced, let open = state.open,
+      !open.isReplicated
+    else { return }
+    send(.replicate(open.update), to: .server(replica), payload: .gradient(open.gradient), &effects)
+  }
+
+  /// Sends the replica all of a chunk, with the update under way where it is made here.
+  func sendState(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let state = chunks[chunk], let replica = state.replica, state.holdsState else { return }
+    var position = state.position
+    if let open = state.open {
+      // Half an update cannot be sent: its end sends the state.
+      guard open.isApplied else { return }
+      var covered = state.covered
+      if let unit = open.update.unit { covered.insert(Int(unit)) }
+      covered.removeAll(below: Int(open.update.closed) * (view?.rules.schedule.tree.shards ?? 1))
+      position = ChunkPosition(
+        chunk: UInt32(chunk), version: open.update.version, closed: max(UInt64(state.closed), open.update.closed),
+        covered: covered)
+    }
+    send(.replica(position), to: .server(replica), payload: .state(chunk: chunk), &effects)
+  }
+
+  /// An ordered update was made.
+  mutating func applied(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
+    // The update of an era that is over, or of a chunk that went elsewhere, was given up.
+    guard chunks.indices.contains(chunk), let state = chunks[chunk], let open = state.open, !open.isApplied,
+      open.update.version == version
+    else { return }
+    chunks[chunk]?.applied()
+    guard state.isPrimary else {
+      publish(chunk, &effects)
+      return
+    }
+    if state.replica != nil, !state.isReplicaSynced { sendState(chunk, &effects) }
+    publish(chunk, &effects)
+  }
+
+  /// Makes an update visible once it is made here and on the replica, and goes on with what waits.
+  mutating func publish(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let rules = view?.rules, let state = chunks[chunk], state.canPublish else { return }
+    let earlier = state.closed
+    if let gradient = chunks[chunk]?.publish(rules) { effects.append(.release(gradient)) }
+    guard let state = chunks[chunk] else { return }
+    guard state.isPrimary else {
+      return confirm(chunk, state.version, &effects)
+    }
+    answerWaiters(of: chunk, &effects)
+    if state.closed > earlier, isCut(from: earlier, to: state.closed, rules) { snapshot(chunk, &effects) }
+    if let next = chunks[chunk]?.dequeue() {
+      orderSingle(next, rules, &effects)
+    } else {
+      snapshotForCut(chunk, &effects)
+    }
+  }
+
+  private func isCut(from earlier: Int, to closed: Int, _ rules: JobRules) -> Bool {
+    // Where pushes are applied one by one, a chunk that has closed a step holds parts of later ones: markers make the cut.
+    guard closed < rules.steps else { return true }
+    guard rules.consistency(ofStep: closed - 1).isSummed else { return false }
+    return rules.isCut(from: earlier, to: closed) || (earlier < commandedCut && closed >= commandedCut)
+  }
+
+  /// Tells the primary which version is here.
+  private func confirm(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
+    guard let view, let holder = view.serverOfChunk?[chunk] else { return }
+    send(
+      .replicated(chunk: UInt32(chunk), version: version), to: .server(view.servers[holder].member), &effects)
+  }
+
+  /// A replica has a version.
+  mutating func replicated(
+    _ chunk: Int, _ version: UInt64, by sender: Member, _ effects: inout [ServerEffect]
+  ) {
+    guard chunks.indices.contains(chunk), let state = chunks[chunk], state.isPrimary, state.replica == sender else {
+      return
+    }
+    if version >= state.version, !state.isReplicaSynced {
+      chunks[chunk]?.isReplicaSynced = true
+      // An update that was ordered meanwhile was not sent, as the replica could not have made it.
+      if let open = state.open, version < open.update.version { sendUpdate(chunk, &effects) }
+    }
+    chunks[chunk]?.replicated(version)
+    publish(chunk, &effects)
+  }
+
+  // MARK: The replica's side
+
+  private func isPrimary(_ member: Member, of chunk: Int) -> Bool {
+    guard let view, let holders = view.serverOfChunk, holders.indices.contains(chunk) else { return false }
+    return view.servers[holders[chunk]].member == member
+  }
+
+  mutating func receive(
+    _ update: Update, from primary: Member, _ source: Destination, payload: ReceivedPayload?,
+    _ effects: inout [ServerEffect]
+  ) -> Refusal? {
+    let chunk = Int(update.chunk)
+    guard let rules = view?.rules, chunks.indices.contains(chunk), let state = chunks[chunk], !state.isPrimary,
+      isPrimary(primary, of: chunk)
+    else {
+      return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
+    }
+    guard let payload, update.step < UInt64(rules.steps), update.closed <= UInt64(rules.steps),
+      payload.bytes == rules.payloadBytes(ofChunk: chunk, step: Int(update.step)) || update.kind == .single
+    else {
+      return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
+    }
+    if !state.holdsState || update.version != state.version + 1 || state.open != nil {
+      // Something before it is missing, which the primary sends, or it is here already.
+      effects.append(.release(payload.handle))
+      if state.holdsState, update.version <= state.version { confirm(chunk, state.version, &effects) }
+      return nil
+    }
+    chunks[chunk]?.begin(update, gradient: payload.handle)
+    effects.append(.apply(update, gradient: payload.handle))
+    return nil
+  }
+
+  mutating func receive(
+    _ position: ChunkPosition, from primary: Member, _ source: Destination, payload: ReceivedPayload?,
+    _ effects: inout [ServerEffect]
+  ) -> Refusal? {
+    let chunk = Int(position.chunk)
+    guard let rules = view?.rules, chunks.indices.contains(chunk), let state = chunks[chunk], !state.isPrimary,
+      isPrimary(primary, of: chunk)
+    else {
+      return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
+    }
+    guard let payload, position.closed <= UInt64(rules.steps) else {
+      return Refusal(.malformed, "a state of chunk \(chunk) came without its floats")
+    }
+    if state.holdsState, state.open != nil || state.version >= position.version {
+      effects.append(.release(payload.handle))
+      if state.open == nil { confirm(chunk, state.version, &effects) }
+      return nil
+    }
+    effects.append(.install(position, payload: payload.handle))
+    chunks[chunk]?.begin(at: position)
+    confirm(chunk, position.version, &effects)
+    return nil
+  }
+
+  // MARK: Again
+
+  /// Sends again what has had no answer.
+  mutating func retry(_ effects: inout [ServerEffect]) {
+    guard view != nil, !isInitialising, unrestored == 0 else { return }
+    for chunk in chunks.indices {
+      guard let state = chunks[chunk], state.holdsState else { continue }
+      if state.isPrimary, state.replica != nil {
+        if !state.isReplicaSynced { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
+      }
+      if let position = snapshots[chunk] {
+        send(.snapshot(position), to: .coordinator, payload: .snapshot(chunk: chunk), &effects)
+      }
+    }
+    if let lost = chunks.firstIndex(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false }) {
+      send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
+    }
+  }
+}

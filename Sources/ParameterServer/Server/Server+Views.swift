@@ -1,0 +1,179 @@
+/// Which chunks a server holds, and what they begin with.
+extension Server {
+  mutating func adopt(_ view: View, _ effects: inout [ServerEffect]) {
+    let earlier = self.view
+    let isNewEra = earlier?.era != view.era
+    self.view = view
+    abandonCut(&effects)
+    effects.append(.adopt(view))
+    if isNewEra { forgetEra(&effects) }
+    let count = view.rules.chunks.count
+    if chunks.count != count {
+      chunks = [ChunkState?](repeating: nil, count: count)
+      snapshots = [ChunkPosition?](repeating: nil, count: count)
+    }
+    guard let mine = view.server(session.member), let holders = view.serverOfChunk, let replicas = view.replicaOfChunk
+    else { return }
+    var roles = [Bool?](repeating: nil, count: count)
+    for chunk in mine.replicas { roles[Int(chunk)] = false }
+    for chunk in mine.chunks { roles[Int(chunk)] = true }
+    for chunk in roles.indices {
+      guard let isPrimary = roles[chunk] else {
+        drop(chunk, &effects)
+        continue
+      }
+      let primary = view.servers[holders[chunk]]
+      let replica = replicas[chunk] < 0 ? nil : view.servers[replicas[chunk]]
+      let pair = Pair(primary: primary.incarnation, replica: replica?.incarnation)
+      let isSamePair =
+        earlier.flatMap { Pair($0, chunk: chunk) } == pair && !isNewEra
+      take(chunk, isPrimary: isPrimary, replica: isPrimary ? replica?.member : nil, isSamePair: isSamePair, &effects)
+    }
+    begin(view, isNewEra: isNewEra, &effects)
+  }
+
+  /// The two lives that hold a chunk.
+  private struct Pair: Equatable {
+    let primary: Incarnation
+    let replica: Incarnation?
+
+    init(primary: Incarnation, replica: Incarnation?) {
+      self.primary = primary
+      self.replica = replica
+    }
+
+    init?(_ view: View, chunk: Int) {
+      guard let holders = view.serverOfChunk, let replicas = view.replicaOfChunk else { return nil }
+      primary = view.servers[holders[chunk]].incarnation
+      replica = replicas[chunk] < 0 ? nil : view.servers[replicas[chunk]].incarnation
+    }
+  }
+
+  /// Lets go of everything of an earlier era.
+  private mutating func forgetEra(_ effects: inout [ServerEffect]) {
+    for chunk in chunks.indices {
+      drop(chunk, &effects)
+      forgetSnapshot(chunk, &effects)
+    }
+    unrestored = 0
+    isInitialising = false
+  }
+
+  private mutating func drop(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard chunks[chunk] != nil else { return }
+    for gradient in chunks[chunk]?.dropPushes() ?? [] { effects.append(.release(gradient)) }
+    if let gradient = chunks[chunk]?.abandonUpdate() { effects.append(.release(gradient)) }
+    if chunks[chunk]?.holdsState == true { effects.append(.drop(chunk: chunk)) }
+    chunks[chunk] = nil
+    forgetSnapshot(chunk, &effects)
+  }
+
+  /// Takes a chunk over, or keeps it in the same or another role.
+  private mutating func take(
+    _ chunk: Int, isPrimary: Bool, replica: Member?, isSamePair: Bool, _ effects: inout [ServerEffect]
+  ) {
+    guard var state = chunks[chunk] else {
+      var state = ChunkState(chunk: chunk, isPrimary: isPrimary)
+      state.replica = replica
+      chunks[chunk] = state
+      return
+    }
+    for gradient in state.dropPushes() { effects.append(.release(gradient)) }
+    state.forgetWaiters()
+    let wasPrimary = state.isPrimary
+    state.isPrimary = isPrimary
+    state.replica = replica
+    if isPrimary {
+      if !isSamePair { state.isReplicaSynced = false }
+      if !isSamePair || replica == nil { state.setReplicated(replica == nil) }
+    } else if !isSamePair, wasPrimary || state.holdsState {
+      // Another primary: what it has may differ from what is here, so its whole state is waited for.
+      chunks[chunk] = state
+      drop(chunk, &effects)
+      chunks[chunk] = ChunkState(chunk: chunk, isPrimary: false)
+      return
+    }
+    chunks[chunk] = state
+  }
+
+  /// Gets the first states of an era, or goes on with what is held.
+  private mutating func begin(_ view: View, isNewEra: Bool, _ effects: inout [ServerEffect]) {
+    let missing = chunks.indices.filter { chunks[$0].map { !$0.holdsState } ?? false }
+    if view.isBeginning, isNewEra || isInitialising || unrestored > 0 || !missing.isEmpty {
+      switch view.origin {
+      case .initial:
+        isInitialising = true
+        effects.append(.initialise(chunks: missing))
+      case .checkpoint:
+        unrestored = missing.count
+        if unrestored == 0 { accept(&effects) }
+      }
+      return
+    }
+    if let lost = missing.first(where: { chunks[$0]?.isPrimary == true }) {
+      send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
+      return
+    }
+    accept(&effects)
+    finishIfOver(&effects)
+    for chunk in chunks.indices where chunks[chunk]?.isPrimary == true {
+      publish(chunk, &effects)
+      if chunks[chunk]?.isReplicaSynced == false { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
+    }
+  }
+
+  /// Says that this server works in the view.
+  private func accept(_ effects: inout [ServerEffect]) {
+    let closed = chunks.reduce(0) { max($0, $1.map { max($0.closed, Int($0.open?.update.closed ?? 0)) } ?? 0) }
+    send(.viewAccepted(closed: UInt64(closed)), to: .coordinator, &effects)
+  }
+
+  /// The coordinator tells the view once more: what was said of it did not come.
+  mutating func adoptedBefore(_ effects: inout [ServerEffect]) {
+    guard !isInitialising, unrestored == 0,
+      !chunks.contains(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false })
+    else { return }
+    accept(&effects)
+  }
+
+  /// The first parameters are there.
+  mutating func initialised(_ effects: inout [ServerEffect]) {
+    guard isInitialising else { return }
+    isInitialising = false
+    for chunk in chunks.indices where chunks[chunk].map({ !$0.holdsState }) ?? false {
+      chunks[chunk]?.begin(at: ChunkPosition(chunk: UInt32(chunk), version: 0, closed: 0))
+      // Every server makes the same first parameters.
+      chunks[chunk]?.isReplicaSynced = true
+    }
+    accept(&effects)
+    finishIfOver(&effects)
+  }
+
+  /// A chunk's first state of an era that goes on from a checkpoint.
+  mutating func restore(
+    _ position: ChunkPosition, _ payload: ReceivedPayload, in number: ViewNumber, _ effects: inout [ServerEffect]
+  ) {
+    let chunk = Int(position.chunk)
+    guard let view, number == view.number, unrestored > 0, chunks.indices.contains(chunk),
+      let state = chunks[chunk], !state.holdsState
+    else {
+      effects.append(.release(payload.handle))
+      return
+    }
+    effects.append(.install(position, payload: payload.handle))
+    chunks[chunk]?.begin(at: position)
+    chunks[chunk]?.isReplicaSynced = true
+    unrestored -= 1
+    guard unrestored == 0 else { return }
+    accept(&effects)
+    finishIfOver(&effects)
+  }
+
+  /// A job of no open step, as one that goes on from its last checkpoint, has its last cut at once.
+  private mutating func finishIfOver(_ effects: inout [ServerEffect]) {
+    guard let rules = view?.rules else { return }
+    for chunk in chunks.indices where chunks[chunk]?.isPrimary == true && chunks[chunk]?.closed == rules.steps {
+      snapshot(chunk, &effects)
+    }
+  }
+}
