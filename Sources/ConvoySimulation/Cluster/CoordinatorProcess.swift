@@ -28,7 +28,8 @@ struct CoordinatorProcess {
   private(set) var stopped: StopReason?
   private var payloads = PayloadTable()
   private var cuts: [Cut] = []
-  private var storing: StoredCheckpoint?
+  /// What is being stored, one after the other.
+  private var storing: [StoredCheckpoint] = []
   private var loaded: StoredCheckpoint?
   private var view: View?
 
@@ -58,8 +59,9 @@ struct CoordinatorProcess {
   }
 
   private mutating func finishStoring(_ disk: inout CoordinatorDisk, _ context: inout SimulationContext) {
-    guard let checkpoint = storing else { return }
-    storing = nil
+    guard !storing.isEmpty else { return }
+    let checkpoint = storing.removeFirst()
+    if !storing.isEmpty { context.world.finish(Done.stored.rawValue, process: slot, after: context.shape.storeTime) }
     let step = checkpoint.mark.step
     if context.isDiskFull[slot] || context.isSyncFailing[slot] {
       context.coverage.count(.checkpointFailed)
@@ -162,11 +164,13 @@ struct CoordinatorProcess {
   }
 
   private mutating func store(_ mark: CheckpointMark, _ context: inout SimulationContext) {
-    guard let index = cuts.firstIndex(where: { $0.step == mark.step }), let view, storing == nil else {
-      return context.misuse(slot, "stores a cut of step \(mark.step) that it has not collected, or two at once")
+    guard let index = cuts.firstIndex(where: { $0.step == mark.step }), let view else {
+      return context.misuse(slot, "stores a cut of step \(mark.step) that it has not collected")
     }
-    storing = StoredCheckpoint(mark: mark, era: view.era, states: cuts.remove(at: index).states)
-    context.world.finish(Done.stored.rawValue, process: slot, after: context.shape.storeTime)
+    storing.append(StoredCheckpoint(mark: mark, era: view.era, states: cuts.remove(at: index).states))
+    if storing.count == 1 {
+      context.world.finish(Done.stored.rawValue, process: slot, after: context.shape.storeTime)
+    }
   }
 
   private func count(_ report: CoordinatorReport, _ context: inout SimulationContext) {

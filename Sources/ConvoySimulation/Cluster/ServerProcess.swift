@@ -181,6 +181,10 @@ struct ServerProcess {
       content = self.payload(payload, &context)
       // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
       if content == nil { return }
+      if case .parameters(let parameters) = envelope.message, let rules = view?.rules {
+        // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
+        content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
+      }
     }
     note(envelope.message, content, &context)
     switch destination {
