@@ -26,6 +26,7 @@ struct CoordinatorProcess {
   let slot = SimulationContext.coordinatorSlot
   private var machine: Coordinator
   private(set) var stopped: StopReason?
+  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var cuts: [Cut] = []
   /// What is being stored, one after the other.
@@ -79,7 +80,7 @@ struct CoordinatorProcess {
   mutating func handle(
     _ event: CoordinatorEvent, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
-    let wasOver = stopped != nil
+    let wasOver = hasStopped
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -102,7 +103,9 @@ struct CoordinatorProcess {
     case .load: context.world.finish(Done.loaded.rawValue, process: slot, after: context.shape.storeTime)
     case .report(let report): count(report, &context)
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason): stopped = reason
+    case .stop(let reason):
+      stopped = reason
+      hasStopped = true
     }
   }
 

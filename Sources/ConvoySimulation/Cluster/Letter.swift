@@ -1,9 +1,14 @@
 import ParameterServer
 
-/// A message with its payload, as it travels.
-struct Letter: Sendable {
+/// A message with its payload, as it travels. A reference: it is moved often, and read once.
+final class Letter: Sendable {
   let envelope: Envelope
   let payload: ToyPayload?
+
+  init(envelope: Envelope, payload: ToyPayload?) {
+    self.envelope = envelope
+    self.payload = payload
+  }
 
   /// What the trace's hash knows of it. Costs a few operations.
   var word: UInt64 {

@@ -20,6 +20,7 @@ struct ServerProcess {
   let life: UInt16
   private(set) var machine: Server
   private(set) var stopped: StopReason?
+  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
@@ -65,7 +66,7 @@ struct ServerProcess {
 
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: ServerEvent, _ context: inout SimulationContext) {
-    let wasOver = stopped != nil
+    let wasOver = hasStopped
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -91,7 +92,9 @@ struct ServerProcess {
     case .snapshot(let position): snapshot(position, &context)
     case .forgetSnapshot(let chunk): if held.indices.contains(chunk) { held[chunk]?.snapshot = nil }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason): stopped = reason
+    case .stop(let reason):
+      stopped = reason
+      hasStopped = true
     }
   }
 

@@ -186,9 +186,18 @@ struct Simulation {
     }
   }
 
+  private func hasStopped(_ slot: Int) -> Bool {
+    switch context.roles[slot] {
+    case .coordinator: coordinator?.hasStopped ?? false
+    case .server: servers[slot]?.hasStopped ?? false
+    case .worker: workers[slot]?.hasStopped ?? false
+    case .client: false
+    }
+  }
+
   /// The launcher's part: a process that has stopped is started again unless the job is over.
   private mutating func look(after slot: Int) {
-    guard context.world.processes[slot].isAlive, let reason = stopReason(of: slot) else { return }
+    guard hasStopped(slot), context.world.processes[slot].isAlive, let reason = stopReason(of: slot) else { return }
     let name = context.names[slot]
     context.note("\(name) ends: \(reason)")
     context.world.leave(slot)

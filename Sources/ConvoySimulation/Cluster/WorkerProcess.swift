@@ -16,12 +16,15 @@ struct WorkerProcess {
     let parameters: [ToyPayload]
     let beganAt: UInt64
     var node = 0
+    /// The engine still reads the chunks below: those above have their last gradient.
+    var readsUpTo = Int.max
   }
 
   let slot: Int
   let life: UInt16
   private(set) var machine: Worker
   private(set) var stopped: StopReason?
+  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
@@ -68,7 +71,7 @@ struct WorkerProcess {
 
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: WorkerEvent, _ context: inout SimulationContext) {
-    let wasOver = stopped != nil
+    let wasOver = hasStopped
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -89,7 +92,9 @@ struct WorkerProcess {
     case .compute(let order): compute(order, &context)
     case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason): stopped = reason
+    case .stop(let reason):
+      stopped = reason
+      hasStopped = true
     }
   }
 
@@ -102,7 +107,7 @@ struct WorkerProcess {
   private mutating func install(_ chunk: Int, _ handle: GradientHandle, _ context: inout SimulationContext) {
     guard let payload = payloads.release(handle), let view, parameters.indices.contains(chunk) else { return }
     if Int(payload.chunk) != chunk { context.misuse(slot, "installs chunk \(payload.chunk) as chunk \(chunk)") }
-    if computation != nil {
+    if let computation, computation.readsUpTo > chunk {
       context.misuse(slot, "replaces chunk \(chunk), which the engine still reads")
     }
     parameters[chunk] = payload
@@ -141,6 +146,7 @@ struct WorkerProcess {
     computation = current
     if sums.count > Self.sumsBound { context.misuse(slot, "keeps more than \(Self.sumsBound) sums") }
     for chunk in parameters.indices.reversed() {
+      if current.node == order.nodes.count { computation?.readsUpTo = chunk }
       handle(.gradientReady(order: number, node: node, chunk: chunk), &context)
     }
     for shard in node.shards {
