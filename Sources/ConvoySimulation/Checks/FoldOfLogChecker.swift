@@ -4,7 +4,7 @@ import ParameterServer
 struct FoldOfLogChecker {
   let model: ToyModel
 
-  func applied(_ fact: AppliedFact, _ standing: JobLog.Standing, _ log: JobLog, _ violations: inout Violations) {
+  func applied(_ fact: AppliedFact, _ log: JobLog, _ violations: inout Violations) {
     let update = fact.update
     if update.kind == .single {
       let truth = update.version &- 1 &- fact.payload.version
@@ -18,10 +18,10 @@ struct FoldOfLogChecker {
         violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
       }
     }
-    guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk),
+    guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk),
       let before = line.value(update.version &- 1), line.value(update.version) != nil
     else { return }
-    if model.updated(before, by: fact.payload.bits, update) != fact.new, standing != .repeated || fact.isPrimary {
+    if model.updated(before, by: fact.payload.bits, update) != fact.new {
       violations.add(
         .foldOfLog, "chunk \(fact.chunk): version \(update.version) is not its update of version \(update.version - 1)")
     }

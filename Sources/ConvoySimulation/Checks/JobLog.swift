@@ -45,6 +45,8 @@ struct JobLog {
     case new
     /// The same again: a replica's, or a primary's after its replica's.
     case repeated
+    /// The same contributions, and another value.
+    case diverged
     /// Another content for a version that nobody has seen: the old one is void.
     case replaced
     /// Another content for a version that was published.
@@ -128,6 +130,10 @@ extension JobLog.Line {
       let known = entries[index]
       if known.value == fact.new, known.shards == fact.payload.shards, known.step == fact.payload.step {
         return (.repeated, 0)
+      }
+      if known.shards == fact.payload.shards, known.step == fact.payload.step {
+        if fact.isPrimary { entries[index].value = fact.new }
+        return (.diverged, 0)
       }
       standing = entries[index...].contains(where: \.isPublished) ? .conflicting : .replaced
       for entry in entries[index...] where Int(entry.step) < units.count { units[Int(entry.step)] &= ~entry.shards }

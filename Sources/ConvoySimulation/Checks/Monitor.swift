@@ -50,9 +50,7 @@ struct Monitor {
 
   /// A coordinator has written a view down.
   mutating func view(_ view: View, checkpoint: StoredCheckpoint?) {
-    let isNewEra = view.era > log.newestEra
     log.begin(view, model: model, checkpoint: checkpoint)
-    samplesOnce.view(view, isNewEra: isNewEra)
   }
 
   mutating func applied(_ fact: AppliedFact) {
@@ -61,8 +59,8 @@ struct Monitor {
     if isOn(.exactlyOnce) { exactlyOnce.applied(fact, again: again, &violations) }
     if isOn(.versionsRise) { versionsRise.applied(fact, &violations) }
     if isOn(.synchronousSteps) { synchronousSteps.applied(fact, rules, &violations) }
-    if isOn(.foldOfLog) { foldOfLog.applied(fact, standing, log, &violations) }
-    if isOn(.survivesCrash) { survivesCrash.applied(fact, standing, log, &violations) }
+    if isOn(.foldOfLog) { foldOfLog.applied(fact, log, &violations) }
+    if isOn(.survivesCrash) { survivesCrash.applied(fact, standing, &violations) }
     if fact.isPrimary, isOn(.singleWriter) {
       singleWriter.wrote(
         chunk: fact.chunk, of: rules.chunks.count, slot: fact.slot, life: fact.life, in: fact.view, &violations)
@@ -95,8 +93,8 @@ struct Monitor {
     if isOn(.boundedSpread) { boundedSpread.computing(fact, log, &violations) }
   }
 
-  mutating func leased(_ member: Member, _ incarnation: Incarnation, _ units: UnitSet) {
-    if isOn(.samplesOnce) { samplesOnce.leased(member, incarnation, units, &violations) }
+  mutating func leased(_ units: UnitSet, to worker: Int, life: UInt16, in view: ViewNumber) {
+    if isOn(.samplesOnce) { samplesOnce.leased(units, to: worker, life: life, in: view, &violations) }
   }
 
   mutating func stored(_ checkpoint: StoredCheckpoint) {

@@ -3,26 +3,28 @@ import ParameterServer
 /// Each sample is used once in an epoch: at the job's end every shard of every step is in every chunk; and no unit is
 /// leased to two workers at once.
 struct SamplesOnceChecker {
-  /// The holder of each unit that is leased; 0 for none.
-  private var holders: [Int: (member: Member, incarnation: Incarnation)] = [:]
-
-  /// A new era, or a member that left, makes leases void.
-  mutating func view(_ view: View, isNewEra: Bool) {
-    if isNewEra { holders.removeAll() }
-    let living = view.workers.map(\.incarnation)
-    holders = holders.filter { living.contains($0.value.incarnation) }
+  private struct Holder: Equatable {
+    let worker: Int
+    let life: UInt16
   }
 
+  /// The holder of each unit that was leased in a view: a later view may give what a lost worker held to others.
+  private var holders: [Int: Holder] = [:]
+  private var view = ViewNumber.none
+
   mutating func leased(
-    _ member: Member, _ incarnation: Incarnation, _ units: UnitSet, _ violations: inout Violations
+    _ units: UnitSet, to worker: Int, life: UInt16, in view: ViewNumber, _ violations: inout Violations
   ) {
+    if view != self.view {
+      holders.removeAll()
+      self.view = view
+    }
+    let holder = Holder(worker: worker, life: life)
     for unit in units.ranges.joined() {
-      if let holder = holders[unit], holder.incarnation != incarnation {
-        violations.add(
-          .samplesOnce,
-          "unit \(unit) is leased to \(member) while \(holder.member) holds it: its samples are used twice")
+      if let other = holders[unit], other != holder {
+        violations.add(.samplesOnce, "unit \(unit) is leased to two workers in view \(view.rawValue)")
       }
-      holders[unit] = (member, incarnation)
+      holders[unit] = holder
     }
   }
 

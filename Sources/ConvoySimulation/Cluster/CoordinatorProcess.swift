@@ -21,18 +21,21 @@ struct CoordinatorProcess {
   private enum Done: UInt64 {
     case stored
     case loaded
+    case written
   }
 
   let slot = SimulationContext.coordinatorSlot
   private var machine: Coordinator
   private(set) var stopped: StopReason?
-  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var cuts: [Cut] = []
   /// What is being stored, one after the other.
   private var storing: [StoredCheckpoint] = []
   private var loaded: StoredCheckpoint?
   private var view: View?
+  /// For planted bugs: checkpoints that are said to be stored and are not, and units that were leased.
+  private var unwritten: [StoredCheckpoint] = []
+  private var leased: [(worker: Connection, unit: Int)] = []
 
   init(machine: Coordinator) {
     self.machine = machine
@@ -50,8 +53,9 @@ struct CoordinatorProcess {
   mutating func finish(_ argument: UInt64, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext) {
     switch Done(rawValue: argument) {
     case .stored: finishStoring(&disk, &context)
+    case .written: disk.checkpoints.append(unwritten.removeFirst())
     case .loaded:
-      loaded = disk.newest
+      loaded = context.bug == .oldestCheckpoint ? disk.checkpoints.first : disk.newest
       context.monitor.violations.now = context.world.now
       context.monitor.loaded(loaded)
       handle(.loaded(loaded?.mark), &disk, &context)
@@ -62,13 +66,18 @@ struct CoordinatorProcess {
   private mutating func finishStoring(_ disk: inout CoordinatorDisk, _ context: inout SimulationContext) {
     guard !storing.isEmpty else { return }
     let checkpoint = storing.removeFirst()
-    if !storing.isEmpty { context.world.finish(Done.stored.rawValue, process: slot, after: context.shape.storeTime) }
+    if !storing.isEmpty { planStored(&context) }
     let step = checkpoint.mark.step
     if context.isDiskFull[slot] || context.isSyncFailing[slot] {
       context.coverage.count(.checkpointFailed)
       return handle(.notStored(step: step, "the disk is full"), &disk, &context)
     }
-    disk.checkpoints.append(checkpoint)
+    if context.bug == .earlyStored {
+      unwritten.append(checkpoint)
+      context.world.finish(Done.written.rawValue, process: slot, after: 50_000)
+    } else {
+      disk.checkpoints.append(checkpoint)
+    }
     context.coverage.count(.checkpointStored)
     context.monitor.violations.now = context.world.now
     context.monitor.stored(checkpoint)
@@ -80,7 +89,7 @@ struct CoordinatorProcess {
   mutating func handle(
     _ event: CoordinatorEvent, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
-    let wasOver = hasStopped
+    let wasOver = context.hasStopped[slot]
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -105,13 +114,15 @@ struct CoordinatorProcess {
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason):
       stopped = reason
-      hasStopped = true
+      context.hasStopped[slot] = true
     }
   }
 
-  private func send(
+  private mutating func send(
     _ envelope: Envelope, to connection: Connection, restoring chunk: Int?, _ context: inout SimulationContext
   ) {
+    var envelope = envelope
+    if case .leases(let leases) = envelope.message { envelope = lease(leases, envelope, to: connection, &context) }
     var content: ToyPayload?
     if let chunk {
       guard let loaded, loaded.states.indices.contains(chunk), let (_, state) = loaded.states[chunk], let view else {
@@ -125,6 +136,24 @@ struct CoordinatorProcess {
     context.send(envelope, content, from: slot, to: connection)
   }
 
+  private mutating func lease(
+    _ leases: Leases, _ envelope: Envelope, to connection: Connection, _ context: inout SimulationContext
+  ) -> Envelope {
+    var leases = leases
+    if context.bug == .leasedTwice {
+      var units = leases.units
+      if let other = leased.last(where: { $0.worker != connection }), !units.isEmpty { units.insert(other.unit) }
+      if let last = leases.units.ranges.last?.last { leased.append((connection, last)) }
+      leases = Leases(grant: leases.grant, units: units)
+    }
+    let worker = Int(connection.rawValue & 0xffff)
+    context.monitor.violations.now = context.world.now
+    context.monitor.leased(leases.units, to: worker, life: context.world.life(of: worker), in: envelope.view)
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .leases(leases))
+  }
+
   private mutating func write(
     _ record: JournalRecord, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
@@ -135,10 +164,7 @@ struct CoordinatorProcess {
       var origin: StoredCheckpoint?
       if case .checkpoint(let step) = view.origin { origin = loaded ?? disk.checkpoint(step: step) }
       context.monitor.view(view, checkpoint: origin)
-    case .leased(let member, let incarnation, let leases):
-      context.monitor.violations.now = context.world.now
-      context.monitor.leased(member, incarnation, leases.units)
-    case .term, .agreed, .finished, .checkpoint, .totals, .completed: break
+    case .term, .agreed, .leased, .finished, .checkpoint, .totals, .completed: break
     }
   }
 
@@ -171,8 +197,19 @@ struct CoordinatorProcess {
       return context.misuse(slot, "stores a cut of step \(mark.step) that it has not collected")
     }
     storing.append(StoredCheckpoint(mark: mark, era: view.era, states: cuts.remove(at: index).states))
-    if storing.count == 1 {
-      context.world.finish(Done.stored.rawValue, process: slot, after: context.shape.storeTime)
+    if storing.count == 1 { planStored(&context) }
+  }
+
+  private func planStored(_ context: inout SimulationContext) {
+    let time = context.bug == .earlyStored ? 1 : context.shape.storeTime
+    context.world.finish(Done.stored.rawValue, process: slot, after: time)
+  }
+
+  /// What a crash leaves of the checkpoint that is being stored, where half of it is taken for a whole one.
+  var tornCheckpoint: StoredCheckpoint? {
+    storing.first.map { checkpoint in
+      let states = checkpoint.states.enumerated().map { $0.offset % 2 == 0 ? $0.element : nil }
+      return StoredCheckpoint(mark: checkpoint.mark, era: checkpoint.era, states: states)
     }
   }
 

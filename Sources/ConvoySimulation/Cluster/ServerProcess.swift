@@ -18,9 +18,9 @@ struct ServerProcess {
 
   let slot: Int
   let life: UInt16
+  private let incarnation: Incarnation
   private(set) var machine: Server
   private(set) var stopped: StopReason?
-  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
@@ -28,6 +28,8 @@ struct ServerProcess {
   private var held: [Held?] = []
   private var pending: [Pending?] = []
   private var installations: UInt32 = 0
+  /// Occasions for a planted bug.
+  private var occasions = 0
 
   private enum Done: UInt64 {
     case prepared
@@ -35,8 +37,9 @@ struct ServerProcess {
     case applied
   }
 
-  init(slot: Int, life: UInt16, machine: Server) {
+  init(slot: Int, life: UInt16, incarnation: Incarnation, machine: Server) {
     self.slot = slot
+    self.incarnation = incarnation
     self.life = life
     self.machine = machine
   }
@@ -49,6 +52,13 @@ struct ServerProcess {
 
   /// Takes a letter.
   mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
+    if context.bug == .earlyAcknowledgement, case .replicate(let update) = letter.envelope.message, isOccasion(4) {
+      let answer = Envelope(
+        token: RunShape.token, view: letter.envelope.view, sender: machine.member, incarnation: incarnation,
+        message: .replicated(chunk: update.chunk, version: update.version))
+      if case .connection(let connection) = source { context.send(answer, nil, from: slot, to: connection) }
+      return
+    }
     let payload = letter.payload.map { payloads.keep($0) }
     handle(.message(letter.envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
@@ -66,7 +76,7 @@ struct ServerProcess {
 
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: ServerEvent, _ context: inout SimulationContext) {
-    let wasOver = hasStopped
+    let wasOver = context.hasStopped[slot]
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -86,15 +96,15 @@ struct ServerProcess {
     case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
     case .combine(let left, let right, let sum):
       guard let first = payloads.read(left), let second = payloads.read(right) else { return }
-      payloads.hold(context.shape.model.sum(first, second), as: sum)
-    case .release(let handle): payloads.release(handle)
+      payloads.hold(context.shape.model.sum(first, context.bug == .doubledPart ? first : second), as: sum)
+    case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
     case .forgetSnapshot(let chunk): if held.indices.contains(chunk) { held[chunk]?.snapshot = nil }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason):
       stopped = reason
-      hasStopped = true
+      context.hasStopped[slot] = true
     }
   }
 
@@ -141,6 +151,12 @@ struct ServerProcess {
     held[chunk]?.snapshot = (position, state)
   }
 
+  /// Whether a planted bug shows this time.
+  private mutating func isOccasion(_ rarity: Int) -> Bool {
+    occasions += 1
+    return occasions % rarity == 0
+  }
+
   // MARK: Updates
 
   private mutating func apply(_ update: Update, _ gradient: GradientHandle, _ context: inout SimulationContext) {
@@ -161,7 +177,11 @@ struct ServerProcess {
     pending[place] = nil
     let chunk = Int(order.update.chunk)
     if let old = held[chunk], old.installation == order.installation, let view {
-      let new = context.shape.model.updated(old.chunk, by: order.gradient.bits, order.update)
+      var new = context.shape.model.updated(old.chunk, by: order.gradient.bits, order.update)
+      if context.bug == (isPrimary[chunk] ? .lostUpdate : .forgetfulReplica), isOccasion(16) {
+        new = old.chunk
+        new.version = order.update.version
+      }
       held[chunk]?.chunk = new
       held[chunk]?.isUpdating = false
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
@@ -179,6 +199,10 @@ struct ServerProcess {
   private mutating func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
+    var envelope = envelope
+    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message {
+      envelope = Self.overstated(envelope, parameters, steps: context.shape.job.steps)
+    }
     var content: ToyPayload?
     if let payload {
       content = self.payload(payload, &context)
@@ -198,6 +222,15 @@ struct ServerProcess {
       context.send(envelope, content, from: slot, toAddressOf: route.slot)
     case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
     }
+  }
+
+  private static func overstated(_ envelope: Envelope, _ parameters: Parameters, steps: Int) -> Envelope {
+    let closed = min(parameters.closed + 3, UInt64(steps))
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .parameters(
+        Parameters(
+          chunk: parameters.chunk, version: parameters.version, closed: closed, answers: parameters.answers)))
   }
 
   private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
@@ -224,15 +257,23 @@ struct ServerProcess {
         return nil
       }
       return ToyPayload(
-        bits: version == state.version ? state.bits : state.previousBits, version: version,
+        bits: version == state.version || context.bug == .wrongVersion ? state.bits : state.previousBits,
+        version: version,
         bytes: bytes(of: chunk), chunk: UInt16(chunk))
-    case .state(let chunk): return state(chunk, &context).map { payload(of: chunk, $0) }
+    case .state(let chunk):
+      guard var state = state(chunk, &context) else { return nil }
+      if context.bug == .lostOptimizer { state.optimizer = 0 }
+      return payload(of: chunk, state)
     case .snapshot(let chunk):
       guard let snapshot = held[chunk]?.snapshot else {
         context.misuse(slot, "sends a snapshot of chunk \(chunk), which it has not")
         return nil
       }
-      return payload(of: chunk, snapshot.state)
+      guard context.bug == .lateSnapshot, var current = held[chunk]?.chunk else {
+        return payload(of: chunk, snapshot.state)
+      }
+      current.version = snapshot.state.version
+      return payload(of: chunk, current)
     }
   }
 

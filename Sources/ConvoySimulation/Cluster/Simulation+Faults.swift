@@ -98,7 +98,10 @@ extension Simulation {
   private mutating func crash(_ slot: Int) {
     context.world.end(slot)
     switch context.roles[slot] {
-    case .coordinator: coordinator = nil
+    case .coordinator:
+      if context.bug == .unsyncedJournal { disk.journal.removeLast(min(4, disk.journal.count)) }
+      if context.bug == .tornCheckpoint, let torn = coordinator?.tornCheckpoint { disk.checkpoints.append(torn) }
+      coordinator = nil
     case .server: servers[slot] = nil
     case .worker: workers[slot] = nil
     case .client: break

@@ -134,6 +134,7 @@ struct Simulation {
   }
 
   private mutating func fireTimer(of slot: Int) {
+    if context.bug == .lostTimers, slot > 0, context.world.events % 16 == 0 { return }
     switch context.roles[slot] {
     case .coordinator: coordinator?.handle(.timer, &disk, &context)
     case .server: servers[slot]?.handle(.timer, &context)
@@ -146,9 +147,11 @@ struct Simulation {
   mutating func start(_ slot: Int) {
     guard !isOver, !context.world.processes[slot].isAlive, isKept[slot] else { return }
     context.world.begin(slot)
+    context.hasStopped[slot] = false
     let life = context.world.processes[slot].life
     if life > 1 { context.coverage.count(.restart) }
-    let incarnation = Incarnation(ToyModel.mix(shape.seed, UInt64(slot), UInt64(life)) | 1)
+    let incarnation = Incarnation(
+      ToyModel.mix(shape.seed, UInt64(slot), context.bug == .sameIncarnation ? 1 : UInt64(life)) | 1)
     let name = context.names[slot]
     context.note("\(name) starts")
     switch context.roles[slot] {
@@ -156,7 +159,7 @@ struct Simulation {
     case .server:
       let machine = Server(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
-      servers[slot] = ServerProcess(slot: slot, life: life, machine: machine)
+      servers[slot] = ServerProcess(slot: slot, life: life, incarnation: incarnation, machine: machine)
       servers[slot]?.handle(.started, &context)
     case .worker:
       let machine = Worker(
@@ -186,18 +189,11 @@ struct Simulation {
     }
   }
 
-  private func hasStopped(_ slot: Int) -> Bool {
-    switch context.roles[slot] {
-    case .coordinator: coordinator?.hasStopped ?? false
-    case .server: servers[slot]?.hasStopped ?? false
-    case .worker: workers[slot]?.hasStopped ?? false
-    case .client: false
-    }
-  }
-
   /// The launcher's part: a process that has stopped is started again unless the job is over.
   private mutating func look(after slot: Int) {
-    guard hasStopped(slot), context.world.processes[slot].isAlive, let reason = stopReason(of: slot) else { return }
+    guard context.hasStopped[slot], context.world.processes[slot].isAlive, let reason = stopReason(of: slot) else {
+      return
+    }
     let name = context.names[slot]
     context.note("\(name) ends: \(reason)")
     context.world.leave(slot)
@@ -218,6 +214,10 @@ struct Simulation {
     deadline = min(deadline, context.world.now + Self.shutdownBound)
     context.monitor.violations.now = context.world.now
     let era = context.monitor.log.newestEra
+    if case .failed = reason, context.isDiskFull[0] || context.isSyncFailing[0] {
+      // The last checkpoint cannot be stored: the job ends loudly, as it has to.
+      return context.coverage.count(.endedByDisk)
+    }
     context.monitor.ended(isCompleted: reason == .completed, reason: "the job ends: \(reason), era \(era)")
   }
 

@@ -16,6 +16,8 @@ struct SimulationContext {
   var names: [String]
   /// Slowness of each slot's computing, 1 for all that is well.
   var slowness: [UInt64]
+  /// Whether the machine of a slot has said that it leaves.
+  var hasStopped: [Bool]
   /// What disks do to who writes: by slot.
   var isDiskFull: [Bool]
   var isSyncFailing: [Bool]
@@ -34,6 +36,7 @@ struct SimulationContext {
     self.roles = roles
     self.names = names
     slowness = roles.indices.map { shape.slowness(ofSlot: $0) }
+    hasStopped = Array(repeating: false, count: roles.count)
     isDiskFull = Array(repeating: false, count: roles.count)
     isSyncFailing = Array(repeating: false, count: roles.count)
   }

@@ -24,14 +24,14 @@ struct WorkerProcess {
   let life: UInt16
   private(set) var machine: Worker
   private(set) var stopped: StopReason?
-  private(set) var hasStopped = false
   private var payloads = PayloadTable()
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
   private var parameters: [ToyPayload?] = []
   private var sums: [Sum] = []
   private var computation: Computation?
-  private var isPrepared = false
+  /// Occasions for a planted bug.
+  private var occasions = 0
 
   private static let sumsBound = 4096
 
@@ -57,8 +57,21 @@ struct WorkerProcess {
       context.monitor.violations.now = context.world.now
       context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: view.era)
     }
+    if context.bug == .hastyInstall { installHastily(letter, &context) }
     handle(.message(letter.envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
+  }
+
+  /// The planted bug `hastyInstall`.
+  private mutating func installHastily(_ letter: Letter, _ context: inout SimulationContext) {
+    guard case .parameters(let parameters) = letter.envelope.message, let payload = letter.payload, let view,
+      letter.envelope.view == view.number, self.parameters.indices.contains(Int(parameters.chunk))
+    else { return }
+    self.parameters[Int(parameters.chunk)] = payload
+    context.monitor.installed(
+      InstalledFact(
+        slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
+        version: payload.version))
   }
 
   /// Something that it does itself is done: it is prepared, or a node is computed.
@@ -71,7 +84,7 @@ struct WorkerProcess {
 
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: WorkerEvent, _ context: inout SimulationContext) {
-    let wasOver = hasStopped
+    let wasOver = context.hasStopped[slot]
     for effect in machine.handle(event, at: context.world.moment(of: slot)) {
       if wasOver {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
@@ -94,7 +107,7 @@ struct WorkerProcess {
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason):
       stopped = reason
-      hasStopped = true
+      context.hasStopped[slot] = true
     }
   }
 
@@ -110,7 +123,8 @@ struct WorkerProcess {
     if let computation, computation.readsUpTo > chunk {
       context.misuse(slot, "replaces chunk \(chunk), which the engine still reads")
     }
-    parameters[chunk] = payload
+    occasions += 1
+    if context.bug != .staleParameters || occasions % 16 != 0 { parameters[chunk] = payload }
     context.monitor.violations.now = context.world.now
     context.monitor.installed(
       InstalledFact(
@@ -133,7 +147,8 @@ struct WorkerProcess {
 
   private func scheduleNode(of order: ComputeOrder, _ node: Int, _ context: inout SimulationContext) {
     let shards = order.nodes[node].shards.count * order.steps.count
-    let time = UInt64(shards) * context.shape.computeTime * context.slowness[slot]
+    var time = UInt64(shards) * context.shape.computeTime * context.slowness[slot]
+    if context.bug == .unseeded { time += UInt64.random(in: 0...100) }
     context.world.finish(order.number + 1, process: slot, after: time)
   }
 
@@ -206,6 +221,12 @@ struct WorkerProcess {
         return context.misuse(slot, "sends a gradient of \(part.node), order \(part.order), which it does not hold")
       }
       content = sum.parts[part.chunk]
+      if context.bug == .mixedOrders, let earlier = sums.first(where: { $0.node == part.node }) {
+        content = earlier.parts[part.chunk]
+      }
+      if context.bug == .forgottenSums, part.chunk == 0 {
+        sums.removeAll { $0.order == part.order && $0.node == part.node }
+      }
     }
     switch destination {
     case .coordinator:

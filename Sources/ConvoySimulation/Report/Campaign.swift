@@ -85,6 +85,13 @@ public struct Replay: Hashable, Sendable, Codable {
     self.violations = violations
   }
 
+  /// Whether a file that was read states what a cluster can be made of.
+  public var isSound: Bool {
+    format == 1 && (1...64).contains(workers) && (1...16).contains(servers) && (0...1).contains(replicas)
+      && (1...100_000).contains(job.steps) && (job.checkpointEvery ?? 1) > 0
+      && (job.shards.map { [1, 2, 4, 8, 16, 32, 64].contains($0) } ?? true)
+  }
+
   /// The cluster that it ran on.
   public var cluster: Cluster {
     var cluster = Cluster(seed: seed)

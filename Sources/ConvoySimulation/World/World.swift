@@ -167,6 +167,9 @@ package struct World<Content: Sendable> {
 
   // MARK: Processes
 
+  /// The number of a process's life; 0 for what is no process.
+  func life(of process: Int) -> UInt16 { process < processes.count ? processes[process].life : 0 }
+
   /// What a process's clock says.
   package func moment(of process: Int) -> Moment {
     Moment(milliseconds: (now + processes[process].clockOffset) / 1000)
