@@ -18,7 +18,7 @@ struct FoldOfLogChecker {
         violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
       }
     }
-    guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk),
+    guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
       let before = line.value(update.version &- 1), line.value(update.version) != nil
     else { return }
     if model.updated(before, by: fact.payload.bits, update) != fact.new {
@@ -28,7 +28,9 @@ struct FoldOfLogChecker {
   }
 
   func served(_ fact: ServedFact, _ log: JobLog, _ violations: inout Violations) {
-    guard fact.era == log.newestEra, let known = log.line(fact.era, fact.chunk)?.value(fact.version) else { return }
+    guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
+      let known = line.value(fact.version)
+    else { return }
     if known.bits != fact.bits {
       violations.add(
         .foldOfLog, "chunk \(fact.chunk): version \(fact.version) as sent to a worker is not the fold of the log")

@@ -24,6 +24,8 @@ struct JobLog {
     /// Shards by step that are applied.
     var units: [UInt64]
     var published: UInt64 = 0
+    /// The newest view in which a primary has done something: what one of an older view does is fenced.
+    var view = ViewNumber.none
 
     var version: UInt64 { base.version + UInt64(entries.count) }
     var closed: UInt64 { entries.last.map { UInt64($0.closed) } ?? baseClosed }
@@ -45,6 +47,8 @@ struct JobLog {
     case new
     /// The same again: a replica's, or a primary's after its replica's.
     case repeated
+    /// Made by a server that has not heard yet that it was replaced: nobody will take it.
+    case fenced
     /// The same contributions, and another value.
     case diverged
     /// Another content for a version that nobody has seen: the old one is void.
@@ -113,7 +117,8 @@ struct JobLog {
 
   /// Notes that a version was sent to a worker.
   mutating func publish(_ fact: ServedFact) {
-    guard fact.era == newestEra, fact.chunk < lines.count else { return }
+    guard fact.era == newestEra, fact.chunk < lines.count, fact.view >= lines[fact.chunk].view else { return }
+    lines[fact.chunk].view = fact.view
     lines[fact.chunk].published = max(lines[fact.chunk].published, fact.version)
     if let index = lines[fact.chunk].index(fact.version) { lines[fact.chunk].entries[index].isPublished = true }
   }
@@ -124,6 +129,8 @@ extension JobLog.Line {
     let update = fact.update
     let step = Int(fact.payload.step)
     guard update.version > base.version else { return (.repeated, 0) }
+    guard fact.view >= view else { return (.fenced, 0) }
+    if fact.isPrimary { view = fact.view }
     guard update.version <= version + 1 else { return (.detached, 0) }
     var standing = JobLog.Standing.new
     if let index = index(update.version) {

@@ -80,7 +80,7 @@ struct Monitor {
 
   mutating func installed(_ fact: InstalledFact) {
     guard let rules = log.rules, isOn(.versionsRise) else { return }
-    versionsRise.installed(fact, chunks: rules.chunks.count, &violations)
+    versionsRise.installed(fact, log, rules, &violations)
   }
 
   mutating func acknowledged(_ contribution: Contribution, chunk: Int, era: UInt32) {

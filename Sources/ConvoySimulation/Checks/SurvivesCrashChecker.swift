@@ -16,7 +16,7 @@ struct SurvivesCrashChecker {
 
   func served(_ fact: ServedFact, _ log: JobLog, _ violations: inout Violations) {
     guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk) else { return }
-    if fact.held < line.published {
+    if fact.view >= line.view, fact.held < line.published {
       violations.add(
         .survivesCrash,
         "chunk \(fact.chunk): its server is at version \(fact.held), and version \(line.published) was published")
