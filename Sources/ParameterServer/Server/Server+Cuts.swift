@@ -47,9 +47,10 @@ struct ServerCut: Sendable {
     return due
   }
 
-  /// Gives the cut up; returns what waited.
+  /// Gives the cut up; returns what waited. A coordinator that was restarted counts anew in its first view.
   mutating func abandon() -> [QueuedPush] {
     defer {
+      number = 0
       marked = []
       open = []
       isGathering = false
