@@ -163,7 +163,11 @@ struct MemberSession: Sendable {
 
   private mutating func adopt(_ view: View) -> SessionOutcome {
     if let current = self.view, view.number <= current.number { return .none }
-    if let problem = view.problem {
+    var problem = view.problem
+    if let current = self.view?.rules, current.chunks != view.rules.chunks || current.schedule != view.rules.schedule {
+      problem = "it is of another job"
+    }
+    if let problem {
       phase = .over
       return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))
     }
