@@ -41,7 +41,7 @@ extension Coordinator {
     case .stateLost(let chunk):
       if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
     case .progress(let progress):
-      roster.record(progress, of: sender, at: now)
+      roster.record(progress, of: sender, isCurrent: isCurrent)
       send(.alive, to: connection, &effects)
       if !isCurrent { tellView(to: sender, &effects) }
       progressed(at: now, &effects)
@@ -111,7 +111,7 @@ extension Coordinator {
   private mutating func left(
     _ member: Member, _ leaving: Leaving, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    roster.record(leaving.progress, of: member, at: now)
+    roster.record(leaving.progress, of: member, isCurrent: false)
     let isEnding: Bool
     if case .ending = phase { isEnding = true } else { isEnding = false }
     forget(member)
@@ -148,6 +148,7 @@ extension Coordinator {
     let wereInView = members.filter { view.incarnation(of: $0) != nil }
     guard let first = wereInView.first else { return }
     disturb(at: since)
+    effects.append(.journal(.totals(pastTotals)))
     guard recovery == nil else { return }
     revise(.removed(first, text), at: now, &effects)
   }
@@ -170,7 +171,7 @@ extension Coordinator {
     guard request.wantsMore else { return }
     let (range, isLast) = leasedUnits(from: book.frontier, view.rules)
     book.skip(to: range.lowerBound)
-    let left = range.upperBound - book.frontier + book.returned.count
+    let left = max(0, range.upperBound - book.frontier) + book.returned.count
     let share = isLast ? max(1, left / (2 * max(1, view.workers.count))) : left
     let count = min(left, share, lookAhead(of: worker))
     guard count > 0, let leases = book.grant(count, below: range.upperBound, to: worker, incarnation) else { return }
@@ -191,7 +192,8 @@ extension Coordinator {
       let isLast = index + 1 == rules.segments.count
       let end = isLast ? rules.steps : min(rules.steps, rules.segments[index + 1].firstStep)
       let first = max(frontier, segment.firstStep * shards)
-      if first < end * shards || !(book?.returned.isEmpty ?? true) {
+      let isOpen = book?.returned.ranges.first.map { $0.lowerBound < end * shards } ?? false
+      if first < end * shards || isOpen {
         return (min(first, end * shards)..<end * shards, isLast)
       }
     }
