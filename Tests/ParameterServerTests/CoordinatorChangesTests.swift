@@ -175,8 +175,9 @@ import Testing
     var bench = CoordinatorBench.training(CoordinatorBench.plan(.ssp(2), steps: 100, every: 10))
     _ = bench.pass(250, steps: 60)
     let old = bench.view.number
-    _ = bench.handle(.ended(name: "server.1"))
-    _ = bench.join(server(1), life: 999)
+    // Both servers stay, and one says that it has no state.
+    _ = bench.handle(.ended(name: "worker.1"))
+    #expect(bench.send(.stateLost(chunk: bench.view.servers[1].chunks[0]), from: server(1)).contains(.load))
     _ = bench.handle(.loaded(CheckpointMark(step: 10, version: 40, rules: bench.view.rules, covered: UnitSet())))
     _ = bench.acceptAll(closed: 10)
     _ = bench.send(.progress(Progress(steps: 61, shards: bench.now)), from: server(0), view: old)

@@ -188,6 +188,16 @@ import Testing
     for unit in fresh.ranges.joined() { #expect(!first.contains(unit) && !again.contains(unit), "\(unit)") }
   }
 
+  @Test func whatADeadWorkerHeldIsGivenOutAfterARestart() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, steps: 100))
+    let ask = Message.leaseRequest(LeaseRequest(grant: 0, held: UnitSet(), wantsMore: true))
+    let lost = bench.send(ask, from: worker(1)).leased[0].units
+    _ = bench.handle(.ended(name: "worker.1"))
+    var (next, _) = bench.restarted()
+    _ = next.acceptAll()
+    #expect(next.send(ask, from: worker(0)).leased.map(\.units) == [lost])
+  }
+
   @Test func aLateSegmentsReturnedUnitsDoNotStopTheLeases() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, steps: 6))
     let ask = { (grant: UInt64, held: UnitSet) in
