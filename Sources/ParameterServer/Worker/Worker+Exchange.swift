@@ -14,7 +14,7 @@ extension Worker {
     wants = [Want?](repeating: nil, count: chunks)
     for chunk in servers.indices { resend(chunk, &effects) }
     // Where steps overlap, shards that were another's may be missing of steps that this worker has left behind.
-    if let target, target < view.rules.steps, view.rules.consistency(ofStep: target).slack > 0 { probe() }
+    if let target, overlap(at: target, view.rules) > 0 { probe() }
     requestLeases(&effects)
     advance(&effects)
   }
@@ -33,6 +33,7 @@ extension Worker {
     computed.removeAll()
     leases = LeaseQueue()
     readAheadEnd = 0
+    begunSteps = 0
   }
 
   // MARK: Pushing
