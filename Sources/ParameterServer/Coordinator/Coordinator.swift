@@ -41,8 +41,6 @@ public struct Coordinator: Sendable {
   /// When what the next view answers to was seen, and whether training had begun before.
   var disturbedAt: Moment?
   var hasBegun = false
-  /// Whether a predecessor has stored the last checkpoint.
-  var isCompleted = false
   var rebalancedAt: Moment?
   var cutAt: Moment?
   /// Totals of members that are gone, by epoch.
@@ -142,7 +140,6 @@ public struct Coordinator: Sendable {
     effects.append(.journal(.term(term)))
     roster.hearAll(at: now)
     guard view != nil else { return }
-    if isCompleted { return end(.completed, at: now, &effects) }
     phase = .running
     hasBegun = true
     // Its predecessor died before everybody was told.
