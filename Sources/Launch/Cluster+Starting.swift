@@ -72,6 +72,8 @@ extension Cluster {
       do throws(ConvoyError) { input.send(try secrets.block(for: name)) } catch {
         throw SpawnFailure(text: "\(name) cannot be started: \(error.message)")
       }
+      // The first beat comes at once.
+      beatAt = 0
       let process = try ChildProcess(
         name: name, executable: hosts.program, arguments: hosts.sshArguments(to: host, running: arguments),
         environment: ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CONVOY_") }, input: reading,

@@ -75,6 +75,20 @@ struct HostsTests {
     for process in watched { #expect(process.ends(withinSeconds: 10)) }
   }
 
+  @Test("A member that reads its secrets from standard input says when there are none")
+  func noSecrets() throws {
+    let outcome = try Convoy.run(["worker", "--coordinator", "tcp://127.0.0.1:1", "--secrets-stdin"])
+    #expect(outcome.exitCode == 75)
+    #expect(
+      outcome.errors
+        == "convoy: the secrets on standard input ended early: whoever started this process has gone\n")
+    let both = try Convoy.run([
+      "server", "--coordinator", "tcp://127.0.0.1:1", "--secrets-stdin", "--token-file", "token",
+    ])
+    #expect(both.exitCode == 64)
+    #expect(both.errors.contains("--secrets-stdin holds the job's token: leave out --token-file"))
+  }
+
   @Test("What does not go with hosts is refused before anything starts")
   func refused() throws {
     let folder = TemporaryFolder()

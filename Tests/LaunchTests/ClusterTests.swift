@@ -67,6 +67,25 @@ extension ProcessTests {
       #expect(try program.survivors().isEmpty)
     }
 
+    @Test("The coordinator listens where it is told to")
+    func listen() throws {
+      let program = try StandIn(coordinator: #"echo "$5" > "$here/arguments"; "# + Self.finished)
+      _ = try Cluster(
+        job: job(.auto), runDirectory: program.runDirectory, executable: program.executable, launchedAt: 1.5,
+        listen: "tcp://127.0.0.1:5", report: { _ in }, notice: { _ in }
+      ).run(stop: StopRequest())
+      #expect(try program.noted("arguments") == ["tcp://127.0.0.1:5"])
+    }
+
+    @Test("The token is there before anyone, for its owner only, and gone afterwards")
+    func token() throws {
+      let program = try StandIn(
+        coordinator: #"stat -c '%a %s' "$CONVOY_TOKEN_FILE" > "$here/mode"; "# + Self.finished)
+      _ = try run(program)
+      #expect(try program.noted("mode") == ["600 33"])
+      #expect(!FileManager.default.fileExists(atPath: "\(program.runDirectory)/token"))
+    }
+
     @Test("Sockets in the file system lie in a folder that only this user reaches, and that is gone afterwards")
     func socketFolder() throws {
       let program = try StandIn(

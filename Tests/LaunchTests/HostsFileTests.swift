@@ -111,6 +111,21 @@ import Testing
     )
   }
 
+  @Test("The coordinator listens where the first host that is another machine reaches it")
+  func listen() throws {
+    // Stands for ssh, which is asked for the name behind a destination.
+    func hosts(_ text: String) throws -> RemoteHosts {
+      try RemoteHosts(
+        HostsFile.parse(text, path: "h"), servers: 1, workers: 1,
+        options: ["-c", "for host; do :; done; echo hostname $host", "sh"], program: "sh")
+    }
+    #expect(try hosts("127.0.0.1\n127.0.0.2").listenAddress() == "tcp://127.0.0.1:0")
+    #expect(try hosts("::1").listenAddress() == "tcp://[::1]:0")
+    #expect(try hosts("localhost").listenAddress() == "tcp://127.0.0.1:0")
+    for address in ["127.0.0.1", "127.8.0.1", "::1"] { #expect(Route.isLoopback(address)) }
+    for address in ["10.0.0.1", "192.168.127.1", "fe80::1"] { #expect(!Route.isLoopback(address)) }
+  }
+
   @Test("The address of this machine that leads to another is one of its own")
   func route() throws {
     #expect(try Route.localAddress(toReach: "127.0.0.1", for: "a") == "127.0.0.1")

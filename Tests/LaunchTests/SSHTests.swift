@@ -42,7 +42,9 @@ extension ProcessTests {
     @Test("Members run on their hosts with the token by standard input, and nothing of it elsewhere")
     func success() throws {
       let daemon = try LoopbackSSH()
-      let member = "\(Self.note); \(Self.takeSecrets); \(Self.comeBy); wait_for_over"
+      // Behind the secrets come beats.
+      let beat = #"read -r beat; echo "beat $beat" > "$here/beat.$name""#
+      let member = "\(Self.note); \(Self.takeSecrets); \(beat); \(Self.comeBy); wait_for_over"
       let program = try StandIn(
         coordinator: #"cat "$here/run/token" > "$here/token"; "#
           + "\(Self.note); listening; \(Self.meeting); started; \(Self.finished)",
@@ -57,6 +59,7 @@ extension ProcessTests {
           known.first
             == "\(name.prefix { $0 != "." }) --coordinator tcp://127.0.0.1:1 --name \(name) \(threads)--secrets-stdin")
         #expect(!known.contains { $0.contains(token) })
+        #expect(try program.noted("beat.\(name)") == ["beat "])
         #expect(known.contains("OPENBLAS_NUM_THREADS=1"))
       }
       #expect(try program.noted("known.coordinator").first?.contains("--listen tcp://127.0.0.1:0 ") == true)

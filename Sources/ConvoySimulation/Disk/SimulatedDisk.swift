@@ -72,19 +72,14 @@ package final class SimulatedDisk: FileSystem {
   /// A file's bytes as a process sees them.
   package func bytes(of path: String) throws(ModelFileError) -> [UInt8] { try file(at: path).content }
 
-  /// Counts a call; the result says whether the machine crashes in it.
-  private func begin(_ operation: Operation, _ path: String) throws(ModelFileError) -> Bool {
+  /// Counts a call. Where the machine crashes in it, what the call does is done, and `requireUp` at its end throws.
+  private func begin(_ operation: Operation, _ path: String) throws(ModelFileError) {
     try requireUp(path)
     operationCount += 1
     counts[operation, default: 0] += 1
-    guard operationCount == crashesAtOperation else { return false }
+    guard operationCount == crashesAtOperation else { return }
     crashedIn = operation
-    return true
-  }
-
-  private func end(_ crashes: Bool, _ path: String) throws(ModelFileError) {
-    if crashes { isDown = true }
-    try requireUp(path)
+    isDown = true
   }
 
   private func requireUp(_ path: String) throws(ModelFileError) {
@@ -134,9 +129,9 @@ package final class SimulatedDisk: FileSystem {
 extension SimulatedDisk {
   /// Creates a file.
   package func create(_ path: String, mode: UInt32) throws(ModelFileError) -> OpenFile {
-    let crashes = try begin(.create, path)
+    try begin(.create, path)
     let node = try add(DiskNode(isFolder: false), at: path)
-    try end(crashes, path)
+    try requireUp(path)
     return opened(node, path)
   }
 
@@ -173,19 +168,19 @@ extension SimulatedDisk {
   /// Writes at the end; what a full disk has room for is written.
   package func write(_ bytes: UnsafeRawBufferPointer, to file: OpenFile) throws(ModelFileError) {
     let node = try node(of: file)
-    let crashes = try begin(.write, file.path)
+    try begin(.write, file.path)
     let room = capacity.map { max(0, $0 - root.byteCount) } ?? bytes.count
     node.append(UnsafeRawBufferPointer(rebasing: bytes.prefix(room)))
-    try end(crashes, file.path)
+    try requireUp(file.path)
     if room < bytes.count { throw .diskFull(file.path, "cannot be written", "simulated") }
   }
 
   /// Cuts the file.
   package func truncate(_ file: OpenFile, to size: Int) throws(ModelFileError) {
     let node = try node(of: file)
-    let crashes = try begin(.truncate, file.path)
+    try begin(.truncate, file.path)
     node.truncate(to: size)
-    try end(crashes, file.path)
+    try requireUp(file.path)
   }
 
   /// Makes what was written last.
@@ -194,8 +189,8 @@ extension SimulatedDisk {
   }
 
   private func sync(_ node: DiskNode, _ operation: Operation, _ path: String) throws(ModelFileError) {
-    let crashes = try begin(operation, path)
-    try end(crashes, path)
+    try begin(operation, path)
+    try requireUp(path)
     guard failingSyncs.contains(operationCount) else { return node.sync() }
     node.failSync(&random)
     throw ModelFileError(path: path, problem: "cannot be made to last: simulated")
@@ -210,10 +205,10 @@ extension SimulatedDisk {
 
   /// Removes a file.
   package func remove(_ path: String) throws(ModelFileError) {
-    let crashes = try begin(.remove, path)
+    try begin(.remove, path)
     _ = try file(at: path)
     try folder(at: Path.folder(of: path)).apply(.removed(Path.name(of: path)))
-    try end(crashes, path)
+    try requireUp(path)
   }
 
   /// Takes a file as a lock; where it lies is not kept.
@@ -233,7 +228,7 @@ extension SimulatedDisk {
   /// Gives a file or folder another name in its folder.
   package func rename(_ path: String, to target: String) throws(ModelFileError) {
     precondition(Path.folder(of: path) == Path.folder(of: target), "\(path) to \(target): from folder to folder")
-    let crashes = try begin(.rename, target)
+    try begin(.rename, target)
     let node = try node(at: path)
     let name = Path.name(of: target)
     let parent = try folder(at: Path.folder(of: path))
@@ -241,14 +236,14 @@ extension SimulatedDisk {
       throw ModelFileError(path: target, problem: "cannot be put in place: there is a folder of that name")
     }
     parent.apply(.renamed(from: Path.name(of: path), to: name, node))
-    try end(crashes, target)
+    try requireUp(target)
   }
 
   /// Makes a folder.
   package func makeFolder(_ path: String) throws(ModelFileError) {
-    let crashes = try begin(.makeFolder, path)
+    try begin(.makeFolder, path)
     _ = try add(DiskNode(isFolder: true), at: path)
-    try end(crashes, path)
+    try requireUp(path)
   }
 
   /// Makes the folder's names last.
@@ -265,11 +260,11 @@ extension SimulatedDisk {
 
   /// Removes an empty folder.
   package func removeFolder(_ path: String) throws(ModelFileError) {
-    let crashes = try begin(.removeFolder, path)
+    try begin(.removeFolder, path)
     guard try folder(at: path).entries.isEmpty else {
       throw ModelFileError(path: path, problem: "the folder is not empty")
     }
     try folder(at: Path.folder(of: path)).apply(.removed(Path.name(of: path)))
-    try end(crashes, path)
+    try requireUp(path)
   }
 }

@@ -108,11 +108,15 @@ package struct RemoteHosts: Sendable {
       ? word : "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
 
-  /// An address of this machine that the first host reaches, with a free port.
+  /// An address of this machine that the hosts reach, with a free port.
   func listenAddress() throws(ConvoyError) -> String {
-    let host = hosts[0]
-    let name = try hostName(of: host)
-    let address = try Route.localAddress(toReach: name, for: host.destination)
+    var found: [String] = []
+    for host in hosts {
+      found.append(try Route.localAddress(toReach: try hostName(of: host), for: host.destination))
+      // This machine reaches itself by any of its addresses; another does not reach its loopback interface.
+      if let last = found.last, !Route.isLoopback(last) { break }
+    }
+    let address = found[found.count - 1]
     return address.contains(":") ? "tcp://[\(address)]:0" : "tcp://\(address):0"
   }
 

@@ -19,12 +19,21 @@ enum Route {
       )
     }
     defer { freeaddrinfo(first) }
-    var next: UnsafeMutablePointer<addrinfo>? = first
-    while let candidate = next {
-      if let address = localAddress(toReach: candidate.pointee) { return address }
-      next = candidate.pointee.ai_next
+    // IPv4 first, whatever the resolver puts first: every member has it.
+    for isWanted in [{ $0 == AF_INET }, { $0 != AF_INET }] as [(Int32) -> Bool] {
+      var next: UnsafeMutablePointer<addrinfo>? = first
+      while let candidate = next {
+        let family = candidate.pointee.ai_family
+        if isWanted(family), let address = localAddress(toReach: candidate.pointee) { return address }
+        next = candidate.pointee.ai_next
+      }
     }
     throw ConvoyError(.configuration, "no interface of this machine leads to \(destination): state --listen")
+  }
+
+  /// Whether a numeric address is one of the loopback interface.
+  static func isLoopback(_ address: String) -> Bool {
+    address == "::1" || address.hasPrefix("127.")
   }
 
   private static func localAddress(toReach candidate: addrinfo) -> String? {

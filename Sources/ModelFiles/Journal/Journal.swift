@@ -46,11 +46,11 @@ package final class Journal {
     var opened: OpenFile?
     do throws(ModelFileError) {
       try files.removeIfThere("\(Path.folder(of: path))/\(Self.temporary(path))")
-      let file = try Self.open(path, files)
+      let (file, isNew) = try Self.open(path, files)
       opened = file
       let found = try JournalScan(file, files)
-      self.file = found.size > JournalFormat.headBytes ? try Self.copy(file, upTo: found.end, path, files) : file
-      if self.file != file { try? files.close(file) }
+      self.file = isNew ? file : try Self.copy(file, upTo: found.end, path, files)
+      if !isNew { try? files.close(file) }
       openingRecords = found.records
       cutBytes = found.size - found.end
       nextSequence = found.records.last.map { $0.sequence + 1 } ?? 1
@@ -73,21 +73,24 @@ package final class Journal {
 
   private static func temporary(_ path: String) -> String { ".\(Path.name(of: path)).tmp" }
 
-  /// Opens the file. A journal is made with its head at once, so that one without is damaged.
-  private static func open(_ path: String, _ files: any FileSystem) throws(ModelFileError) -> OpenFile {
+  /// Opens the file, or makes it with its head at once, so that one without is damaged.
+  private static func open(
+    _ path: String, _ files: any FileSystem
+  ) throws(ModelFileError) -> (file: OpenFile, isNew: Bool) {
     do throws(ModelFileError) {
-      return try files.open(path, for: .appending)
+      return (try files.open(path, for: .appending), false)
     } catch  where error.kind == .missing {
       let head = JournalFormat.head()
-      return try AtomicFile.write(path: path, temporary: temporary(path), files: files) {
+      let file = try AtomicFile.write(path: path, temporary: temporary(path), files: files) {
         write throws(ModelFileError) in
         try head.withUnsafeBufferPointer { head throws(ModelFileError) in try write(UnsafeRawBufferPointer(head)) }
       }
+      return (file, true)
     }
   }
 
-  /// Writes the good part of a journal anew. What is read may be memory of the machine that no sync of this process would
-  /// write: the process before may have ended because its sync failed.
+  /// Writes the good part of a journal anew. What is read, and the file's name itself, may be memory of the machine that no
+  /// sync of this process would write: the process before may have ended because a sync failed.
   private static func copy(
     _ file: OpenFile, upTo end: Int, _ path: String, _ files: any FileSystem
   ) throws(ModelFileError) -> OpenFile {

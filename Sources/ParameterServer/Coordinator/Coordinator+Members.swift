@@ -43,7 +43,8 @@ extension Coordinator {
     case .progress(let progress):
       roster.record(progress, of: sender, at: now)
       send(.alive, to: connection, &effects)
-      if !isCurrent { tellView(to: sender, &effects) }
+      let isWaitedFor = sender.role == .server && !isPlaced && !accepted.contains(sender)
+      if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
       progressed(at: now, &effects)
     case .leaseRequest(let request):
       if isCurrent { lease(request, to: sender, envelope.incarnation, connection, &effects) }
@@ -76,7 +77,7 @@ extension Coordinator {
     // Said again with every sign of life until the view has come.
     if roster[sender]?.isReady == true {
       send(.alive, to: connection, &effects)
-      return tellView(to: sender, &effects)
+      return tellAgain(sender, at: now, &effects)
     }
     if let refusal = roster.mismatch(ready, of: sender, plan: plan, agreed: agreed) {
       roster.remove(sender)
@@ -168,9 +169,9 @@ extension Coordinator {
     defer { self.book = book }
     if let again = book.note(request, of: worker, incarnation) { return send(.leases(again), to: connection, &effects) }
     guard request.wantsMore else { return }
-    let (range, isLast) = leasedUnits(from: book.frontier, view.rules)
+    guard let (range, isLast) = leasedUnits(book, view.rules) else { return }
     book.skip(to: range.lowerBound)
-    let left = range.upperBound - book.frontier + book.returned.count
+    let left = max(0, range.upperBound - book.frontier) + book.returned.count
     let share = isLast ? max(1, left / (2 * max(1, view.workers.count))) : left
     let count = min(left, share, lookAhead(of: worker))
     guard count > 0, let leases = book.grant(count, below: range.upperBound, to: worker, incarnation) else { return }
@@ -184,17 +185,18 @@ extension Coordinator {
     return Int(clamping: min(UInt64(Leases.maximumUnits), max(2, rate * 2 * deadlines.replacement / 1_000_000)))
   }
 
-  /// The units that can be leased now: from the first that was not, to the end of the segment; whether it is the last.
-  private func leasedUnits(from frontier: Int, _ rules: JobRules) -> (Range<Int>, isLast: Bool) {
+  /// The units that can be leased now, of the first segment that has any: those never leased, and the bound of those
+  /// that came back; whether it is the last segment. Nil where there are none.
+  private func leasedUnits(_ book: LeaseBook, _ rules: JobRules) -> (Range<Int>, isLast: Bool)? {
     let shards = rules.schedule.tree.shards
+    let returned = book.returned.ranges.first?.lowerBound ?? .max
     for (index, segment) in rules.segments.enumerated() where segment.consistency.isLeased {
       let isLast = index + 1 == rules.segments.count
-      let end = isLast ? rules.steps : min(rules.steps, rules.segments[index + 1].firstStep)
-      let first = max(frontier, segment.firstStep * shards)
-      if first < end * shards || !(book?.returned.isEmpty ?? true) {
-        return (min(first, end * shards)..<end * shards, isLast)
-      }
+      let end = (isLast ? rules.steps : min(rules.steps, rules.segments[index + 1].firstStep)) * shards
+      let first = max(book.frontier, segment.firstStep * shards)
+      if returned < end { return (min(book.frontier, end)..<end, isLast) }
+      if first < end { return (first..<end, isLast) }
     }
-    return (frontier..<frontier, true)
+    return nil
   }
 }

@@ -71,10 +71,23 @@ extension Coordinator {
     accepted = []
     closedSteps = view.origin.step
     isPlaced = false
+    cuts.isMarking = false
     disturb(at: now)
     effects.append(.journal(.view(view)))
     effects.append(.report(.view(view, reason)))
-    for server in view.servers { tellView(to: server.member, &effects) }
+    for server in view.servers {
+      roster.told(server.member, at: now)
+      tellView(to: server.member, &effects)
+    }
+  }
+
+  /// Sends a member the view that did not come, or whose answer did not come; not more often than that can take.
+  mutating func tellAgain(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    let restores = view.map { $0.isBeginning && !isPlaced && $0.origin != .initial } ?? false
+    let pause = restores ? 4 * deadlines.retry : deadlines.retry
+    guard now.milliseconds(since: roster[member]?.toldAt ?? Moment(milliseconds: 0)) >= pause else { return }
+    roster.told(member, at: now)
+    tellView(to: member, &effects)
   }
 
   /// Sends a member the view, where it is one of it and may have it: workers never meet a server that does not know it.
@@ -103,7 +116,10 @@ extension Coordinator {
     if let wanted = wantedMode, switchMode(to: wanted, at: now, &effects) { return }
     isPlaced = true
     eraBegan = true
-    for worker in view.workers { tellView(to: worker.member, &effects) }
+    for worker in view.workers {
+      roster.told(worker.member, at: now)
+      tellView(to: worker.member, &effects)
+    }
     if hasBegun {
       let milliseconds = now.milliseconds(since: disturbedAt ?? now)
       effects.append(.report(.resumed(view, milliseconds: milliseconds)))

@@ -7,6 +7,8 @@ struct Roster: Sendable {
     /// Where it is reached; nil until it is heard again after the coordinator was restarted.
     var connection: Connection?
     var heardAt: Moment
+    /// When it was last sent the view.
+    var toldAt: Moment?
     var ready: Ready?
     /// When another process asked for its name: it has to be heard after that to keep it.
     var challengedAt: Moment?
@@ -157,9 +159,17 @@ struct Roster: Sendable {
     return true
   }
 
+  /// Notes that a member was sent the view.
+  mutating func told(_ member: Member, at now: Moment) {
+    if let index = index(of: member) { entries[index].toldAt = now }
+  }
+
   /// Everyone counts as heard now: after a pause of the coordinator's own, silence says nothing of others.
   mutating func hearAll(at now: Moment) {
-    for index in entries.indices { entries[index].heardAt = now }
+    for index in entries.indices {
+      entries[index].heardAt = now
+      entries[index].challengedAt = nil
+    }
   }
 
   /// What a member works with that does not agree with the job or with the others, or nil.

@@ -99,7 +99,7 @@ extension Server {
   /// Gets the first states of an era, or goes on with what is held.
   private mutating func begin(_ view: View, isNewEra: Bool, _ effects: inout [ServerEffect]) {
     let missing = chunks.indices.filter { chunks[$0].map { !$0.holdsState } ?? false }
-    if view.isBeginning, isNewEra || isInitialising || unrestored > 0 {
+    if view.isBeginning, isNewEra || isInitialising || unrestored > 0 || !missing.isEmpty {
       switch view.origin {
       case .initial:
         isInitialising = true
@@ -126,6 +126,14 @@ extension Server {
   private func accept(_ effects: inout [ServerEffect]) {
     let closed = chunks.reduce(0) { max($0, $1.map { max($0.closed, Int($0.open?.update.closed ?? 0)) } ?? 0) }
     send(.viewAccepted(closed: UInt64(closed)), to: .coordinator, &effects)
+  }
+
+  /// The coordinator tells the view once more: what was said of it did not come.
+  mutating func adoptedBefore(_ effects: inout [ServerEffect]) {
+    guard !isInitialising, unrestored == 0,
+      !chunks.contains(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false })
+    else { return }
+    accept(&effects)
   }
 
   /// The first parameters are there.

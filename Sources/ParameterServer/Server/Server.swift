@@ -178,6 +178,7 @@ public struct Server: Sendable {
     case .other: break
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view): adopt(view, &effects)
+    case .adoptedBefore: adoptedBefore(&effects)
     case .refuse(let refusal): refusals.count(refusal.reason)
     case .stop(let reason):
       let isOrderly = reason == .completed || reason == .interrupted

@@ -19,6 +19,8 @@ enum SessionOutcome {
   case prepare(Welcome)
   /// Work in this view.
   case adopt(View)
+  /// The view that it works in was told once more.
+  case adoptedBefore
   /// Something else that the coordinator says to a member at work.
   case other(Message)
   /// The message is not the coordinator's of this job.
@@ -162,7 +164,9 @@ struct MemberSession: Sendable {
   }
 
   private mutating func adopt(_ view: View) -> SessionOutcome {
-    if let current = self.view, view.number <= current.number { return .none }
+    if let current = self.view, view.number <= current.number {
+      return view.number == current.number ? .adoptedBefore : .none
+    }
     if let problem = view.problem {
       phase = .over
       return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))

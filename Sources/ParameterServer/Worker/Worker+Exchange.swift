@@ -20,7 +20,10 @@ extension Worker {
 
   /// Lets go of everything of an earlier era.
   private mutating func forgetEra(chunks: Int, _ effects: inout [WorkerEffect]) {
-    for sum in sums { effects.append(.discard(order: sum.order, node: sum.node)) }
+    // Those of the order under way are let go of when it has ended.
+    for sum in sums where sum.order != computation?.order.number {
+      effects.append(.discard(order: sum.order, node: sum.node))
+    }
     sums.removeAll()
     for case let (_, payload)? in deferred { effects.append(.release(payload)) }
     deferred = [(parameters: Parameters, payload: GradientHandle)?](repeating: nil, count: chunks)

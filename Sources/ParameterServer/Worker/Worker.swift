@@ -163,7 +163,7 @@ public struct Worker: Sendable {
     }
     if let payload { effects.append(.release(payload.handle)) }
     switch session.receive(envelope, at: now) {
-    case .none: break
+    case .none, .adoptedBefore: break
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view):
       act(at: now)
