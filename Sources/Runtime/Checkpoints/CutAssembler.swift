@@ -58,7 +58,8 @@ package struct CutVectors {
       }
       guard floats.version == mark.version else {
         throw ConvoyError(
-          .failed, "chunk \(chunk) is at version \(floats.version) in the cut of step \(mark.step), not \(mark.version)")
+          .failed, "chunk \(chunk) is at version \(floats.version) in the cut of step \(mark.step), not \(mark.version)"
+        )
       }
       floats.values.withBytes(of: 0..<range.count) { model[kind].copy($0, to: range) }
       guard kind == .parameters else { continue }
@@ -121,7 +122,7 @@ package struct LoadedCut: Sendable {
   static let updatesName = "updates"
 
   /// The counters of a checkpoint of these.
-  static func counters(_ mark: CheckpointMark, updates: UInt64) -> [String: [UInt64]] {
+  package static func counters(_ mark: CheckpointMark, updates: UInt64) -> [String: [UInt64]] {
     [
       markName: WireFormat.encode(record: .checkpoint(mark)).map(UInt64.init), updatesName: [updates],
     ]

@@ -64,7 +64,9 @@ package final class CoordinatorRole {
     byte = StateByte(name: "coordinator")
     let context = CheckpointKeeper.Context(prepared, folder: folder.path)
     journal = try RunJournal(folder: folder.path)
-    if journal.cutBytes > 0 { logger.warning("the journal's last \(journal.cutBytes) bytes were torn, and are cut off") }
+    if journal.cutBytes > 0 {
+      logger.warning("the journal's last \(journal.cutBytes) bytes were torn, and are cut off")
+    }
     let isSameJob = try folder.holds(job)
     let records = isSameJob ? journal.records : try journal.reset()
     if !isSameJob { try folder.replace(job) }
