@@ -14,6 +14,8 @@ package final class Cluster {
   let restarts: RestartPolicy
   let listen: String?
   let hosts: RemoteHosts?
+  let jobFile: String
+  let resume: String?
   let report: (JobEvent) -> Void
   let notice: (String) -> Void
   let log: LauncherLog
@@ -58,11 +60,14 @@ package final class Cluster {
   ///   - restarts: what is done about processes that end unexpectedly.
   ///   - listen: the coordinator's address; nil for one that its members reach.
   ///   - hosts: where servers and workers run; nil for this machine.
+  ///   - jobFile: the job's file; nil for the run folder's.
+  ///   - resume: what the job goes on from.
   ///   - report: told of what the coordinator tells.
   ///   - notice: told of what the person should know at once.
   package init(
     job: Job, runDirectory: String, executable: String = "/proc/self/exe", launchedAt: Double,
     restarts: RestartPolicy = RestartPolicy(), listen: String? = nil, hosts: RemoteHosts? = nil,
+    jobFile: String? = nil, resume: String? = nil,
     report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
   ) {
     self.job = job
@@ -72,6 +77,8 @@ package final class Cluster {
     self.restarts = restarts
     self.listen = listen
     self.hosts = hosts
+    self.jobFile = jobFile ?? "\(runDirectory)/job.yaml"
+    self.resume = resume
     self.report = report
     self.notice = notice
     log = LauncherLog(path: "\(runDirectory)/logs/launcher.log")
