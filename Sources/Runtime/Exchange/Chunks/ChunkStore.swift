@@ -76,6 +76,9 @@ package final class ChunkStore {
       throw ConvoyError(
         .badData, "a state of chunk \(chunk) at version \(floats.version) came as version \(position.version)")
     }
+    if let previous = position.previous, floats.previous?.version != previous.version {
+      throw ConvoyError(.badData, "a state of chunk \(chunk) came without version \(previous.version)")
+    }
     let snapshot = chunks[chunk]?.snapshot
     chunks[chunk] = Chunk(floats: floats, pool: VectorPool(count: count), snapshot: snapshot)
   }
