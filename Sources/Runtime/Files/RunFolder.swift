@@ -123,6 +123,17 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
+  /// Whether the folder's processes were started by this launcher, by the mark that it left; then leaves the mark.
+  ///
+  /// Where the launcher is another, the processes of the one before are gone: they end with it.
+  package func isLaunched(by launch: String) throws(ConvoyError) -> Bool {
+    let file = "\(path)/launch"
+    let known = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
+    if known == launch { return true }
+    try write(Data(launch.utf8), to: file)
+    return false
+  }
+
   /// The name of the file that says where the run's coordinator listens, for as long as it does.
   package static let addressName = "address"
 
