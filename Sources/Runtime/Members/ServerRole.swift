@@ -213,6 +213,7 @@ package final class ServerRole {
     }
     self.view = view
     workers = workers.filter { view.worker(Member(.worker, $0.value)) != nil }
+    store?.forgetWorkers(besides: Set(view.workers.map(\.member.number)))
     let server = view.server(own)
     primaries = Set(server?.chunks ?? [])
     activity.adopted()
