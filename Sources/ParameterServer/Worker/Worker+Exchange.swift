@@ -4,6 +4,7 @@ extension Worker {
     guard let holders = view.serverOfChunk else { return }
     let isNewEra = self.view?.era != view.era
     self.view = view
+    mine = view.worker(session.member)
     servers = holders.map { view.servers[$0].member }
     effects.append(.adopt(view))
     pendingCut = 0
@@ -137,7 +138,8 @@ extension Worker {
       effects.append(.release(payload.handle))
       if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { wants[chunk] = nil }
     }
-    advance(&effects)
+    // As long as something is waited for there is nothing to begin.
+    if !wants.contains(where: { $0 != nil }) { advance(&effects) }
     return nil
   }
 

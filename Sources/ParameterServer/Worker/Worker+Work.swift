@@ -44,7 +44,7 @@ extension Worker {
 
   /// Whether nothing is to be computed in this view.
   private func standsBy(_ rules: JobRules) -> Bool {
-    guard let mine = view?.worker(session.member) else { return true }
+    guard let mine else { return true }
     return mine.nodes.isEmpty && mine.earlierNodes.isEmpty && leases.waiting.isEmpty
       && !rules.segments.contains { $0.consistency.isLeased }
   }
@@ -86,8 +86,8 @@ extension Worker {
 
   /// This worker's nodes that hold samples in a round and that it has not computed.
   private func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
-    guard let view, let mine = view.worker(session.member) else { return [] }
-    let nodes = step >= view.since ? mine.nodes : mine.earlierNodes
+    guard let mine, let since = view?.since else { return [] }
+    let nodes = step >= since ? mine.nodes : mine.earlierNodes
     return nodes.filter { node in
       !computed.contains { $0.step == step && $0.node.covers(node) } && rules.samples(ofRound: step, under: node) > 0
     }
