@@ -1,5 +1,5 @@
 import Glibc
-import Runtime
+package import Runtime
 
 /// How a process ended.
 package enum ProcessEnding: Hashable {
