@@ -185,7 +185,7 @@ struct WorkerProcess {
     let parts = computation.parameters.indices.map { chunk in
       let read = computation.parameters[chunk]
       var shards: UInt64 = 0
-      let bits = Self.sum(model, node.shards) { shard in
+      let bits = model.sum(of: node.shards) { shard in
         let own = shardSum(
           model, rounds: order.steps, order.consistency, shard: shard, chunk: chunk, schedule: order.schedule,
           digest: computation.digest, parameters: read.bits)
@@ -198,16 +198,6 @@ struct WorkerProcess {
         chunk: UInt16(chunk), worker: UInt16(slot))
     }
     return Sum(order: order.number, node: node, parts: parts)
-  }
-
-  /// The sum over some shards, halved until one is left; nil where none has a sample.
-  private static func sum(_ model: ToyModel, _ shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
-    if shards.count == 1 { return gradient(shards.lowerBound) }
-    let middle = shards.lowerBound + shards.count / 2
-    let left = sum(model, shards.lowerBound..<middle, gradient)
-    let right = sum(model, middle..<shards.upperBound, gradient)
-    guard let left, let right else { return left ?? right }
-    return model.sum(left, right)
   }
 
   // MARK: Sending
