@@ -73,6 +73,8 @@ let package = Package(
       ]),
 
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    .target(name: "TestSupport", path: "Tests/Support"),
+    .testTarget(name: "SupportTests", dependencies: ["TestSupport"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors"], resources: [.copy("References")]),
     .testTarget(name: "ParameterServerTests", dependencies: ["ParameterServer"]),
     .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors"]),
@@ -93,9 +95,10 @@ let package = Package(
     ),
     .testTarget(
       name: "ConvoySimulationTests", dependencies: ["ConvoySimulation", "ParameterServer", "ModelFiles", "Tensors"]),
-    .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime"]),
+    .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime", "TestSupport"]),
     .testTarget(
-      name: "CommandTests", dependencies: ["convoy", "Transport", "Datasets", "Engines", "Networks", "Tensors"]),
+      name: "CommandTests",
+      dependencies: ["convoy", "Transport", "Datasets", "Engines", "Networks", "Tensors", "TestSupport"]),
   ]
 )
 

@@ -4,33 +4,23 @@ import Glibc
 ///
 /// Everything that this program opens is closed on exec, so a child has its three standard descriptors and nothing else.
 final class ChildProcess {
-  /// How a process ended.
-  enum Ending: Hashable {
-    case exit(Int32)
-    case signal(Int32)
-
-    /// One phrase for a person.
-    var text: String {
-      switch self {
-      case .exit(let code): "ended with exit code \(code)"
-      case .signal(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
-      }
-    }
-  }
-
   let name: String
   let identifier: pid_t
   /// What it writes to its standard output and error, to be read here; -1 once closed.
   private(set) var output: Int32
   private(set) var errors: Int32
 
-  private(set) var ending: Ending?
+  private(set) var ending: ProcessEnding?
 
   /// Starts a program.
   ///
-  /// - Parameter input: the descriptor that becomes its standard input.
+  /// - Parameters:
+  ///   - executable: a path, or a name that is looked for in PATH.
+  ///   - input: the descriptor that becomes its standard input.
+  ///   - isApart: whether it gets a process group of its own, so that the terminal's Ctrl-C does not reach it.
   init(
-    name: String, executable: String, arguments: [String], environment: [String: String], input: Int32
+    name: String, executable: String, arguments: [String], environment: [String: String], input: Int32,
+    isApart: Bool = false
   ) throws(SpawnFailure) {
     let outputPipe = try Pipe()
     let errorPipe = try Pipe()
@@ -51,11 +41,18 @@ final class ChildProcess {
     var none = sigset_t()
     sigemptyset(&none)
     posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    // Nor does it ignore what the launcher ignores.
+    var defaults = sigset_t()
+    sigemptyset(&defaults)
+    sigaddset(&defaults, SIGPIPE)
+    posix_spawnattr_setsigdefault(&attributes, &defaults)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    let group = isApart ? POSIX_SPAWN_SETPGROUP : 0
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group))
     var process: pid_t = 0
     let result = Self.withCStrings([executable] + arguments) { arguments in
       Self.withCStrings(environment.map { "\($0.key)=\($0.value)" }) { environment in
-        posix_spawn(&process, executable, &actions, &attributes, arguments, environment)
+        posix_spawnp(&process, executable, &actions, &attributes, arguments, environment)
       }
     }
     guard result == 0 else {
@@ -125,8 +122,7 @@ final class ChildProcess {
     guard ending == nil else { return }
     var status: Int32 = 0
     guard waitpid(identifier, &status, waiting ? 0 : WNOHANG) == identifier else { return }
-    let signal = status & 0x7F
-    ending = signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal)
+    ending = ProcessEnding(status: status)
   }
 }
 

@@ -13,32 +13,54 @@ public enum Safetensors {
     layout: ParameterLayout, values: FlatVector, metadata: [String: String], to path: String
   ) throws(ModelFileError) {
     precondition(values.count == layout.count, "\(values.count) values for \(layout.count) parameters")
-    let header = header(layout: layout, metadata: metadata)
+    let header = header(tensors: layout.entries.map(HeaderTensor.init), metadata: metadata)
     try AtomicFile.write(path: path) { write throws(ModelFileError) in
-      var length = UInt64(header.count).littleEndian
-      let prefix = withUnsafeBytes(of: &length) { [UInt8]($0) } + header
-      try prefix.withUnsafeBufferPointer { bytes throws(ModelFileError) in try write(UnsafeRawBufferPointer(bytes)) }
+      try header.withUnsafeBufferPointer { bytes throws(ModelFileError) in try write(UnsafeRawBufferPointer(bytes)) }
       let bytes = UnsafeRawBufferPointer(start: values.pointer, count: values.count * MemoryLayout<Float>.stride)
       try write(bytes)
     }
   }
 
-  /// The header: tensors in the order of their data, padded with spaces to a multiple of eight bytes.
-  private static func header(layout: ParameterLayout, metadata: [String: String]) -> [UInt8] {
+  /// A tensor as the header states it.
+  struct HeaderTensor {
+    let name: String
+    let dtype: String
+    let extents: [Int]
+    let byteCount: Int
+
+    init(name: String, dtype: String, extents: [Int], byteCount: Int) {
+      self.name = name
+      self.dtype = dtype
+      self.extents = extents
+      self.byteCount = byteCount
+    }
+
+    init(_ entry: ParameterLayout.Entry) {
+      self.init(
+        name: entry.name, dtype: "F32", extents: entry.shape.extents,
+        byteCount: entry.shape.count * MemoryLayout<Float>.stride)
+    }
+  }
+
+  /// What comes before the data: the header's length, and the header with the tensors in the order of their data, padded
+  /// with spaces to a multiple of eight bytes.
+  static func header(tensors: [HeaderTensor], metadata: [String: String]) -> [UInt8] {
     var fields: [String] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
       fields.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
-    for entry in layout.entries {
-      let shape = entry.shape.extents.map(String.init).joined(separator: ",")
-      let first = entry.offset * MemoryLayout<Float>.stride
-      let end = entry.range.upperBound * MemoryLayout<Float>.stride
-      fields.append("\(quoted(entry.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(first),\(end)]}")
+    var first = 0
+    for tensor in tensors {
+      let shape = tensor.extents.map(String.init).joined(separator: ",")
+      let end = first + tensor.byteCount
+      let offsets = "\"data_offsets\":[\(first),\(end)]"
+      fields.append("\(quoted(tensor.name)):{\"dtype\":\"\(tensor.dtype)\",\"shape\":[\(shape)],\(offsets)}")
+      first = end
     }
     var bytes = Array("{\(fields.joined(separator: ","))}".utf8)
     while bytes.count % 8 != 0 { bytes.append(0x20) }
-    return bytes
+    return withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { [UInt8]($0) } + bytes
   }
 
   /// A JSON string.

@@ -1,5 +1,4 @@
 import FoundationEssentials
-import Glibc
 public import Tensors
 
 /// A safetensors file that was opened and whose header holds together.
@@ -22,7 +21,8 @@ public struct SafetensorsFile: Sendable {
   public let metadata: [String: String]
   /// The tensors in the order of their bytes, which follow each other without holes.
   public let tensors: [Tensor]
-  private let dataStart: Int
+  /// The index of the first byte after the header.
+  let dataStart: Int
 
   /// Bytes of a number of each format.
   private static let sizes = [
@@ -31,20 +31,27 @@ public struct SafetensorsFile: Sendable {
   ]
 
   init(path: String) throws(ModelFileError) {
-    self.path = path
-    let file = try FileReader(path)
-    let header = try Self.readHeader(file)
-    dataStart = 8 + header.count
+    let file = try ReadableFile(path, RealFileSystem.shared)
+    try self.init(file, prefix: Self.readPrefix(file))
+  }
+
+  /// A file of this prefix: the header's length and the header, as `readPrefix` gave them.
+  init(_ file: borrowing ReadableFile, prefix: [UInt8]) throws(ModelFileError) {
+    path = file.path
+    dataStart = prefix.count
+    let header = Array(prefix[8...])
     let fields = try Self.fields(of: header, path)
     metadata = try Self.metadata(fields, path)
     tensors = try Self.tensors(fields, dataBytes: file.size - dataStart, path)
   }
 
-  private static func readHeader(_ file: borrowing FileReader) throws(ModelFileError) -> [UInt8] {
+  /// The header's length and the header, once its length is known to be that of something which is there.
+  static func readPrefix(_ file: borrowing ReadableFile) throws(ModelFileError) -> [UInt8] {
     guard file.size >= 8 else {
       throw file.error("\(file.size) bytes are no safetensors file: it begins with 8 of length")
     }
-    let length = try file.read(8, at: 0).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    let prefix = try file.read(8, at: 0)
+    let length = prefix.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * $1.offset) }
     guard length <= UInt64(Safetensors.maximumHeaderBytes) else {
       throw file.error("a header of \(length) bytes: at most \(Safetensors.maximumHeaderBytes) are allowed")
     }
@@ -54,7 +61,7 @@ public struct SafetensorsFile: Sendable {
     }
     let header = try file.read(Int(length), at: 8)
     guard header.first == UInt8(ascii: "{") else { throw file.error("the header does not begin with {") }
-    return header
+    return prefix + header
   }
 
   /// What the header says of one field.
@@ -170,7 +177,7 @@ public struct SafetensorsFile: Sendable {
     for tensor in tensors where layout[tensor.name] == nil {
       throw ModelFileError(path: path, problem: "the tensor \(tensor.name) is none of the network's")
     }
-    let file = try FileReader(path)
+    let file = try ReadableFile(path, RealFileSystem.shared)
     let vector = FlatVector(count: layout.count)
     for entry in layout.entries {
       guard let tensor = byName[entry.name] else { continue }
@@ -184,52 +191,5 @@ public struct SafetensorsFile: Sendable {
       try file.read(into: target, at: dataStart + tensor.range.lowerBound)
     }
     return vector
-  }
-}
-
-/// A file that is read at places.
-private struct FileReader: ~Copyable {
-  let path: String
-  let size: Int
-  private let descriptor: Int32
-
-  init(_ path: String) throws(ModelFileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw AtomicFile.failure(path, "cannot be opened") }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      close(descriptor)
-      throw ModelFileError(path: path, problem: "it is no plain file")
-    }
-    self.path = path
-    self.descriptor = descriptor
-    size = Int(status.st_size)
-  }
-
-  deinit {
-    close(descriptor)
-  }
-
-  func error(_ problem: String) -> ModelFileError { ModelFileError(path: path, problem: problem) }
-
-  func read(_ count: Int, at offset: Int) throws(ModelFileError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
-    try bytes.withUnsafeMutableBufferPointer { buffer throws(ModelFileError) in
-      try read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
-    }
-    return bytes
-  }
-
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(ModelFileError) {
-    var done = 0
-    while done < buffer.count {
-      let count = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
-      if count < 0 {
-        if errno == EINTR { continue }
-        throw AtomicFile.failure(path, "cannot be read")
-      }
-      guard count > 0 else { throw error("it ends at byte \(offset + done): the file is cut short") }
-      done += count
-    }
   }
 }

@@ -60,7 +60,14 @@ public enum Address: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether only this machine reaches it.
+  /// Whether it is a host and a port.
+  package var isTCP: Bool { if case .tcp = self { true } else { false } }
+
+  /// Whether its host is a number of IPv6.
+  var isIPv6: Bool { if case .tcp(let host, _) = self { host.contains(":") } else { false } }
+
+  /// Whether only this machine reaches it. A name other than `localhost` counts as another machine's, whatever it
+  /// resolves to.
   public var isLoopback: Bool {
     switch self {
     case .ipc, .inproc: true

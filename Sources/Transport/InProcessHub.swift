@@ -39,7 +39,10 @@ final class InProcessHub: Hub {
     return bound
   }
 
-  func connect(to address: Address) throws(TransportError) -> Peer {
+  /// Nobody: within a process all are one.
+  func identity(of peer: Peer) -> PeerIdentity? { nil }
+
+  func connect(to address: Address, expecting listener: String?) throws(TransportError) -> Peer {
     owner.check()
     let peer = makePeer()
     connections.append(Connection(peer: peer, address: address))

@@ -1,10 +1,11 @@
-/// The routing ids of a ROUTER's peers and the numbers that a hub gave them.
+/// The routing ids of a ROUTER's peers, the numbers that a hub gave them, and who they proved to be.
 ///
 /// Bounded: past the most peers, one that has been silent is forgotten for each new one, so that a stranger who
 /// connects again and again does not push out those who work. Who is forgotten is a new peer when it speaks again.
 package struct RouteTable {
   private struct Route {
     let peer: Peer
+    let identity: PeerIdentity?
     var hasSpoken: Bool
   }
 
@@ -24,21 +25,32 @@ package struct RouteTable {
   /// Number of peers that are remembered.
   package var count: Int { routings.count }
 
-  /// The number of a routing id that has spoken; a new one where it is not known.
-  package mutating func peer(for routing: [UInt8], new: () -> Peer) -> Peer {
+  /// The number of a routing id that has spoken; a new one where it is not known, or was another's before: a peer may
+  /// choose its routing id, but not its name.
+  ///
+  /// - Parameter name: who the peer proved to be, or nil.
+  package mutating func peer(for routing: [UInt8], name: String? = nil, new: () -> Peer) -> Peer {
     if let index = routes.index(forKey: routing) {
-      routes.values[index].hasSpoken = true
-      return routes.values[index].peer
+      if routes.values[index].identity?.name == name {
+        routes.values[index].hasSpoken = true
+        return routes.values[index].peer
+      }
+      forget(routes.values[index].peer)
     }
     let peer = new()
     makeRoom(for: peer)
-    routes[routing] = Route(peer: peer, hasSpoken: false)
+    routes[routing] = Route(peer: peer, identity: name.flatMap { PeerIdentity(name: $0) }, hasSpoken: false)
     routings[peer] = routing
     return peer
   }
 
   /// The routing id of a peer, or nil.
   package func routing(of peer: Peer) -> [UInt8]? { routings[peer] }
+
+  /// Who a peer proved to be, or nil.
+  package func identity(of peer: Peer) -> PeerIdentity? {
+    routings[peer].flatMap { routes[$0]?.identity }
+  }
 
   /// Forgets a peer that is gone.
   package mutating func forget(_ peer: Peer) {

@@ -2,6 +2,13 @@
 public protocol Transport: Sendable {
   /// A hub for one thread.
   func makeHub(_ limits: HubLimits) throws(TransportError) -> any Hub
+  /// How many connections were refused so far, for want of a key that is known. Any thread may ask.
+  var refusedConnections: RefusedConnections { get }
+}
+
+extension Transport {
+  /// None: the transport has no keys.
+  public var refusedConnections: RefusedConnections { RefusedConnections() }
 }
 
 /// What a hub takes from its peers at most.
@@ -66,12 +73,23 @@ public enum Received: Sendable {
 
 /// All sockets of one thread. Only the thread that uses it first may use it.
 public protocol Hub: AnyObject {
-  /// Takes messages at an address; returns it as bound, with its port.
+  /// Takes messages at an address; returns it as bound, with its port. Looks up a host's name, and waits for the answer.
   func listen(on address: Address) throws(TransportError) -> Address
   /// Connects to an address. A message may be sent at once: up to `maximumQueuedMessages` wait in this hub until
   /// somebody listens there, and again while a connection that was lost is made anew. They leave while this hub is
-  /// sending or receiving.
-  func connect(to address: Address) throws(TransportError) -> Peer
+  /// sending or receiving. A host's name is looked up at once, waiting for the answer, and with keys again for each try.
+  ///
+  /// - Parameter listener: the name of whoever must listen there, as in the allow-list. Where the transport has keys a
+  ///   connection over tcp needs it, and comes about only with the holder of that name's key; elsewhere it is not
+  ///   looked at.
+  func connect(to address: Address, expecting listener: String?) throws(TransportError) -> Peer
+  /// Who a peer has proved to be, by its key; nil where it has not: the transport has no keys, or the connection is not
+  /// over tcp, or nothing has come from it yet. Of a connection that this hub made, who must be at its other end:
+  /// nothing reaches anybody else, and nothing comes from anybody else.
+  func identity(of peer: Peer) -> PeerIdentity?
+  /// What has become of a connection that this hub made with keys, as of now; nil for any other. When one is over, the
+  /// hub is woken.
+  func state(of peer: Peer) -> ConnectionState?
   /// Sends a message of at least one frame, whole or not at all, without waiting.
   ///
   /// - Returns: `full` where too many wait for this peer already. `unreachable` where the peer had connected to this
@@ -86,6 +104,16 @@ public protocol Hub: AnyObject {
   func close(lingerMilliseconds: Int)
 }
 
+extension Hub {
+  /// Connects to an address, whoever listens there: where the transport has no keys, or not over tcp.
+  public func connect(to address: Address) throws(TransportError) -> Peer {
+    try connect(to: address, expecting: nil)
+  }
+
+  /// Nothing is known.
+  public func state(of peer: Peer) -> ConnectionState? { nil }
+}
+
 /// Wakes the thread of one hub, from any thread.
 public final class Waker: Sendable {
   private let action: @Sendable () -> Void
@@ -98,28 +126,5 @@ public final class Waker: Sendable {
   /// Makes the hub's `receive` return `woken`, now or the next time it is called.
   public func wake() {
     action()
-  }
-}
-
-/// Why bytes cannot travel.
-public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The text is no address; it says what was expected.
-  case malformedAddress(String)
-  /// Somebody else listens there.
-  case addressInUse(Address)
-  /// Nothing can listen there, or nothing can be reached.
-  case unusableAddress(Address, String)
-  /// The library or the system failed: what was done, and what it said.
-  case system(String, String)
-
-  /// One line for a person.
-  public var description: String {
-    switch self {
-    case .malformedAddress(let text): text
-    case .addressInUse(let address):
-      "\(address) is in use: another process listens there; stop it or choose another address (port 0 takes a free one)"
-    case .unusableAddress(let address, let problem): "\(address) cannot be used: \(problem)"
-    case .system(let action, let problem): "\(action): \(problem)"
-    }
   }
 }

@@ -1,8 +1,13 @@
 import CZeroMQ
 import Glibc
+import Synchronization
 
 /// The one door to libzmq: each call's return is checked here, and errno taken before anything else runs.
 enum ZeroMQ {
+  /// The option that refuses peers where a ZAP handler is missing. The header names it for drafts only; the library
+  /// has it since 4.3.
+  static let zapEnforceDomain: Int32 = 93
+
   /// A failed call.
   struct Failure: Error {
     let code: Int32
@@ -38,18 +43,48 @@ enum ZeroMQ {
     zmq_version(&major, &minor, &patch)
     return "\(major).\(minor).\(patch)"
   }
+
+  /// A new key, as Z85 text.
+  static func makeCurveKeys() throws(TransportError) -> (publicText: String, secretText: String) {
+    var publicText = [CChar](repeating: 0, count: CurvePublicKey.textLength + 1)
+    var secretText = publicText
+    do throws(Failure) {
+      try call { zmq_curve_keypair(&publicText, &secretText) }
+    } catch {
+      throw error.code == ENOTSUP
+        ? .system("make a key", "libzmq \(version) was built without CURVE") : error.during("make a key")
+    }
+    return (text(of: publicText), text(of: secretText))
+  }
+
+  /// The public half of a secret key, both as Z85 text, or nil.
+  static func curvePublicText(ofSecret secret: String) -> String? {
+    var publicText = [CChar](repeating: 0, count: CurvePublicKey.textLength + 1)
+    guard zmq_curve_public(&publicText, secret) == 0 else { return nil }
+    return text(of: publicText)
+  }
+
+  fileprivate static func text(of buffer: [CChar]) -> String {
+    String(decoding: buffer.prefix(while: { $0 != 0 }).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
 }
 
 /// The library's state: its I/O threads. Sockets of one context reach each other over `inproc`.
 final class ZeroMQContext: @unchecked Sendable {
   // Unchecked: libzmq's context may be used by any thread.
   let handle: UnsafeMutableRawPointer
+  private let names = Atomic<UInt64>(0)
 
   init() {
     guard let context = zmq_ctx_new() else { preconditionFailure("libzmq has no memory for a context") }
     handle = context
     zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65_535)
     zmq_ctx_set(context, ZMQ_BLOCKY, 0)
+  }
+
+  /// A number that no other socket's name within the context has.
+  func nextNumber() -> UInt64 {
+    names.wrappingAdd(1, ordering: .relaxed).newValue
   }
 
   deinit {
@@ -75,6 +110,9 @@ package final class ZeroMQMessage {
   var bytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: zmq_msg_data(storage), count: zmq_msg_size(storage))
   }
+
+  /// What the ZAP handler called the sender. On a socket without one the sender may have put anything there.
+  var userID: String? { zmq_msg_gets(storage, "User-Id").map { String(cString: $0) } }
 }
 
 /// A socket of the library's. Used by one thread; closed with its owner.
@@ -82,6 +120,7 @@ final class ZeroMQSocket {
   let handle: UnsafeMutableRawPointer
   private let context: ZeroMQContext
   private var isClosed = false
+  private var isMonitored = false
 
   /// Frames shorter than this are copied: that is cheaper than to keep count of their owner.
   private static let copiedBytes = 256
@@ -104,11 +143,13 @@ final class ZeroMQSocket {
   func close(lingerMilliseconds: Int, listeningAt address: String? = nil) {
     guard !isClosed else { return }
     isClosed = true
+    if isMonitored { zmq_socket_monitor(handle, nil, 0) }
     var linger = Int32(clamping: max(lingerMilliseconds, Self.leastLinger))
     zmq_setsockopt(handle, ZMQ_LINGER, &linger, MemoryLayout<Int32>.size)
-    // Within a process that is all; elsewhere it would cut off what lingers.
-    if let address, address.hasPrefix("inproc:") { zmq_unbind(handle, address) }
-    let monitor = address == nil ? nil : closingMonitor()
+    // Within a process that is all, and nothing tells of it; elsewhere it would cut off what lingers.
+    let isInproc = address?.hasPrefix("inproc:") == true
+    if isInproc { zmq_unbind(handle, address) }
+    let monitor = address == nil || isInproc ? nil : closingMonitor()
     zmq_close(handle)
     guard let monitor else { return }
     var items = [zmq_pollitem_t(socket: monitor, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)]
@@ -122,7 +163,7 @@ final class ZeroMQSocket {
 
   /// A socket that becomes readable when the listener of this one is closed: the library does so in the background.
   private func closingMonitor() -> UnsafeMutableRawPointer? {
-    let name = "inproc://convoy.closing.\(UInt(bitPattern: handle))"
+    let name = "inproc://convoy.closing.\(context.nextNumber())"
     guard zmq_socket_monitor(handle, name, Int32(ZMQ_EVENT_CLOSED)) == 0,
       let monitor = zmq_socket(context.handle, ZMQ_PAIR)
     else { return nil }
@@ -141,6 +182,27 @@ final class ZeroMQSocket {
   func set(_ option: Int32, long value: Int64) throws(TransportError) {
     var value = value
     try check("set option \(option)") { zmq_setsockopt(handle, option, &value, MemoryLayout<Int64>.size) }
+  }
+
+  func set(_ option: Int32, bytes: [UInt8]) throws(TransportError) {
+    try check("set option \(option)") { zmq_setsockopt(handle, option, bytes, bytes.count) }
+  }
+
+  /// A socket that tells of these events of this one, for another thread. Whoever takes it reads until it is told that
+  /// the monitor stopped, which closing this socket sees to: libzmq's own thread waits for a reader.
+  func makeMonitor(_ events: Int32) throws(TransportError) -> ZeroMQSocket {
+    precondition(!isMonitored, "a socket has one monitor")
+    let name = "inproc://convoy.events.\(context.nextNumber())"
+    let monitor = try ZeroMQSocket(context, type: ZMQ_PAIR)
+    try check("watch a socket") { zmq_socket_monitor(handle, name, events) }
+    do throws(ZeroMQ.Failure) {
+      try monitor.connect(name)
+    } catch {
+      zmq_socket_monitor(handle, nil, 0)
+      throw error.during("watch a socket")
+    }
+    isMonitored = true
+    return monitor
   }
 
   private func check(_ action: String, _ body: () -> Int32) throws(TransportError) {
@@ -164,7 +226,7 @@ final class ZeroMQSocket {
     var buffer = [CChar](repeating: 0, count: 512)
     var count = buffer.count
     try check("read the bound address") { zmq_getsockopt(handle, ZMQ_LAST_ENDPOINT, &buffer, &count) }
-    return String(decoding: buffer.prefix(while: { $0 != 0 }).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return ZeroMQ.text(of: buffer)
   }
 
   /// Sends a message whole or not at all, without waiting; nil when it went, the reason otherwise.

@@ -6,18 +6,23 @@ final class ZeroMQHub: Hub {
   /// A connection that this hub made.
   private struct Connection {
     let peer: Peer
+    /// Who must be at its other end; nil where nobody proves it.
+    let identity: PeerIdentity?
+    /// What becomes of it; nil without keys.
+    let watch: ConnectionWatch?
     let socket: ZeroMQSocket
     /// Messages that wait until the other side is there; bounded as the library's own queue is.
     var pending: [[Frame]] = []
   }
 
-  private let context: ZeroMQContext
+  private let opening: ZeroMQOpening
   private let limits: HubLimits
   private let wakeEvent: EventDescriptor
   let waker: Waker
 
   private var router: ZeroMQSocket?
   private var bound: Address?
+  private var routerProvesNames = false
   private var connections: [Connection] = []
   private var routes = RouteTable()
   private var nextPeer: UInt64 = 1
@@ -26,11 +31,11 @@ final class ZeroMQHub: Hub {
   private var owner = ThreadOwner()
   private var isClosed = false
 
-  init(_ context: ZeroMQContext, _ limits: HubLimits) throws(TransportError) {
-    self.context = context
+  init(_ core: ZeroMQCore, _ limits: HubLimits) throws(TransportError) {
     self.limits = limits
     let event = try EventDescriptor()
     wakeEvent = event
+    opening = ZeroMQOpening(core: core, limits: limits, wakeEvent: event)
     waker = Waker { event.signal() }
   }
 
@@ -64,88 +69,32 @@ final class ZeroMQHub: Hub {
 
   // MARK: Opening
 
-  private func configure(_ socket: ZeroMQSocket, for address: Address) throws(TransportError) {
-    let queued = Int32(clamping: limits.maximumQueuedMessages)
-    try socket.set(ZMQ_SNDHWM, queued)
-    try socket.set(ZMQ_RCVHWM, queued)
-    // Never less than a handshake's command needs.
-    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes, 276)))
-    try socket.set(ZMQ_LINGER, 0)
-    // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
-    if case .tcp(let host, _) = address, host.contains(":") { try socket.set(ZMQ_IPV6, 1) }
-    try socket.set(ZMQ_HEARTBEAT_IVL, 2000)
-    try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
-    try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
-    try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
-    try socket.set(ZMQ_CONNECT_TIMEOUT, 5000)
-    try socket.set(ZMQ_RECONNECT_IVL, 20)
-    try socket.set(ZMQ_RECONNECT_IVL_MAX, 5000)
-  }
-
   func listen(on address: Address) throws(TransportError) -> Address {
     owner.check()
     precondition(router == nil, "a hub listens on one address")
-    try Self.prepare(address)
-    let socket = try ZeroMQSocket(context, type: ZMQ_ROUTER)
-    try configure(socket, for: address)
-    try socket.set(ZMQ_ROUTER_MANDATORY, 1)
-    // A whole cluster may connect at once.
-    try socket.set(ZMQ_BACKLOG, 1024)
-    do throws(ZeroMQ.Failure) {
-      try socket.bind(Self.endpoint(address))
-    } catch {
-      if error.code == EADDRINUSE { throw .addressInUse(address) }
-      throw .unusableAddress(address, error.text)
-    }
+    let (socket, bound) = try opening.listener(at: address)
     router = socket
-    let bound = if case .tcp = address { try Address(parsing: socket.boundEndpoint()) } else { address }
+    // Without a ZAP handler a peer could state any name.
+    routerProvesNames = opening.core.protection != nil && bound.isTCP
     self.bound = bound
     return bound
   }
 
-  /// The library knows hosts by number; `localhost` is the loopback of IPv4.
-  private static func endpoint(_ address: Address) -> String {
-    if case .tcp("localhost", let port) = address { return Address.tcp(host: "127.0.0.1", port: port).description }
-    return address.description
-  }
-
-  /// libzmq takes over the socket file of whoever listens there: look whether somebody does.
-  private static func prepare(_ address: Address) throws(TransportError) {
-    guard case .ipc(let path) = address else { return }
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return }
-    guard status.st_mode & S_IFMT == S_IFSOCK else {
-      throw .unusableAddress(address, "a file of another kind is there")
-    }
-    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard probe >= 0 else { throw .system("probe \(address)", String(cString: strerror(errno))) }
-    defer { Glibc.close(probe) }
-    var name = sockaddr_un()
-    name.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8) }
-    let connected = withUnsafePointer(to: &name) { name in
-      name.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(probe, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    if connected == 0 { throw .addressInUse(address) }
-  }
-
-  func connect(to address: Address) throws(TransportError) -> Peer {
+  func connect(to address: Address, expecting listener: String?) throws(TransportError) -> Peer {
     owner.check()
-    let socket = try ZeroMQSocket(context, type: ZMQ_DEALER)
-    try configure(socket, for: address)
-    // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
-    // absent peer is ours.
-    try socket.set(ZMQ_IMMEDIATE, 1)
-    do throws(ZeroMQ.Failure) {
-      try socket.connect(Self.endpoint(address))
-    } catch {
-      throw .unusableAddress(address, error.text)
-    }
+    let (socket, identity, watch) = try opening.connection(to: address, expecting: listener)
     let peer = makePeer()
-    connections.append(Connection(peer: peer, socket: socket))
+    connections.append(Connection(peer: peer, identity: identity, watch: watch, socket: socket))
     return peer
+  }
+
+  func identity(of peer: Peer) -> PeerIdentity? {
+    if let connection = connections.first(where: { $0.peer == peer }) { return connection.identity }
+    return routes.identity(of: peer)
+  }
+
+  func state(of peer: Peer) -> ConnectionState? {
+    connections.first { $0.peer == peer }?.watch?.state
   }
 
   private func makePeer() -> Peer {
@@ -223,10 +172,11 @@ final class ZeroMQHub: Hub {
 
   private func takeFromRouter() throws(TransportError) -> Received? {
     guard let router, let (routing, hasMore) = try router.receivePart() else { return nil }
-    let peer = routes.peer(for: [UInt8](routing.bytes)) { makePeer() }
     guard hasMore, let (first, hasMore) = try router.receivePart() else {
-      return .refused(peer, "a message without frames")
+      return .refused(nil, "a message without frames")
     }
+    let name = routerProvesNames ? first.userID : nil
+    let peer = routes.peer(for: [UInt8](routing.bytes), name: name) { makePeer() }
     return try message(beginning: first, hasMore, from: peer, on: router)
   }
 

@@ -9,12 +9,22 @@ struct RoleProcess {
   let stop = StopRequest()
   let isLaunched: Bool
   let environment: [String: String]
+  /// What the launcher says while this process runs.
+  let words = LauncherWords()
+  /// What came by standard input where the launcher is on another host.
+  let secrets: LaunchSecrets?
 
-  init() {
+  /// - Parameter readsSecrets: whether a launcher on another host writes secrets to standard input, and then holds it
+  ///   open for as long as it lives.
+  init(readsSecrets: Bool = false) throws(ConvoyError) {
     environment = ProcessInfo.processInfo.environment
-    isLaunched = environment["CONVOY_LIFELINE"] == "1"
+    isLaunched = readsSecrets || environment["CONVOY_LIFELINE"] == "1"
     SignalThread.start(stop, ignoringInterrupts: isLaunched) { signal in Foundation.exit(signal.exitCode.rawValue) }
-    if isLaunched { Lifeline.watch(stop) }
+    secrets = readsSecrets ? try LaunchSecrets(readingFrom: STDIN_FILENO) : nil
+    guard isLaunched else { return }
+    Lifeline.watch(stop, silenceSeconds: readsSecrets ? Lifeline.silenceSeconds : nil) { [words] line in
+      if let word = LauncherWord(line: line) { words.put(word) }
+    }
   }
 
   func logger(_ name: String) -> Logger {
@@ -42,19 +52,25 @@ struct CoordinatorCommand: ParsableCommand {
   var listen: String
   @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
   var runDir: String?
+  @Option(
+    help: ArgumentHelp(
+      "go on from a run folder's newest good checkpoint, or from one checkpoint; a run's own folder goes on with that run",
+      valueName: "folder"))
+  var resume: String?
   @Option(help: ArgumentHelp("file of the job's token (default: token in the run's folder)", valueName: "file"))
   var tokenFile: String?
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
   func run() throws {
-    let process = RoleProcess()
+    let process = try RoleProcess()
     defer { process.leave(listen) }
     let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
-    let folder = runDir ?? TrainCommand.defaultRunDirectory(job)
-    if !process.isLaunched { try RunFolder.requireEmpty(folder) }
-    let options = CoordinatorOptions(
+    let folder = runDir ?? resume.flatMap(RunFolder.run(of:)) ?? TrainCommand.defaultRunDirectory(job)
+    if !process.isLaunched { try RunFolder.requireFree(folder, resuming: resume) }
+    var options = CoordinatorOptions(
       job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
-      sharesToken: !process.isLaunched, launchedAt: process.launchedAt)
+      sharesToken: !process.isLaunched, launchedAt: process.launchedAt, resume: resume)
+    options.words = process.words
     let presenter = Presenter(
       style: .standardError(environment: process.environment), job: job, runDirectory: folder)
     let logger = process.logger("coordinator")
@@ -86,15 +102,24 @@ struct MemberFlags: ParsableArguments {
   var tokenFile: String?
   @Option(help: ArgumentHelp("seconds to wait for the coordinator (default: 30)", valueName: "seconds"))
   var joinTimeout: Double?
+  @Flag(help: "read the job's secrets from standard input, and leave when it closes: what a launcher does over ssh")
+  var secretsStdin = false
+
+  func validate() throws {
+    if secretsStdin, tokenFile != nil {
+      throw ValidationError("--secrets-stdin holds the job's token: leave out --token-file")
+    }
+  }
 
   func run(
     as role: String, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
   ) throws {
-    let process = RoleProcess()
+    let process = try RoleProcess(readsSecrets: secretsStdin)
     defer { process.leave(coordinator) }
     let logger = process.logger(name ?? role)
-    let options = MemberOptions(
+    var options = MemberOptions(
       coordinator: coordinator, name: name, tokenFile: tokenFile ?? process.tokenFile, joinTimeoutSeconds: joinTimeout)
+    options.secrets = process.secrets
     do throws(ConvoyError) {
       try body(options, process.stop, logger)
     } catch {

@@ -5,7 +5,7 @@ import Logging
 import Observability
 import Runtime
 
-/// `convoy train`: a whole job on this machine.
+/// `convoy train`: a whole job, on this machine or on several hosts.
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Train a network: starts the coordinator, the servers and the workers.")
@@ -15,21 +15,31 @@ struct TrainCommand: ParsableCommand {
   var jobFile: String?
   @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
   var runDir: String?
+  @Option(
+    help: ArgumentHelp(
+      "go on from a run folder's newest good checkpoint, in that folder, or from one checkpoint in a new one",
+      valueName: "folder"))
+  var resume: String?
+  @OptionGroup(title: "Processes") var processes: LaunchFlags
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
   func run() throws {
     let launchedAt = MonotonicClock.seconds
     let environment = ProcessInfo.processInfo.environment
-    let job = try Job.resolve(flags: self.job.values, environment: environment, file: jobFile)
-    let folder = runDir ?? Self.defaultRunDirectory(job)
-    try RunFolder.requireEmpty(folder)
+    let resumed = resume.flatMap(RunFolder.run(of:))
+    let file = try jobFile ?? resume.map { path throws(ConvoyError) in try RunFolder.jobFile(resuming: path) }
+    var job = try Job.resolve(flags: self.job.values, environment: environment, file: file)
+    let hosts = try processes.place(&job)
+    let folder = runDir ?? resumed ?? Self.defaultRunDirectory(job)
+    try RunFolder.requireFree(folder, resuming: resume)
     try PreparedJob.requireData(of: job)
     let stop = StopRequest()
     let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: folder)
     presenter.begin()
+    for line in hosts?.lines ?? [] { presenter.note(line) }
     let summary: JobSummary
     do throws(ConvoyError) {
-      summary = try train(job, folder, launchedAt: launchedAt, stop: stop, presenter)
+      summary = try train(job, hosts, folder, launchedAt: launchedAt, stop: stop, presenter)
     } catch {
       presenter.endLine()
       throw ConvoyError(error.code, "\(error.message) (logs: \(folder)/logs)")
@@ -38,19 +48,21 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func train(
-    _ job: Job, _ folder: String, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
+    _ job: Job, _ hosts: RemoteHosts?, _ folder: String, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
   ) throws(ConvoyError) -> JobSummary {
     if job.transport == .inproc {
       SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
-        job: job, runDirectory: folder, stop: stop, logger: { logs.logger($0) }, report: { presenter.show($0) })
+        job: job, runDirectory: folder, resume: resume, stop: stop, logger: { logs.logger($0) },
+        report: { presenter.show($0) })
     }
-    try RunFolder(path: folder).prepare(job)
-    let cluster = LocalCluster(
-      job: job, runDirectory: folder, launchedAt: launchedAt, report: { presenter.show($0) },
-      notice: { presenter.note($0) })
+    let jobFile = try RunFolder(path: folder).prepare(job)
+    let cluster = Cluster(
+      job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
+      listen: processes.listen, hosts: hosts, jobFile: jobFile,
+      resume: resume, report: { presenter.show($0) }, notice: { presenter.note($0) })
     SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)
   }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 import Transport
 
@@ -7,13 +8,13 @@ import Transport
 @Suite(.serialized, .timeLimit(.minutes(3))) struct FailureTests {
   /// Starts a job that would take long, and waits until it trains.
   private func start(
-    _ folder: TemporaryFolder, transport: String = "ipc"
+    _ folder: TemporaryFolder, transport: String = "ipc", options: [String] = []
   ) throws -> (job: Running, members: [String: pid_t]) {
     let job = try Running(
       [
         "train", "--servers", "2", "--workers", "2", "--epochs", "1000", "--transport", transport, "--run-dir",
         "\(folder.path)/run",
-      ], environment: ["TMPDIR": "\(folder.path)/"])
+      ] + options, environment: ["TMPDIR": "\(folder.path)/"])
     try #require(job.waitForLine(containing: "the first step begins"), "\(job.wait().errors)")
     return (job, members(of: job))
   }
@@ -38,10 +39,11 @@ import Transport
   }
 
   @Test(
-    "A process that dies ends the job with a line that names it", arguments: ["worker.1", "server.0", "coordinator"])
+    "Without restarts, a process that dies ends the job with a line that names it",
+    arguments: ["worker.1", "server.0", "coordinator"])
   func death(_ name: String) throws {
     let folder = TemporaryFolder()
-    let (job, members) = try start(folder)
+    let (job, members) = try start(folder, options: ["--restarts", "0"])
     #expect(members.count == 5)
     let watched = members.values.compactMap { Watched($0) }
     kill(try #require(members[name]), SIGKILL)

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Signals as a shell sends them, and what is left after a launcher that had no time to clean up.

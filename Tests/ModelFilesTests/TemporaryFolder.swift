@@ -1,4 +1,5 @@
 import Glibc
+import ModelFiles
 
 /// A folder that is removed with what lies in it.
 final class TemporaryFolder {
@@ -41,8 +42,11 @@ final class TemporaryFolder {
     return bytes
   }
 
-  deinit {
-    for name in names { remove("\(path)/\(name)") }
-    rmdir(path)
+  deinit { Self.removeTree(path) }
+
+  private static func removeTree(_ path: String) {
+    // A folder, or what `remove` takes away by itself.
+    for name in (try? RealFileSystem.shared.list(path)) ?? [] { removeTree("\(path)/\(name)") }
+    remove(path)
   }
 }

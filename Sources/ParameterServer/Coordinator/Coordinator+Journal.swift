@@ -12,7 +12,7 @@ extension Coordinator {
       case .finished: break
       case .checkpoint: break
       case .totals(let totals): pastTotals = totals
-      case .completed: break
+      case .completed: isCompleted = true
       }
     }
     guard let view, let data else { return }

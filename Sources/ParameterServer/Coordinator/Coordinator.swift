@@ -41,6 +41,8 @@ public struct Coordinator: Sendable {
   /// When what the next view answers to was seen, and whether training had begun before.
   var disturbedAt: Moment?
   var hasBegun = false
+  /// Whether a predecessor has stored the last checkpoint.
+  var isCompleted = false
   var rebalancedAt: Moment?
   var cutAt: Moment?
   /// Totals of members that are gone, by epoch.
@@ -129,6 +131,7 @@ public struct Coordinator: Sendable {
     effects.append(.journal(.term(term)))
     roster.hearAll(at: now)
     guard view != nil else { return }
+    if isCompleted { return end(.completed, at: now, &effects) }
     phase = .running
     hasBegun = true
     // Its predecessor may have died while it told the view: a new one is told to all. Whoever has no state says so.

@@ -166,7 +166,10 @@ struct Roster: Sendable {
 
   /// Everyone counts as heard now: after a pause of the coordinator's own, silence says nothing of others.
   mutating func hearAll(at now: Moment) {
-    for index in entries.indices { entries[index].heardAt = now }
+    for index in entries.indices {
+      entries[index].heardAt = now
+      entries[index].challengedAt = nil
+    }
   }
 
   /// What a member works with that does not agree with the job or with the others, or nil.

@@ -15,6 +15,7 @@ enum ShardShares {
 
   /// Shards of each worker.
   static func shards(_ shards: Int, rates: [UInt64?]) -> [Int] {
+    guard !rates.isEmpty else { return [] }
     let known = rates.compactMap { $0 }
     let mean = known.isEmpty ? 1 : max(1, known.reduce(0, +) / UInt64(known.count))
     let weights = rates.map { max(1, $0 ?? mean) }

@@ -8,9 +8,28 @@ public struct ChunkPosition: Hashable, Sendable {
   public let closed: UInt64
   /// Units beyond the closed steps that are applied, outside summed modes.
   public let covered: UnitSet
+  /// The version before, where its values are held too; nil where they are not.
+  public let previous: Previous?
+
+  /// The version before the one that a position is of.
+  public struct Previous: Hashable, Sendable {
+    /// Its number.
+    public let version: UInt64
+    /// Steps that were closed then.
+    public let closed: UInt64
+
+    /// A version before.
+    public init(version: UInt64, closed: UInt64) {
+      self.version = version
+      self.closed = closed
+    }
+  }
 
   /// A position as stated.
-  public init(chunk: UInt32, version: UInt64, closed: UInt64, covered: UnitSet = UnitSet()) {
+  public init(
+    chunk: UInt32, version: UInt64, closed: UInt64, covered: UnitSet = UnitSet(), previous: Previous? = nil
+  ) {
+    self.previous = previous
     self.chunk = chunk
     self.version = version
     self.closed = closed

@@ -43,7 +43,7 @@ struct ChunkState: Sendable {
   /// Units beyond the closed steps that were applied.
   private(set) var covered = UnitSet()
   /// The version before, and the steps that were closed then; nil where it is not held.
-  private(set) var previous: (version: UInt64, closed: Int)?
+  private(set) var previous: ChunkPosition.Previous?
   private(set) var open: OpenUpdate?
 
   /// The parts of the open round, disjoint.
@@ -67,7 +67,7 @@ struct ChunkState: Sendable {
     version = position.version
     closed = Int(position.closed)
     covered = position.covered
-    previous = nil
+    previous = position.previous
     open = nil
     holdsState = true
   }
@@ -83,12 +83,16 @@ struct ChunkState: Sendable {
   }
 
   /// The workers whose wait is over, in the order they came.
-  mutating func dueWaiters() -> [Waiter] {
+  ///
+  /// While a cut is gathered, a single push is answered as soon as it is applied: steps may not close before its worker
+  /// has marked the cut, which waits for the answer.
+  mutating func dueWaiters(isGatheringCut: Bool) -> [Waiter] {
     guard !waiters.isEmpty else { return [] }
     var due: [Waiter] = []
     var others: [Waiter] = []
     for waiter in waiters {
-      if waiter.closed <= closed && waiter.version <= version { due.append(waiter) } else { others.append(waiter) }
+      let isClosed = waiter.closed <= closed || (isGatheringCut && waiter.version > 0)
+      if isClosed && waiter.version <= version { due.append(waiter) } else { others.append(waiter) }
     }
     waiters = others
     return due
@@ -183,6 +187,8 @@ struct ChunkState: Sendable {
   /// An update was ordered.
   mutating func begin(_ update: Update, gradient: GradientHandle) {
     precondition(open == nil, "two updates of chunk \(chunk) at once")
+    // Its floats are written over; nobody needs them: a round that is whole follows from one that is closed everywhere.
+    previous = nil
     open = OpenUpdate(update: update, gradient: gradient, isReplicated: replica == nil)
   }
 
@@ -207,7 +213,7 @@ struct ChunkState: Sendable {
   mutating func publish(_ rules: JobRules) -> GradientHandle? {
     guard let open, open.isApplied else { return nil }
     precondition(open.update.version == version + 1, "chunk \(chunk) goes from \(version) to \(open.update.version)")
-    previous = (version, closed)
+    previous = ChunkPosition.Previous(version: version, closed: UInt64(closed))
     version = open.update.version
     if let unit = open.update.unit { covered.insert(Int(unit)) }
     closed = max(closed, Int(open.update.closed))

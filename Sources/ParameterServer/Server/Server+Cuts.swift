@@ -63,9 +63,9 @@ struct ServerCut: Sendable {
 
 extension Server {
   mutating func mark(_ number: UInt64, by worker: UInt32, _ effects: inout [ServerEffect]) {
-    guard let view, cut.mark(number, by: worker),
-      view.workers.allSatisfy({ cut.marked.contains($0.member.number) })
-    else { return }
+    guard let view, cut.mark(number, by: worker) else { return }
+    for chunk in chunks.indices { answerWaiters(of: chunk, &effects) }
+    guard view.workers.allSatisfy({ cut.marked.contains($0.member.number) }) else { return }
     cut.close(chunks.map { $0.map { $0.isPrimary && $0.holdsState } ?? false })
     for chunk in chunks.indices { snapshotForCut(chunk, &effects) }
   }

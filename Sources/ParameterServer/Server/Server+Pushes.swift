@@ -12,7 +12,7 @@ extension Server {
     let chunk = Int(pull.chunk)
     let closed = Int(pull.closed)
     if pull.isExact, closed < state.closed {
-      if let previous = state.previous, previous.closed == closed {
+      if let previous = state.previous, previous.closed == pull.closed {
         answer(chunk, version: previous.version, closed: closed, to: source, &effects)
       } else {
         let position = Parameters(chunk: pull.chunk, version: state.version, closed: UInt64(state.closed))
@@ -34,7 +34,8 @@ extension Server {
   }
 
   mutating func answerWaiters(of chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let due = chunks[chunk]?.dueWaiters(), !due.isEmpty, let state = chunks[chunk] else { return }
+    guard let due = chunks[chunk]?.dueWaiters(isGatheringCut: cut.isGathering), !due.isEmpty, let state = chunks[chunk]
+    else { return }
     for waiter in due {
       answer(
         chunk, version: state.version, closed: state.closed, answers: waiter.answers, to: waiter.destination, &effects)

@@ -18,7 +18,9 @@ extension Server {
   /// Sends the replica all of a chunk, with the update under way where it is made here.
   func sendState(_ chunk: Int, _ effects: inout [ServerEffect]) {
     guard let state = chunks[chunk], let replica = state.replica, state.holdsState else { return }
-    var position = state.position
+    var position = ChunkPosition(
+      chunk: UInt32(chunk), version: state.version, closed: UInt64(state.closed), covered: state.covered,
+      previous: state.previous)
     if let open = state.open {
       // Half an update cannot be sent: its end sends the state.
       guard open.isApplied else { return }
@@ -27,7 +29,7 @@ extension Server {
       covered.removeAll(below: Int(open.update.closed) * (view?.rules.schedule.tree.shards ?? 1))
       position = ChunkPosition(
         chunk: UInt32(chunk), version: open.update.version, closed: max(UInt64(state.closed), open.update.closed),
-        covered: covered)
+        covered: covered, previous: ChunkPosition.Previous(version: state.version, closed: UInt64(state.closed)))
     }
     send(.replica(position), to: .server(replica), payload: .state(chunk: chunk), &effects)
   }
@@ -169,5 +171,14 @@ extension Server {
     if let lost = chunks.firstIndex(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false }) {
       send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
     }
+  }
+}
+
+extension Server {
+  public var debugLine: String {
+    "view \(String(describing: view?.number)) "
+      + chunks.compactMap { $0 }.map {
+        "\($0.chunk)\($0.isPrimary ? "P" : "R")\($0.holdsState ? "" : "?") v\($0.version) c\($0.closed) rep \(String(describing: $0.replica?.number)) sync \($0.isReplicaSynced) open \(String(describing: $0.open?.update.version)) ap \(String(describing: $0.open?.isApplied)) re \(String(describing: $0.open?.isReplicated)) held \($0.heldNodes)"
+      }.joined(separator: "\n   ")
   }
 }

@@ -1,8 +1,6 @@
 import Foundation
-import ModelFiles
+package import ModelFiles
 import Observability
-package import Networks
-import Tensors
 
 /// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
 package final class RunFolder {
@@ -39,14 +37,50 @@ package final class RunFolder {
       .configuration, "the run folder \(path) is not empty (it has \(name)): name another with --run-dir")
   }
 
+  /// Refuses a folder that holds anything, unless it is the run that is resumed.
+  package static func requireFree(_ path: String, resuming resume: String?) throws(ConvoyError) {
+    if let resume {
+      guard FileManager.default.fileExists(atPath: resume) else {
+        throw ConvoyError(.badData, "--resume: there is no run folder or checkpoint at \(resume)")
+      }
+      if let run = run(of: resume),
+        URL(fileURLWithPath: run).standardizedFileURL.path
+          == URL(fileURLWithPath: path).standardizedFileURL.path
+      {
+        return
+      }
+    }
+    try requireEmpty(path)
+  }
+
+  /// The path itself where it is a run folder, nil where it is a checkpoint or nothing.
+  package static func run(of path: String) -> String? {
+    FileManager.default.fileExists(atPath: "\(path)/job.yaml") ? path : nil
+  }
+
+  /// The job file of the run that a run folder or a checkpoint is of.
+  package static func jobFile(resuming path: String) throws(ConvoyError) -> String {
+    for folder in [path, "\(path)/../.."] where run(of: folder) != nil { return "\(folder)/job.yaml" }
+    throw ConvoyError(
+      .badData, "--resume: \(path) is neither a run folder nor a checkpoint in one: name its job file with --job")
+  }
+
   /// Makes what a run's processes expect: the resolved job, and the folder of their logs.
-  package func prepare(_ job: Job) throws(ConvoyError) {
+  ///
+  /// The result is the job's file: `job.yaml`, or another where the folder has a run of other settings that is resumed.
+  package func prepare(_ job: Job) throws(ConvoyError) -> String {
     do {
       try FileManager.default.createDirectory(atPath: "\(path)/logs", withIntermediateDirectories: true)
     } catch {
       throw ConvoyError(.configuration, "\(path)/logs cannot be made: \(error.localizedDescription)")
     }
+    guard try holds(job) else {
+      let file = "\(path)/resume.yaml"
+      try write(Data(job.yaml.utf8), to: file)
+      return file
+    }
     try write(job)
+    return "\(path)/job.yaml"
   }
 
   /// Writes the resolved job, unless it is there.
@@ -69,47 +103,45 @@ package final class RunFolder {
     }
   }
 
-  /// Adds a line to the metrics.
-  package func appendMetrics(_ event: ProgressEvent, seconds: Double) throws(ConvoyError) {
-    do {
-      try metrics.append(MetricsRecord(event, seconds: seconds))
-    } catch {
-      throw ConvoyError(.failed, "\(path)/metrics.jsonl cannot be written: \(error)")
-    }
+  /// Adds a line to the metrics; one that cannot be written is left out.
+  func append(metrics record: some Encodable) {
+    try? metrics.append(record)
   }
 
-  /// Stores a model after a step: as a checkpoint, and as the run's model.
-  package func store(
-    _ model: ModelVectors, of network: Network, step: Int, job: Job
-  ) throws(ConvoyError) -> StoredModel {
-    let digits = String(step)
-    let name = "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-    let checkpoint = "\(path)/checkpoints/\(name)"
-    let stored = StoredModel(
-      path: "\(path)/\(Self.modelName)", parametersSHA256: model.parameters.sha256().description,
-      buffersSHA256: model.buffers.sha256().description)
-    var metadata = [
-      "format": "pt", "convoy.model": job.model, "convoy.data": job.data, "convoy.step": digits,
-      "convoy.parameters_sha256": stored.parametersSHA256,
-    ]
-    if model.buffers.count > 0 { metadata["convoy.buffers_sha256"] = stored.buffersSHA256 }
-    do {
-      try FileManager.default.createDirectory(atPath: checkpoint, withIntermediateDirectories: true)
-    } catch {
-      throw ConvoyError(.failed, "\(checkpoint) cannot be made: \(error.localizedDescription)")
+  /// Whether the folder's job is this one; it is where the folder has none yet.
+  package func holds(_ job: Job) throws(ConvoyError) -> Bool {
+    guard let data = FileManager.default.contents(atPath: "\(path)/job.yaml") else { return true }
+    // What another version of the program wrote is another job.
+    guard let known = try? Job(yaml: String(decoding: data, as: UTF8.self), source: "\(path)/job.yaml") else {
+      return false
     }
-    do throws(ModelFileError) {
-      try model.write(of: network, metadata: metadata, to: ["\(checkpoint)/\(Self.modelName)", stored.path])
-    } catch {
-      throw ConvoyError(.failed, error.description)
-    }
-    return stored
+    return known == job
+  }
+
+  /// Writes another job in the place of the folder's.
+  package func replace(_ job: Job) throws(ConvoyError) {
+    try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
+  }
+
+  /// Whether a path leads to this folder.
+  package func isSame(as other: String) -> Bool {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
+  }
+
+  /// The file that says where the coordinator of a job that runs is reached.
+  package static let addressName = "address"
+
+  /// Leaves the coordinator's address for `convoy status`.
+  package func write(address: String) throws(ConvoyError) {
+    try write(Data((address + "\n").utf8), to: "\(path)/\(Self.addressName)")
   }
 
   /// The model's file in a run folder and in a checkpoint.
   package static let modelName = "model.safetensors"
 
-  /// The model file that a path names: the file itself, a checkpoint, or a run folder.
+  /// The model file that a path names: the file itself, a checkpoint's, or a run's: the final one, or where the run did not
+  /// end that of its newest good checkpoint.
   package static func modelFile(at path: String) throws(ConvoyError) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -117,10 +149,47 @@ package final class RunFolder {
     }
     guard isFolder.boolValue else { return path }
     let file = "\(path)/\(modelName)"
-    guard FileManager.default.fileExists(atPath: file) else {
-      throw ConvoyError(.badData, "\(path) holds no \(modelName): the run there did not end, or it is no run")
+    if FileManager.default.fileExists(atPath: file) {
+      try requireGood(path)
+      return file
     }
-    return file
+    let store = CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)")
+    let newest: CheckpointStore.Newest?
+    do throws(ModelFileError) {
+      newest = try store.newest()
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+    guard let newest else {
+      throw ConvoyError(
+        .badData,
+        "\(path) holds no \(modelName) and no good checkpoint: the run there did not come so far, or it is no run")
+    }
+    return "\(store.folder)/\(newest.name)/\(modelName)"
+  }
+
+  /// Refuses a folder that is a checkpoint and is damaged.
+  private static func requireGood(_ path: String) throws(ConvoyError) {
+    guard FileManager.default.fileExists(atPath: "\(path)/\(CheckpointStore.manifestName)") else { return }
+    let url = URL(fileURLWithPath: path).standardizedFileURL
+    let store = CheckpointStore(folder: url.deletingLastPathComponent().path)
+    // A copy under another name is taken as a model, not as a checkpoint.
+    guard let entry = try? store.inspect(url.lastPathComponent, .contents), case .damaged(let error) = entry.state
+    else { return }
+    let newest = try? store.newest()
+    throw ConvoyError(
+      .badData,
+      "\(error); \(newest.map { "the newest good checkpoint is \($0.name)" } ?? "there is no other good checkpoint")")
+  }
+
+  /// The checkpoints that a path names: a run folder, or its folder of checkpoints.
+  package static func checkpoints(at path: String) throws(ConvoyError) -> CheckpointStore {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw ConvoyError(.badData, "there is no run and no folder of checkpoints at \(path)")
+    }
+    let below = "\(path)/\(CheckpointStore.folderName)"
+    return CheckpointStore(folder: FileManager.default.fileExists(atPath: below) ? below : path)
   }
 }
 

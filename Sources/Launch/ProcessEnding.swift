@@ -1,0 +1,50 @@
+import Glibc
+import Runtime
+
+/// How a process ended.
+enum ProcessEnding: Hashable {
+  case exit(Int32)
+  case signal(Int32)
+
+  /// From what `waitpid` says.
+  init(status: Int32) {
+    let signal = status & 0x7F
+    self = signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal)
+  }
+
+  /// One phrase for a person.
+  var text: String {
+    switch self {
+    case .exit(let code): "ended with exit code \(code)"
+    case .signal(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
+    }
+  }
+
+  /// What the launcher makes of a member's end while the job goes on.
+  enum Verdict: Hashable {
+    /// It went because somebody asked it to, or because it had nothing left to do.
+    case left
+    /// It may live again.
+    case restart
+    /// It would end the same way again.
+    case final
+  }
+
+  var verdict: Verdict {
+    switch self {
+    case .exit(ExitCode.success.rawValue), .exit(ExitCode.terminated.rawValue), .signal(SIGTERM): .left
+    case .exit(let code):
+      switch ExitCode(rawValue: code) {
+      case .usage, .badData, .refused, .configuration: .final
+      default: .restart
+      }
+    case .signal: .restart
+    }
+  }
+
+  /// A process's own exit code says what kind of failure it was, where it is one of ours.
+  var exitCode: ExitCode {
+    guard case .exit(let code) = self, let known = ExitCode(rawValue: code) else { return .failed }
+    return known == .interrupted || known == .terminated ? .failed : known
+  }
+}

@@ -1,0 +1,118 @@
+import Foundation
+package import ParameterServer
+package import Transport
+
+/// How a running job does, as its coordinator tells.
+public struct JobStatus: Codable, Hashable, Sendable {
+  /// A member of the job.
+  public struct Member: Codable, Hashable, Sendable {
+    /// The name that it was started with.
+    public var name: String
+    /// Its place: `worker.1`.
+    public var place: String
+    /// Whether it works, stands by, or reads the job and its data.
+    public var state: String
+    /// Steps that it has begun, or that a server has closed.
+    public var steps: Int
+    /// Shards that it has computed.
+    public var shards: Int
+    /// Milliseconds since it was heard.
+    public var silentMilliseconds: Int
+
+    enum CodingKeys: String, CodingKey {
+      case name, place, state, steps, shards
+      case silentMilliseconds = "silent_ms"
+    }
+  }
+
+  /// What the job does: waiting for members, placing, training, recovering, ending.
+  public var state: String
+  /// When pushes are applied, now.
+  public var mode: String
+  /// Steps begun.
+  public var step: Int
+  /// Steps of the job.
+  public var steps: Int
+  /// The number of the view.
+  public var view: Int
+  /// How often the job has begun, anew or from a checkpoint.
+  public var era: Int
+  /// Messages refused.
+  public var refused: Int
+  /// Places that nobody fills.
+  public var missing: [String]
+  /// The members.
+  public var members: [Member]
+}
+
+/// Asks a coordinator how its job does, or for another consistency.
+package struct StatusClient {
+  private let address: Address
+  private let token: JobToken
+  private let transport: any Transport
+
+  /// Milliseconds until the coordinator must have answered.
+  package static let deadlineMilliseconds = 5000
+  private static let repeatMilliseconds = 1000
+
+  /// A client of the coordinator at an address.
+  package init(address: Address, token: JobToken, transport: any Transport = ZeroMQTransport()) {
+    self.address = address
+    self.token = token
+    self.transport = transport
+  }
+
+  /// A client of a run's coordinator, or of the one at an address whose token this person has on this machine.
+  package init(_ place: String, tokenFile: String?) throws(ConvoyError) {
+    let addressFile = "\(place)/\(RunFolder.addressName)"
+    let isFolder = FileManager.default.fileExists(atPath: place)
+    var text = place
+    if isFolder {
+      guard let written = try? String(contentsOfFile: addressFile, encoding: .utf8) else {
+        let isOver = FileManager.default.fileExists(atPath: "\(place)/summary.json")
+        throw ConvoyError(
+          isOver ? .refused : .tryAgain,
+          isOver
+            ? "the job of \(place) is over: see \(place)/summary.json"
+            : "no coordinator runs for \(place): there is no \(addressFile)")
+      }
+      text = written.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+    do throws(TransportError) { address = try Address(parsing: text) } catch {
+      throw ConvoyError(.usage, "\(place) is neither a run folder nor an address: \(error.description)")
+    }
+    token = try TokenFile.read(tokenFile ?? (isFolder ? "\(place)/token" : TokenFile.shared(for: address.description)))
+    transport = ZeroMQTransport()
+  }
+
+  /// Asks, and asks for a mode where one is given; returns the answer.
+  package func ask(settingMode mode: Consistency? = nil) throws(ConvoyError) -> JobStatus {
+    let post = try Post(transport)
+    defer { post.close(lingerMilliseconds: 0) }
+    let peer = try post.connect(to: address)
+    let incarnation = Incarnation(UInt64.random(in: .min ... .max))
+    let message: Message = mode.map { .setMode($0) } ?? .statusRequest
+    let envelope = Envelope(
+      token: token, view: .none, sender: Member(.client, 0), incarnation: incarnation, message: message)
+    let start = MonotonicClock.now
+    while true {
+      let waited = Int(MonotonicClock.now.milliseconds(since: start))
+      guard waited < Self.deadlineMilliseconds else {
+        throw ConvoyError(
+          .tryAgain, "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s")
+      }
+      try post.send(envelope, payload: nil, to: peer)
+      let answer = try post.receive(timeoutMilliseconds: Self.repeatMilliseconds)
+      guard case .message(let reply, _, _) = answer, reply.token == token else { continue }
+      switch reply.message {
+      case .status(let text):
+        guard let status = try? JSONDecoder().decode(JobStatus.self, from: Data(text.utf8)) else {
+          throw ConvoyError(.failed, "the coordinator at \(address) answers what this version cannot read")
+        }
+        return status
+      case .refused(let refusal): throw ConvoyError(.refused, "the coordinator refused: \(refusal.explanation)")
+      default: continue
+      }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import CZeroMQ
+import Glibc
+
+/// Opens the sockets of one hub, with the options that all of ours have.
+struct ZeroMQOpening {
+  let core: ZeroMQCore
+  let limits: HubLimits
+  /// What wakes the hub.
+  let wakeEvent: EventDescriptor
+
+  /// Bytes that CURVE adds to a frame, and some more. The hub looks at the limit again, to the byte.
+  private static let curveBytes = 64
+
+  /// Bytes of a frame that every socket takes: with CURVE a handshake's longest command has some 300.
+  private static let handshakeBytes = 512
+
+  /// A ROUTER that listens, and where: with the port that it got.
+  func listener(at address: Address) throws(TransportError) -> (socket: ZeroMQSocket, bound: Address) {
+    try Self.prepare(address)
+    let numeric = try address.resolved()
+    let socket = try ZeroMQSocket(core.context, type: ZMQ_ROUTER)
+    try configure(socket, isIPv6: numeric.isIPv6)
+    try socket.set(ZMQ_ROUTER_MANDATORY, 1)
+    // A whole cluster may connect at once.
+    try socket.set(ZMQ_BACKLOG, 1024)
+    if let protection = protection(of: address) {
+      try socket.set(ZMQ_CURVE_SERVER, 1)
+      try socket.set(ZMQ_CURVE_SECRETKEY, bytes: protection.security.keys.secretBytes)
+      try socket.set(ZMQ_ZAP_DOMAIN, bytes: Array(ZAPRequest.domain.utf8))
+      // Without a handler nobody is let in, instead of everybody.
+      try socket.set(ZeroMQ.zapEnforceDomain, 1)
+      try protection.connectionGuard.watchListener(socket)
+    }
+    do throws(ZeroMQ.Failure) {
+      try socket.bind(numeric.description)
+    } catch {
+      switch error.code {
+      case EADDRINUSE: throw .addressInUse(address)
+      case EADDRNOTAVAIL, ENODEV: throw .unusableAddress(address, "this machine has \(Interfaces.summary)")
+      default: throw .unusableAddress(address, error.text)
+      }
+    }
+    return (socket, address.isTCP ? try Address(parsing: socket.boundEndpoint()) : address)
+  }
+
+  /// A DEALER that connects, and with keys who must be at the other end.
+  func connection(
+    to address: Address, expecting name: String?
+  ) throws(TransportError) -> (socket: ZeroMQSocket, listener: PeerIdentity?, watch: ConnectionWatch?) {
+    let numeric = try address.resolved()
+    let socket = try ZeroMQSocket(core.context, type: ZMQ_DEALER)
+    try configure(socket, isIPv6: numeric.isIPv6)
+    // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
+    // absent peer is ours.
+    try socket.set(ZMQ_IMMEDIATE, 1)
+    var listener: PeerIdentity?
+    var watch: ConnectionWatch?
+    if let protection = protection(of: address) {
+      listener = try Self.protect(socket, protection.security, to: address, expecting: name)
+      watch = try protection.connectionGuard.watchConnection(socket, waking: wakeEvent)
+    }
+    do throws(ZeroMQ.Failure) {
+      // By name, so that a host that comes back with another number is found; the key says whether it is the same.
+      try socket.connect(listener == nil ? numeric.description : address.description)
+    } catch {
+      throw .unusableAddress(address, error.text)
+    }
+    return (socket, listener, watch)
+  }
+
+  private static func protect(
+    _ socket: ZeroMQSocket, _ security: TransportSecurity, to address: Address, expecting name: String?
+  ) throws(TransportError) -> PeerIdentity {
+    guard let name else { throw .unusableAddress(address, "whose key its listener must have was not stated") }
+    guard let key = security.allowed.key(of: name), let listener = security.allowed.identity(of: key) else {
+      throw .unknownName(name, known: security.allowed.summary)
+    }
+    try socket.set(ZMQ_CURVE_SERVERKEY, bytes: key.bytes)
+    try socket.set(ZMQ_CURVE_PUBLICKEY, bytes: security.keys.publicKey.bytes)
+    try socket.set(ZMQ_CURVE_SECRETKEY, bytes: security.keys.secretBytes)
+    return listener
+  }
+
+  /// The keys for an address: what stays on this machine by other means than tcp needs none.
+  private func protection(of address: Address) -> ZeroMQCore.Protection? {
+    address.isTCP ? core.protection : nil
+  }
+
+  private func configure(_ socket: ZeroMQSocket, isIPv6: Bool) throws(TransportError) {
+    let queued = Int32(clamping: limits.maximumQueuedMessages)
+    try socket.set(ZMQ_SNDHWM, queued)
+    try socket.set(ZMQ_RCVHWM, queued)
+    let overhead = core.protection == nil ? 0 : Self.curveBytes
+    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes + overhead, Self.handshakeBytes)))
+    try socket.set(ZMQ_LINGER, 0)
+    // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
+    if isIPv6 { try socket.set(ZMQ_IPV6, 1) }
+    try socket.set(ZMQ_HEARTBEAT_IVL, 2000)
+    try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
+    try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
+    try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
+    try socket.set(ZMQ_CONNECT_TIMEOUT, 5000)
+    try socket.set(ZMQ_RECONNECT_IVL, 20)
+    try socket.set(ZMQ_RECONNECT_IVL_MAX, 5000)
+  }
+
+  /// libzmq takes over the socket file of whoever listens there: look whether somebody does.
+  private static func prepare(_ address: Address) throws(TransportError) {
+    guard case .ipc(let path) = address else { return }
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    guard status.st_mode & S_IFMT == S_IFSOCK else {
+      throw .unusableAddress(address, "a file of another kind is there")
+    }
+    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard probe >= 0 else { throw .system("probe \(address)", String(cString: strerror(errno))) }
+    defer { Glibc.close(probe) }
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8) }
+    let connected = withUnsafePointer(to: &name) { name in
+      name.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(probe, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    if connected == 0 { throw .addressInUse(address) }
+  }
+}
