@@ -211,9 +211,7 @@ struct WorkerProcess {
         return context.misuse(slot, "sends a gradient of \(part.node), order \(part.order), which it does not hold")
       }
       content = sum.parts[part.chunk]
-      if context.bug == .mixedOrders, let earlier = sums.first(where: { $0.node == part.node }) {
-        content = earlier.parts[part.chunk]
-      }
+      if context.bug == .swappedChunks { content = sum.parts[part.chunk ^ 1] }
       if context.bug == .forgottenSums, part.chunk == 0 {
         sums.removeAll { $0.order == part.order && $0.node == part.node }
       }
