@@ -47,7 +47,7 @@ package struct BugTrial: Sendable {
     case .overstatedSteps: self.init(bug, .ssp(2), only: .boundedSpread)
     case .earlyAcknowledgement: self.init(bug, .sync, replicas: 1, [.crash])
     case .lostOptimizer: self.init(bug, .sync, replicas: 1, [.crash])
-    case .wrongVersion: self.init(bug, .sync, [.crash, .pause])
+    case .wrongVersion: self.init(bug, .sync, steps: 40, [.crash, .pause, .slowLink])
     case .staleParameters: self.init(bug, .sync, only: .synchronousSteps)
     case .hastyInstall: self.init(bug, .backup(1), [.duplicates, .reordering], only: .versionsRise)
     case .forgottenSums: self.init(bug, .sync, [.loss], only: .contract)

@@ -214,7 +214,7 @@ struct ServerProcess {
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
     var envelope = envelope
-    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message {
+    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message, parameters.answers != nil {
       envelope = Self.overstated(envelope, parameters, steps: context.shape.job.steps)
     }
     var content: ToyPayload?
