@@ -92,7 +92,8 @@ package func runCoordinator(
   // A coordinator that takes another's place finds its token, and the members that know it.
   let token = try TokenFile.create(at: tokenFile)
   let coordinator = try CoordinatorRole(
-    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, resume: options.resume, stop: stop,
+    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, resume: options.resume,
+    launch: options.launchedAt.map { "\($0)" }, stop: stop,
     logger: logger, launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
   try folder.write(options.job)
   options.words?.listen { [ended = coordinator.ended] word in
@@ -101,8 +102,6 @@ package func runCoordinator(
     }
   }
   let address = try coordinator.listen(on: try parseAddress(options.listen))
-  try folder.write(address: address.description)
-  defer { unlink("\(options.runDirectory)/\(RunFolder.addressName)") }
   let shared = options.sharesToken ? try TokenFile.share(token, for: address.description) : nil
   defer {
     if let shared { unlink(shared) }
@@ -183,7 +182,8 @@ package func runInProcess(
   let token = try TokenFile.create(at: "\(runDirectory)/token")
   defer { unlink("\(runDirectory)/token") }
   let coordinator = try CoordinatorRole(
-    job: job, transport: transport, folder: folder, token: token, resume: resume, stop: stop,
+    job: job, transport: transport, folder: folder, token: token, resume: resume,
+    launch: "\(launchedAt)", stop: stop,
     logger: logger("coordinator"), launchedAt: launchedAt, report: report)
   try folder.write(job)
   let address = try coordinator.listen(on: .inproc(name: "convoy-\(UInt64.random(in: 0 ... .max))"))

@@ -102,7 +102,7 @@ public enum JournalRecord: Hashable, Sendable {
   case finished(UnitSet)
   /// A checkpoint is complete on disk.
   case checkpoint(CheckpointMark)
-  /// The workers' totals so far.
+  /// The totals of the workers who are gone: those who live report theirs again to a successor.
   case totals([EpochTotals])
   /// The last checkpoint is stored: nothing is left to do.
   case completed

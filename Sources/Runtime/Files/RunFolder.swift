@@ -123,18 +123,30 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
+  /// Whether the folder's processes were started by this launcher, by the mark that it left; then leaves the mark.
+  ///
+  /// Where the launcher is another, the processes of the one before are gone: they end with it.
+  package func isLaunched(by launch: String) throws(ConvoyError) -> Bool {
+    let file = "\(path)/launch"
+    let known = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
+    if known == launch { return true }
+    try write(Data(launch.utf8), to: file)
+    return false
+  }
+
+  /// The name of the file that says where the run's coordinator listens, for as long as it does.
+  package static let addressName = "address"
+
+  /// Says where the run's coordinator listens; nil when it does no more. What cannot be written costs `convoy status`.
+  package func note(address: String?) {
+    let file = "\(path)/\(Self.addressName)"
+    if let address { try? write(Data((address + "\n").utf8), to: file) } else { unlink(file) }
+  }
+
   /// Whether a path leads to this folder.
   package func isSame(as other: String) -> Bool {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
       == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
-  }
-
-  /// The file that says where the coordinator of a job that runs is reached.
-  package static let addressName = "address"
-
-  /// Leaves the coordinator's address for `convoy status`.
-  package func write(address: String) throws(ConvoyError) {
-    try write(Data((address + "\n").utf8), to: "\(path)/\(Self.addressName)")
   }
 
   /// The model's file in a run folder and in a checkpoint.

@@ -130,7 +130,10 @@ package final class ServerRole {
   private func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
-    if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
+    if case .refused(let refusal) = envelope.message {
+      // What was under way when a view came is sent again: nothing that anybody has to look at.
+      logger.log(level: refusal.reason == .oldView ? .debug : .warning, "refused: \(refusal.explanation)")
+    }
     let peer = try peer(destination)
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
@@ -210,6 +213,7 @@ package final class ServerRole {
     }
     self.view = view
     workers = workers.filter { view.worker(Member(.worker, $0.value)) != nil }
+    store?.forgetWorkers(besides: Set(view.workers.map(\.member.number)))
     let server = view.server(own)
     primaries = Set(server?.chunks ?? [])
     activity.adopted()
