@@ -51,9 +51,7 @@ extension Simulation {
     switch fault.kind {
     case .crash: start(slot)
     case .pause: context.world.resume(slot)
-    case .zombie:
-      context.world.resume(slot)
-      isKept[slot] = true
+    case .zombie: context.world.resume(slot)
     case .straggler: context.slowness[slot] = shape.slowness(ofSlot: slot)
     case .fullDisk: context.isDiskFull[slot] = false
     case .failingSync: context.isSyncFailing[slot] = false

@@ -83,7 +83,8 @@ struct ClusterTests {
     for seed in 0..<8 as Range<UInt64> { total.add(campaign.run(seed: seed)) }
     #expect(total.runs == 8 && total.completed == 8 && total.failedSeeds == [])
     #expect(total.coverage.faults.keys.allSatisfy { $0 == .loss })
-    #expect(total.missing(FaultPlan([.crash])).contains("crash"))
+    let wanted = Campaign(cluster, ToyJob(steps: 5), faults: FaultPlan([.crash]))
+    #expect(total.missing(wanted).contains("crash") && !total.missing(wanted).contains("replicaBuilt"))
     #expect(total.simulatedTime > 0 && total.eventCount > 1000)
   }
 }
