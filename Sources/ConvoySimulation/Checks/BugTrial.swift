@@ -44,7 +44,7 @@ package struct BugTrial: Sendable {
     case .forgetfulReplica: self.init(bug, .async, replicas: 1, only: .survivesCrash)
     case .tornSnapshot: self.init(bug, .sync, only: .consistentCut)
     case .leakedPayloads: self.init(bug, .sync, steps: 100, only: .progress)
-    case .overstatedSteps: self.init(bug, .ssp(2), only: .boundedSpread)
+    case .looseSlack: self.init(bug, .ssp(2), only: .boundedSpread)
     case .earlyAcknowledgement: self.init(bug, .sync, replicas: 1, [.crash])
     case .lostOptimizer: self.init(bug, .sync, replicas: 1, [.crash])
     case .wrongVersion: self.init(bug, .sync, steps: 40, [.crash, .pause, .slowLink])

@@ -11,8 +11,8 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case tornSnapshot
   /// A server never lets go of a payload.
   case leakedPayloads
-  /// A server states more closed steps than there are.
-  case overstatedSteps
+  /// A worker takes the slack of `ssp` for a larger one.
+  case looseSlack
   /// A replica acknowledges updates before it has them, and loses some.
   case earlyAcknowledgement
   /// A state travels without its optimiser's part.

@@ -98,7 +98,9 @@ struct ServerProcess {
     case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
     case .combine(let left, let right, let sum):
       guard let first = payloads.read(left), let second = payloads.read(right) else { return }
-      payloads.hold(context.shape.model.sum(first, context.bug == .doubledPart ? first : second), as: sum)
+      var total = context.shape.model.sum(first, context.bug == .doubledPart ? first : second)
+      total.shards |= second.shards
+      payloads.hold(total, as: sum)
     case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
@@ -213,10 +215,6 @@ struct ServerProcess {
   private mutating func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
-    var envelope = envelope
-    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message, parameters.answers != nil {
-      envelope = Self.overstated(envelope, parameters, steps: context.shape.job.steps)
-    }
     var content: ToyPayload?
     if let payload {
       content = self.payload(payload, &context)
@@ -236,15 +234,6 @@ struct ServerProcess {
       context.send(envelope, content, from: slot, toAddressOf: route.slot)
     case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
     }
-  }
-
-  private static func overstated(_ envelope: Envelope, _ parameters: Parameters, steps: Int) -> Envelope {
-    let closed = parameters.closed + 6 < UInt64(steps) ? parameters.closed + 2 : parameters.closed
-    return Envelope(
-      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
-      message: .parameters(
-        Parameters(
-          chunk: parameters.chunk, version: parameters.version, closed: closed, answers: parameters.answers)))
   }
 
   private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {

@@ -58,8 +58,22 @@ struct WorkerProcess {
       context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: view.era)
     }
     if context.bug == .hastyInstall { installHastily(letter, &context) }
-    handle(.message(letter.envelope, from: source, payload: payload), &context)
+    let envelope = context.bug == .looseSlack ? Self.loosened(letter.envelope) : letter.envelope
+    handle(.message(envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
+  }
+
+  /// The planted bug `looseSlack`.
+  private static func loosened(_ envelope: Envelope) -> Envelope {
+    guard case .view(let view) = envelope.message, let rules = view.rules.switched(to: .ssp(8), fromStep: 0) else {
+      return envelope
+    }
+    let loose = View(
+      number: view.number, era: view.era, origin: view.origin, isBeginning: view.isBeginning, rules: rules,
+      servers: view.servers, workers: view.workers, since: view.since)
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .view(loose))
   }
 
   /// The planted bug `hastyInstall`.

@@ -58,8 +58,8 @@ struct ClusterTests {
   @Test func aFailingRunIsSavedShrunkAndRunAgain() throws {
     var cluster = Cluster(seed: 0)
     cluster.workers = 4
-    cluster.bug = .earlyStored
-    let campaign = Campaign(cluster, ToyJob(steps: 20), faults: FaultPlan([.crash, .cut]))
+    cluster.bug = .oldestCheckpoint
+    let campaign = Campaign(cluster, ToyJob(steps: 20), faults: FaultPlan([.crash]))
     let failing = (0..<200 as Range<UInt64>).lazy.map(campaign.run(seed:)).first { !$0.violations.isEmpty }
     let report = try #require(failing)
     let faults = campaign.shrink(report)
@@ -69,7 +69,7 @@ struct ClusterTests {
     #expect(replay.isSound)
     // The bug is this test's own: the file does not carry it.
     var again = replay.cluster
-    again.bug = .earlyStored
+    again.bug = .oldestCheckpoint
     #expect(again.run(replay.job, faults: replay.faults).violations.first?.invariant == report.violations[0].invariant)
     #expect(replay.cluster.run(replay.job, faults: replay.faults).violations == [])
   }
