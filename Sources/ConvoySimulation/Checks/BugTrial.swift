@@ -50,7 +50,7 @@ package struct BugTrial: Sendable {
     case .wrongVersion: self.init(bug, .sync, steps: 40, [.crash, .pause, .slowLink])
     case .staleParameters: self.init(bug, .sync, only: .synchronousSteps)
     case .hastyInstall: self.init(bug, .backup(1), [.duplicates, .reordering], only: .versionsRise)
-    case .forgottenSums: self.init(bug, .sync, [.loss], only: .contract)
+    case .forgottenSums: self.init(bug, .sync, [.loss])
     case .swappedChunks: self.init(bug, .sync)
     case .talkativeReplica: self.init(bug, .sync, replicas: 1, only: .singleWriter)
     case .earlyStored: self.init(bug, .sync, [.crash], only: .completeCheckpoint)
