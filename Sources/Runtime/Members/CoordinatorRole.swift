@@ -68,9 +68,11 @@ package final class CoordinatorRole {
       logger.warning("the journal's last \(journal.cutBytes) bytes were torn, and are cut off")
     }
     let isSameJob = try folder.holds(job)
+    var hasCheckpoint = try context.open()
+    // What is refused leaves the run as it was.
+    if let resume, folder.isSame(as: resume) { try context.requireUsable(isSameJob: isSameJob) }
     let records = isSameJob ? journal.records : try journal.reset()
     if !isSameJob { try folder.replace(job) }
-    var hasCheckpoint = try context.open()
     if !hasCheckpoint, let resume, !folder.isSame(as: resume) {
       try context.adopt(resume)
       hasCheckpoint = true
@@ -104,6 +106,8 @@ package final class CoordinatorRole {
   /// What the predecessor's journal says beside what the machine makes of it.
   private func recall(_ records: [JournalRecord]) {
     for record in records { note(record) }
+    // The predecessor has told of it.
+    reported = progress
     if records.contains(.completed) { keeper.load() }
     if view != nil { logger.info("goes on from the journal: view \(view?.number.rawValue ?? 0)") }
   }
@@ -152,6 +156,10 @@ package final class CoordinatorRole {
         failure: { .failed($0.message) },
         perform: { effect throws(ConvoyError) in try perform(effect) })
       journal.settle()
+      // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
+      if case .failed(let text) = reason, loop.failure == nil {
+        report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
+      }
     }
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
     if let failure = loop.failure { throw failure }

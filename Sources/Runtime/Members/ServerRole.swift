@@ -57,7 +57,8 @@ package final class ServerRole {
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
-    logCounts()
+    // Who was not let in has nothing to tell.
+    if prepared != nil { logCounts() }
     if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
     return reason
@@ -130,7 +131,9 @@ package final class ServerRole {
   private func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
-    if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
+    if case .refused(let refusal) = envelope.message {
+      logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+    }
     let peer = try peer(destination)
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
