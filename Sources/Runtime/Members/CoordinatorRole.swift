@@ -157,7 +157,7 @@ package final class CoordinatorRole {
         perform: { effect throws(ConvoyError) in try perform(effect) })
       journal.settle()
       // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
-      if case .failed(let text) = reason, loop.failure == nil {
+      if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
         report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
       }
     }
