@@ -34,8 +34,9 @@ struct StatusCommand: ParsableCommand {
     )
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
+      let shards = member.place.hasPrefix("worker") ? "  \(member.shards) shards" : ""
       Terminal.result(
-        "  \(member.place)\(name)  \(member.state)  step \(member.steps)  \(member.shards) shards  heard \(member.silentMilliseconds) ms ago"
+        "  \(member.place)\(name)  \(member.state)  step \(member.steps)\(shards)  heard \(member.silentMilliseconds) ms ago"
       )
     }
     if !status.missing.isEmpty { Terminal.result("  missing: \(status.missing.joined(separator: ", "))") }

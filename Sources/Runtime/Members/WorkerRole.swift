@@ -71,7 +71,8 @@ package final class WorkerRole {
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
-    logShards()
+    // Who was not let in has nothing to tell.
+    if work != nil { logShards() }
     if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
     return reason
