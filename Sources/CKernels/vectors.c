@@ -8,6 +8,22 @@ void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy
   for (size_t i = 0; i < count; i++) sum[i] = left[i] + right[i];
 }
 
+CONVOY_CLONES
+void convoy_divide_f32(const convoy_unaligned_float *from, float divisor, float *to, size_t count) {
+  CONVOY_INDEPENDENT
+  for (size_t i = 0; i < count; i++) to[i] = from[i] / divisor;
+}
+
+CONVOY_CLONES
+void convoy_compensate_f32(const convoy_unaligned_float *gradient, float factor, const float *now, const float *basis,
+                           float *to, size_t count) {
+  CONVOY_INDEPENDENT
+  for (size_t i = 0; i < count; i++) {
+    const float g = gradient[i];
+    to[i] = g + factor * g * g * (now[i] - basis[i]);
+  }
+}
+
 CONVOY_CLONES void convoy_multiply_f32(const float *left, const float *right, float *product, size_t count) {
   for (size_t i = 0; i < count; i++) product[i] = left[i] * right[i];
 }

@@ -52,6 +52,51 @@ void   convoy__wire__envelope__free_unpacked
   assert(message->base.descriptor == &convoy__wire__envelope__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__record__init
+                     (Convoy__Wire__Record         *message)
+{
+  static const Convoy__Wire__Record init_value = CONVOY__WIRE__RECORD__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__record__get_packed_size
+                     (const Convoy__Wire__Record *message)
+{
+  assert(message->base.descriptor == &convoy__wire__record__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__record__pack
+                     (const Convoy__Wire__Record *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__record__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__record__pack_to_buffer
+                     (const Convoy__Wire__Record *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__record__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Record *
+       convoy__wire__record__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Record *)
+     protobuf_c_message_unpack (&convoy__wire__record__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__record__free_unpacked
+                     (Convoy__Wire__Record *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__record__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__empty__init
                      (Convoy__Wire__Empty         *message)
 {
@@ -140,6 +185,141 @@ void   convoy__wire__text__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &convoy__wire__text__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__number__init
+                     (Convoy__Wire__Number         *message)
+{
+  static const Convoy__Wire__Number init_value = CONVOY__WIRE__NUMBER__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__number__get_packed_size
+                     (const Convoy__Wire__Number *message)
+{
+  assert(message->base.descriptor == &convoy__wire__number__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__number__pack
+                     (const Convoy__Wire__Number *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__number__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__number__pack_to_buffer
+                     (const Convoy__Wire__Number *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__number__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Number *
+       convoy__wire__number__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Number *)
+     protobuf_c_message_unpack (&convoy__wire__number__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__number__free_unpacked
+                     (Convoy__Wire__Number *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__number__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__units__init
+                     (Convoy__Wire__Units         *message)
+{
+  static const Convoy__Wire__Units init_value = CONVOY__WIRE__UNITS__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__units__get_packed_size
+                     (const Convoy__Wire__Units *message)
+{
+  assert(message->base.descriptor == &convoy__wire__units__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__units__pack
+                     (const Convoy__Wire__Units *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__units__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__units__pack_to_buffer
+                     (const Convoy__Wire__Units *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__units__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Units *
+       convoy__wire__units__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Units *)
+     protobuf_c_message_unpack (&convoy__wire__units__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__units__free_unpacked
+                     (Convoy__Wire__Units *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__units__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__mode__init
+                     (Convoy__Wire__Mode         *message)
+{
+  static const Convoy__Wire__Mode init_value = CONVOY__WIRE__MODE__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__mode__get_packed_size
+                     (const Convoy__Wire__Mode *message)
+{
+  assert(message->base.descriptor == &convoy__wire__mode__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__mode__pack
+                     (const Convoy__Wire__Mode *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__mode__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__mode__pack_to_buffer
+                     (const Convoy__Wire__Mode *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__mode__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Mode *
+       convoy__wire__mode__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Mode *)
+     protobuf_c_message_unpack (&convoy__wire__mode__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__mode__free_unpacked
+                     (Convoy__Wire__Mode *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__mode__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   convoy__wire__hello__init
@@ -322,6 +502,141 @@ void   convoy__wire__progress__free_unpacked
   assert(message->base.descriptor == &convoy__wire__progress__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__leaving__init
+                     (Convoy__Wire__Leaving         *message)
+{
+  static const Convoy__Wire__Leaving init_value = CONVOY__WIRE__LEAVING__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__leaving__get_packed_size
+                     (const Convoy__Wire__Leaving *message)
+{
+  assert(message->base.descriptor == &convoy__wire__leaving__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__leaving__pack
+                     (const Convoy__Wire__Leaving *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__leaving__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__leaving__pack_to_buffer
+                     (const Convoy__Wire__Leaving *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__leaving__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Leaving *
+       convoy__wire__leaving__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Leaving *)
+     protobuf_c_message_unpack (&convoy__wire__leaving__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__leaving__free_unpacked
+                     (Convoy__Wire__Leaving *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__leaving__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__lease_request__init
+                     (Convoy__Wire__LeaseRequest         *message)
+{
+  static const Convoy__Wire__LeaseRequest init_value = CONVOY__WIRE__LEASE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__lease_request__get_packed_size
+                     (const Convoy__Wire__LeaseRequest *message)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__lease_request__pack
+                     (const Convoy__Wire__LeaseRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__lease_request__pack_to_buffer
+                     (const Convoy__Wire__LeaseRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__LeaseRequest *
+       convoy__wire__lease_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__LeaseRequest *)
+     protobuf_c_message_unpack (&convoy__wire__lease_request__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__lease_request__free_unpacked
+                     (Convoy__Wire__LeaseRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__lease_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__chunk_position__init
+                     (Convoy__Wire__ChunkPosition         *message)
+{
+  static const Convoy__Wire__ChunkPosition init_value = CONVOY__WIRE__CHUNK_POSITION__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__chunk_position__get_packed_size
+                     (const Convoy__Wire__ChunkPosition *message)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_position__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__chunk_position__pack
+                     (const Convoy__Wire__ChunkPosition *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_position__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__chunk_position__pack_to_buffer
+                     (const Convoy__Wire__ChunkPosition *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_position__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__ChunkPosition *
+       convoy__wire__chunk_position__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__ChunkPosition *)
+     protobuf_c_message_unpack (&convoy__wire__chunk_position__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__chunk_position__free_unpacked
+                     (Convoy__Wire__ChunkPosition *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__chunk_position__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__welcome__init
                      (Convoy__Wire__Welcome         *message)
 {
@@ -365,6 +680,51 @@ void   convoy__wire__welcome__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &convoy__wire__welcome__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__rules__init
+                     (Convoy__Wire__Rules         *message)
+{
+  static const Convoy__Wire__Rules init_value = CONVOY__WIRE__RULES__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__rules__get_packed_size
+                     (const Convoy__Wire__Rules *message)
+{
+  assert(message->base.descriptor == &convoy__wire__rules__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__rules__pack
+                     (const Convoy__Wire__Rules *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__rules__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__rules__pack_to_buffer
+                     (const Convoy__Wire__Rules *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__rules__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Rules *
+       convoy__wire__rules__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Rules *)
+     protobuf_c_message_unpack (&convoy__wire__rules__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__rules__free_unpacked
+                     (Convoy__Wire__Rules *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__rules__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   convoy__wire__view_server__init
@@ -637,6 +997,51 @@ void   convoy__wire__chunk_version__free_unpacked
   assert(message->base.descriptor == &convoy__wire__chunk_version__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__pull__init
+                     (Convoy__Wire__Pull         *message)
+{
+  static const Convoy__Wire__Pull init_value = CONVOY__WIRE__PULL__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__pull__get_packed_size
+                     (const Convoy__Wire__Pull *message)
+{
+  assert(message->base.descriptor == &convoy__wire__pull__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__pull__pack
+                     (const Convoy__Wire__Pull *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__pull__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__pull__pack_to_buffer
+                     (const Convoy__Wire__Pull *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__pull__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Pull *
+       convoy__wire__pull__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Pull *)
+     protobuf_c_message_unpack (&convoy__wire__pull__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__pull__free_unpacked
+                     (Convoy__Wire__Pull *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__pull__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__push__init
                      (Convoy__Wire__Push         *message)
 {
@@ -680,6 +1085,96 @@ void   convoy__wire__push__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &convoy__wire__push__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__parameters__init
+                     (Convoy__Wire__Parameters         *message)
+{
+  static const Convoy__Wire__Parameters init_value = CONVOY__WIRE__PARAMETERS__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__parameters__get_packed_size
+                     (const Convoy__Wire__Parameters *message)
+{
+  assert(message->base.descriptor == &convoy__wire__parameters__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__parameters__pack
+                     (const Convoy__Wire__Parameters *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__parameters__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__parameters__pack_to_buffer
+                     (const Convoy__Wire__Parameters *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__parameters__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Parameters *
+       convoy__wire__parameters__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Parameters *)
+     protobuf_c_message_unpack (&convoy__wire__parameters__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__parameters__free_unpacked
+                     (Convoy__Wire__Parameters *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__parameters__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__update__init
+                     (Convoy__Wire__Update         *message)
+{
+  static const Convoy__Wire__Update init_value = CONVOY__WIRE__UPDATE__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__update__get_packed_size
+                     (const Convoy__Wire__Update *message)
+{
+  assert(message->base.descriptor == &convoy__wire__update__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__update__pack
+                     (const Convoy__Wire__Update *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__update__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__update__pack_to_buffer
+                     (const Convoy__Wire__Update *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__update__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Update *
+       convoy__wire__update__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Update *)
+     protobuf_c_message_unpack (&convoy__wire__update__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__update__free_unpacked
+                     (Convoy__Wire__Update *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__update__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   convoy__wire__refusal__init
@@ -727,7 +1222,187 @@ void   convoy__wire__refusal__free_unpacked
   assert(message->base.descriptor == &convoy__wire__refusal__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[22] =
+void   convoy__wire__lease__init
+                     (Convoy__Wire__Lease         *message)
+{
+  static const Convoy__Wire__Lease init_value = CONVOY__WIRE__LEASE__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__lease__get_packed_size
+                     (const Convoy__Wire__Lease *message)
+{
+  assert(message->base.descriptor == &convoy__wire__lease__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__lease__pack
+                     (const Convoy__Wire__Lease *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__lease__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__lease__pack_to_buffer
+                     (const Convoy__Wire__Lease *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__lease__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Lease *
+       convoy__wire__lease__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Lease *)
+     protobuf_c_message_unpack (&convoy__wire__lease__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__lease__free_unpacked
+                     (Convoy__Wire__Lease *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__lease__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__mark__init
+                     (Convoy__Wire__Mark         *message)
+{
+  static const Convoy__Wire__Mark init_value = CONVOY__WIRE__MARK__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__mark__get_packed_size
+                     (const Convoy__Wire__Mark *message)
+{
+  assert(message->base.descriptor == &convoy__wire__mark__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__mark__pack
+                     (const Convoy__Wire__Mark *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__mark__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__mark__pack_to_buffer
+                     (const Convoy__Wire__Mark *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__mark__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Mark *
+       convoy__wire__mark__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Mark *)
+     protobuf_c_message_unpack (&convoy__wire__mark__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__mark__free_unpacked
+                     (Convoy__Wire__Mark *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__mark__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__agreement__init
+                     (Convoy__Wire__Agreement         *message)
+{
+  static const Convoy__Wire__Agreement init_value = CONVOY__WIRE__AGREEMENT__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__agreement__get_packed_size
+                     (const Convoy__Wire__Agreement *message)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__agreement__pack
+                     (const Convoy__Wire__Agreement *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__agreement__pack_to_buffer
+                     (const Convoy__Wire__Agreement *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Agreement *
+       convoy__wire__agreement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Agreement *)
+     protobuf_c_message_unpack (&convoy__wire__agreement__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__agreement__free_unpacked
+                     (Convoy__Wire__Agreement *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__agreement__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__totals__init
+                     (Convoy__Wire__Totals         *message)
+{
+  static const Convoy__Wire__Totals init_value = CONVOY__WIRE__TOTALS__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__totals__get_packed_size
+                     (const Convoy__Wire__Totals *message)
+{
+  assert(message->base.descriptor == &convoy__wire__totals__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__totals__pack
+                     (const Convoy__Wire__Totals *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__totals__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__totals__pack_to_buffer
+                     (const Convoy__Wire__Totals *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__totals__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Totals *
+       convoy__wire__totals__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Totals *)
+     protobuf_c_message_unpack (&convoy__wire__totals__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__totals__free_unpacked
+                     (Convoy__Wire__Totals *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__totals__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[34] =
 {
   {
     "protocol",
@@ -832,7 +1507,7 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, view_accepted),
-    &convoy__wire__empty__descriptor,
+    &convoy__wire__number__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -856,31 +1531,43 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, lease_request),
-    &convoy__wire__empty__descriptor,
-    NULL,
-    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "finished",
-    21,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Convoy__Wire__Envelope, body_case),
-    offsetof(Convoy__Wire__Envelope, finished),
-    &convoy__wire__progress__descriptor,
+    &convoy__wire__lease_request__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
     "leaving",
-    22,
+    21,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, leaving),
-    &convoy__wire__text__descriptor,
+    &convoy__wire__leaving__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state_lost",
+    22,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, state_lost),
+    &convoy__wire__chunk_version__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "snapshot",
+    23,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, snapshot),
+    &convoy__wire__chunk_position__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -946,13 +1633,49 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "restore",
+    37,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, restore),
+    &convoy__wire__chunk_position__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cut",
+    38,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, cut),
+    &convoy__wire__number__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "snapshot_taken",
+    39,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, snapshot_taken),
+    &convoy__wire__chunk_version__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "pull",
     48,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, pull),
-    &convoy__wire__chunk_version__descriptor,
+    &convoy__wire__pull__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -976,6 +1699,66 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, parameters),
+    &convoy__wire__parameters__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "position",
+    51,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, position),
+    &convoy__wire__parameters__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "marker",
+    52,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, marker),
+    &convoy__wire__number__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replicate",
+    56,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, replicate),
+    &convoy__wire__update__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replica",
+    57,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, replica),
+    &convoy__wire__chunk_position__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replicated",
+    58,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, replicated),
     &convoy__wire__chunk_version__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
@@ -993,39 +1776,89 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "status_request",
+    72,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, status_request),
+    &convoy__wire__empty__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "set_mode",
+    73,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, set_mode),
+    &convoy__wire__mode__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "status",
+    74,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, status),
+    &convoy__wire__text__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__envelope__field_indices_by_name[] = {
-  16,   /* field[16] = alive */
-  11,   /* field[11] = finished */
+  17,   /* field[17] = alive */
+  20,   /* field[20] = cut */
   6,   /* field[6] = hello */
   5,   /* field[5] = incarnation */
   10,   /* field[10] = lease_request */
-  15,   /* field[15] = leases */
-  12,   /* field[12] = leaving */
-  14,   /* field[14] = new_view */
-  20,   /* field[20] = parameters */
+  16,   /* field[16] = leases */
+  11,   /* field[11] = leaving */
+  26,   /* field[26] = marker */
+  15,   /* field[15] = new_view */
+  24,   /* field[24] = parameters */
+  25,   /* field[25] = position */
   9,   /* field[9] = progress */
   0,   /* field[0] = protocol */
-  18,   /* field[18] = pull */
-  19,   /* field[19] = push */
+  22,   /* field[22] = pull */
+  23,   /* field[23] = push */
   7,   /* field[7] = ready */
-  21,   /* field[21] = refused */
+  30,   /* field[30] = refused */
+  28,   /* field[28] = replica */
+  27,   /* field[27] = replicate */
+  29,   /* field[29] = replicated */
+  19,   /* field[19] = restore */
   4,   /* field[4] = sender_number */
   3,   /* field[3] = sender_role */
-  17,   /* field[17] = stop */
+  32,   /* field[32] = set_mode */
+  13,   /* field[13] = snapshot */
+  21,   /* field[21] = snapshot_taken */
+  12,   /* field[12] = state_lost */
+  33,   /* field[33] = status */
+  31,   /* field[31] = status_request */
+  18,   /* field[18] = stop */
   1,   /* field[1] = token */
   2,   /* field[2] = view */
   8,   /* field[8] = view_accepted */
-  13,   /* field[13] = welcome */
+  14,   /* field[14] = welcome */
 };
-static const ProtobufCIntRange convoy__wire__envelope__number_ranges[5 + 1] =
+static const ProtobufCIntRange convoy__wire__envelope__number_ranges[7 + 1] =
 {
   { 1, 0 },
   { 16, 6 },
-  { 32, 13 },
-  { 48, 18 },
-  { 64, 21 },
-  { 0, 22 }
+  { 32, 14 },
+  { 48, 22 },
+  { 56, 27 },
+  { 64, 30 },
+  { 72, 31 },
+  { 0, 34 }
 };
 const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
 {
@@ -1035,11 +1868,154 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   "Convoy__Wire__Envelope",
   "convoy.wire",
   sizeof(Convoy__Wire__Envelope),
-  22,
+  34,
   convoy__wire__envelope__field_descriptors,
   convoy__wire__envelope__field_indices_by_name,
-  5,  convoy__wire__envelope__number_ranges,
+  7,  convoy__wire__envelope__number_ranges,
   (ProtobufCMessageInit) convoy__wire__envelope__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9] =
+{
+  {
+    "protocol",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Record, protocol),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "term",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, term),
+    &convoy__wire__number__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "view",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, view),
+    &convoy__wire__view__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "leased",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, leased),
+    &convoy__wire__lease__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "finished",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, finished),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "checkpoint",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, checkpoint),
+    &convoy__wire__mark__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "totals",
+    21,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, totals),
+    &convoy__wire__totals__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "completed",
+    22,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, completed),
+    &convoy__wire__empty__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agreed",
+    23,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, agreed),
+    &convoy__wire__agreement__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__record__field_indices_by_name[] = {
+  8,   /* field[8] = agreed */
+  5,   /* field[5] = checkpoint */
+  7,   /* field[7] = completed */
+  4,   /* field[4] = finished */
+  3,   /* field[3] = leased */
+  0,   /* field[0] = protocol */
+  1,   /* field[1] = term */
+  6,   /* field[6] = totals */
+  2,   /* field[2] = view */
+};
+static const ProtobufCIntRange convoy__wire__record__number_ranges[2 + 1] =
+{
+  { 1, 0 },
+  { 16, 1 },
+  { 0, 9 }
+};
+const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Record",
+  "Record",
+  "Convoy__Wire__Record",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Record),
+  9,
+  convoy__wire__record__field_descriptors,
+  convoy__wire__record__field_indices_by_name,
+  2,  convoy__wire__record__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__record__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define convoy__wire__empty__field_descriptors NULL
@@ -1096,6 +2072,133 @@ const ProtobufCMessageDescriptor convoy__wire__text__descriptor =
   convoy__wire__text__field_indices_by_name,
   1,  convoy__wire__text__number_ranges,
   (ProtobufCMessageInit) convoy__wire__text__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__number__field_descriptors[1] =
+{
+  {
+    "number",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Number, number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__number__field_indices_by_name[] = {
+  0,   /* field[0] = number */
+};
+static const ProtobufCIntRange convoy__wire__number__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor convoy__wire__number__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Number",
+  "Number",
+  "Convoy__Wire__Number",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Number),
+  1,
+  convoy__wire__number__field_descriptors,
+  convoy__wire__number__field_indices_by_name,
+  1,  convoy__wire__number__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__number__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__units__field_descriptors[1] =
+{
+  {
+    "bounds",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Convoy__Wire__Units, n_bounds),
+    offsetof(Convoy__Wire__Units, bounds),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__units__field_indices_by_name[] = {
+  0,   /* field[0] = bounds */
+};
+static const ProtobufCIntRange convoy__wire__units__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor convoy__wire__units__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Units",
+  "Units",
+  "Convoy__Wire__Units",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Units),
+  1,
+  convoy__wire__units__field_descriptors,
+  convoy__wire__units__field_indices_by_name,
+  1,  convoy__wire__units__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__units__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__mode__field_descriptors[2] =
+{
+  {
+    "kind",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mode, kind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "argument",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mode, argument),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__mode__field_indices_by_name[] = {
+  1,   /* field[1] = argument */
+  0,   /* field[0] = kind */
+};
+static const ProtobufCIntRange convoy__wire__mode__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor convoy__wire__mode__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Mode",
+  "Mode",
+  "Convoy__Wire__Mode",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Mode),
+  2,
+  convoy__wire__mode__field_descriptors,
+  convoy__wire__mode__field_indices_by_name,
+  1,  convoy__wire__mode__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__mode__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__hello__field_descriptors[2] =
@@ -1342,7 +2445,7 @@ const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor =
   (ProtobufCMessageInit) convoy__wire__epoch_totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[3] =
+static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[4] =
 {
   {
     "steps",
@@ -1380,8 +2483,21 @@ static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "busy",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Progress, busy),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__progress__field_indices_by_name[] = {
+  3,   /* field[3] = busy */
   2,   /* field[2] = epochs */
   1,   /* field[1] = shards */
   0,   /* field[0] = steps */
@@ -1389,7 +2505,7 @@ static const unsigned convoy__wire__progress__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
 {
@@ -1399,11 +2515,216 @@ const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
   "Convoy__Wire__Progress",
   "convoy.wire",
   sizeof(Convoy__Wire__Progress),
-  3,
+  4,
   convoy__wire__progress__field_descriptors,
   convoy__wire__progress__field_indices_by_name,
   1,  convoy__wire__progress__number_ranges,
   (ProtobufCMessageInit) convoy__wire__progress__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__leaving__field_descriptors[3] =
+{
+  {
+    "text",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Leaving, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_orderly",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Leaving, is_orderly),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "progress",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Leaving, progress),
+    &convoy__wire__progress__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__leaving__field_indices_by_name[] = {
+  1,   /* field[1] = is_orderly */
+  2,   /* field[2] = progress */
+  0,   /* field[0] = text */
+};
+static const ProtobufCIntRange convoy__wire__leaving__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Leaving",
+  "Leaving",
+  "Convoy__Wire__Leaving",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Leaving),
+  3,
+  convoy__wire__leaving__field_descriptors,
+  convoy__wire__leaving__field_indices_by_name,
+  1,  convoy__wire__leaving__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__leaving__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__lease_request__field_descriptors[3] =
+{
+  {
+    "grant",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseRequest, grant),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "held",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseRequest, held),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wants_more",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseRequest, wants_more),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__lease_request__field_indices_by_name[] = {
+  0,   /* field[0] = grant */
+  1,   /* field[1] = held */
+  2,   /* field[2] = wants_more */
+};
+static const ProtobufCIntRange convoy__wire__lease_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.LeaseRequest",
+  "LeaseRequest",
+  "Convoy__Wire__LeaseRequest",
+  "convoy.wire",
+  sizeof(Convoy__Wire__LeaseRequest),
+  3,
+  convoy__wire__lease_request__field_descriptors,
+  convoy__wire__lease_request__field_indices_by_name,
+  1,  convoy__wire__lease_request__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__lease_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descriptors[4] =
+{
+  {
+    "chunk",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "closed",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, closed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "covered",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, covered),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__chunk_position__field_indices_by_name[] = {
+  0,   /* field[0] = chunk */
+  2,   /* field[2] = closed */
+  3,   /* field[3] = covered */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange convoy__wire__chunk_position__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.ChunkPosition",
+  "ChunkPosition",
+  "Convoy__Wire__ChunkPosition",
+  "convoy.wire",
+  sizeof(Convoy__Wire__ChunkPosition),
+  4,
+  convoy__wire__chunk_position__field_descriptors,
+  convoy__wire__chunk_position__field_indices_by_name,
+  1,  convoy__wire__chunk_position__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__chunk_position__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__welcome__field_descriptors[3] =
@@ -1470,7 +2791,188 @@ const ProtobufCMessageDescriptor convoy__wire__welcome__descriptor =
   (ProtobufCMessageInit) convoy__wire__welcome__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__view_server__field_descriptors[5] =
+static const ProtobufCFieldDescriptor convoy__wire__rules__field_descriptors[12] =
+{
+  {
+    "samples",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, samples),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "batch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, batch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "shards",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, shards),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "steps",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, steps),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "elements",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, elements),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "buffer_elements",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, buffer_elements),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "chunk_elements",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, chunk_elements),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "segments",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Convoy__Wire__Rules, n_segments),
+    offsetof(Convoy__Wire__Rules, segments),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "slots",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, slots),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "checkpoint_every",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, checkpoint_every),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bounds_staleness",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, bounds_staleness),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum_staleness",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, maximum_staleness),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__rules__field_indices_by_name[] = {
+  1,   /* field[1] = batch */
+  10,   /* field[10] = bounds_staleness */
+  5,   /* field[5] = buffer_elements */
+  9,   /* field[9] = checkpoint_every */
+  6,   /* field[6] = chunk_elements */
+  4,   /* field[4] = elements */
+  11,   /* field[11] = maximum_staleness */
+  0,   /* field[0] = samples */
+  7,   /* field[7] = segments */
+  2,   /* field[2] = shards */
+  8,   /* field[8] = slots */
+  3,   /* field[3] = steps */
+};
+static const ProtobufCIntRange convoy__wire__rules__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 12 }
+};
+const ProtobufCMessageDescriptor convoy__wire__rules__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Rules",
+  "Rules",
+  "Convoy__Wire__Rules",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Rules),
+  12,
+  convoy__wire__rules__field_descriptors,
+  convoy__wire__rules__field_indices_by_name,
+  1,  convoy__wire__rules__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__rules__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__view_server__field_descriptors[6] =
 {
   {
     "number",
@@ -1532,6 +3034,18 @@ static const ProtobufCFieldDescriptor convoy__wire__view_server__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "replicas",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Convoy__Wire__ViewServer, n_replicas),
+    offsetof(Convoy__Wire__ViewServer, replicas),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__view_server__field_indices_by_name[] = {
   3,   /* field[3] = address */
@@ -1539,11 +3053,12 @@ static const unsigned convoy__wire__view_server__field_indices_by_name[] = {
   1,   /* field[1] = incarnation */
   2,   /* field[2] = name */
   0,   /* field[0] = number */
+  5,   /* field[5] = replicas */
 };
 static const ProtobufCIntRange convoy__wire__view_server__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor convoy__wire__view_server__descriptor =
 {
@@ -1553,14 +3068,14 @@ const ProtobufCMessageDescriptor convoy__wire__view_server__descriptor =
   "Convoy__Wire__ViewServer",
   "convoy.wire",
   sizeof(Convoy__Wire__ViewServer),
-  5,
+  6,
   convoy__wire__view_server__field_descriptors,
   convoy__wire__view_server__field_indices_by_name,
   1,  convoy__wire__view_server__number_ranges,
   (ProtobufCMessageInit) convoy__wire__view_server__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__view_worker__field_descriptors[4] =
+static const ProtobufCFieldDescriptor convoy__wire__view_worker__field_descriptors[5] =
 {
   {
     "number",
@@ -1610,8 +3125,21 @@ static const ProtobufCFieldDescriptor convoy__wire__view_worker__field_descripto
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "earlier_nodes",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Convoy__Wire__ViewWorker, n_earlier_nodes),
+    offsetof(Convoy__Wire__ViewWorker, earlier_nodes),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__view_worker__field_indices_by_name[] = {
+  4,   /* field[4] = earlier_nodes */
   1,   /* field[1] = incarnation */
   2,   /* field[2] = name */
   3,   /* field[3] = nodes */
@@ -1620,7 +3148,7 @@ static const unsigned convoy__wire__view_worker__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__view_worker__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor convoy__wire__view_worker__descriptor =
 {
@@ -1630,14 +3158,14 @@ const ProtobufCMessageDescriptor convoy__wire__view_worker__descriptor =
   "Convoy__Wire__ViewWorker",
   "convoy.wire",
   sizeof(Convoy__Wire__ViewWorker),
-  4,
+  5,
   convoy__wire__view_worker__field_descriptors,
   convoy__wire__view_worker__field_indices_by_name,
   1,  convoy__wire__view_worker__number_ranges,
   (ProtobufCMessageInit) convoy__wire__view_worker__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] =
+static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[9] =
 {
   {
     "number",
@@ -1652,92 +3180,56 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] 
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "consistency",
+    "era",
     2,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT32,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, consistency),
+    offsetof(Convoy__Wire__View, era),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "samples",
+    "is_restored",
     3,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT64,
+    PROTOBUF_C_TYPE_BOOL,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, samples),
+    offsetof(Convoy__Wire__View, is_restored),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "batch",
+    "origin_step",
     4,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, batch),
+    offsetof(Convoy__Wire__View, origin_step),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "shards",
+    "rules",
     5,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
+    PROTOBUF_C_TYPE_MESSAGE,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, shards),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "steps",
-    6,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT64,
-    0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, steps),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "elements",
-    7,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT64,
-    0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, elements),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "chunk_elements",
-    8,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT64,
-    0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, chunk_elements),
-    NULL,
+    offsetof(Convoy__Wire__View, rules),
+    &convoy__wire__rules__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
     "servers",
-    9,
+    6,
     PROTOBUF_C_LABEL_REPEATED,
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__View, n_servers),
@@ -1749,7 +3241,7 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] 
   },
   {
     "workers",
-    10,
+    7,
     PROTOBUF_C_LABEL_REPEATED,
     PROTOBUF_C_TYPE_MESSAGE,
     offsetof(Convoy__Wire__View, n_workers),
@@ -1760,12 +3252,24 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] 
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "buffer_elements",
-    11,
+    "since",
+    8,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__View, buffer_elements),
+    offsetof(Convoy__Wire__View, since),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_beginning",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__View, is_beginning),
     NULL,
     NULL,
     0,             /* flags */
@@ -1773,22 +3277,20 @@ static const ProtobufCFieldDescriptor convoy__wire__view__field_descriptors[11] 
   },
 };
 static const unsigned convoy__wire__view__field_indices_by_name[] = {
-  3,   /* field[3] = batch */
-  10,   /* field[10] = buffer_elements */
-  7,   /* field[7] = chunk_elements */
-  1,   /* field[1] = consistency */
-  6,   /* field[6] = elements */
+  1,   /* field[1] = era */
+  8,   /* field[8] = is_beginning */
+  2,   /* field[2] = is_restored */
   0,   /* field[0] = number */
-  2,   /* field[2] = samples */
-  8,   /* field[8] = servers */
-  4,   /* field[4] = shards */
-  5,   /* field[5] = steps */
-  9,   /* field[9] = workers */
+  3,   /* field[3] = origin_step */
+  4,   /* field[4] = rules */
+  5,   /* field[5] = servers */
+  7,   /* field[7] = since */
+  6,   /* field[6] = workers */
 };
 static const ProtobufCIntRange convoy__wire__view__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
 {
@@ -1798,7 +3300,7 @@ const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
   "Convoy__Wire__View",
   "convoy.wire",
   sizeof(Convoy__Wire__View),
-  11,
+  9,
   convoy__wire__view__field_descriptors,
   convoy__wire__view__field_indices_by_name,
   1,  convoy__wire__view__number_ranges,
@@ -1808,33 +3310,33 @@ const ProtobufCMessageDescriptor convoy__wire__view__descriptor =
 static const ProtobufCFieldDescriptor convoy__wire__leases__field_descriptors[2] =
 {
   {
-    "first",
+    "grant",
     1,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__Leases, first),
+    offsetof(Convoy__Wire__Leases, grant),
     NULL,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "count",
+    "units",
     2,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
+    PROTOBUF_C_TYPE_MESSAGE,
     0,   /* quantifier_offset */
-    offsetof(Convoy__Wire__Leases, count),
-    NULL,
+    offsetof(Convoy__Wire__Leases, units),
+    &convoy__wire__units__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned convoy__wire__leases__field_indices_by_name[] = {
-  1,   /* field[1] = count */
-  0,   /* field[0] = first */
+  0,   /* field[0] = grant */
+  1,   /* field[1] = units */
 };
 static const ProtobufCIntRange convoy__wire__leases__number_ranges[1 + 1] =
 {
@@ -1958,7 +3460,71 @@ const ProtobufCMessageDescriptor convoy__wire__chunk_version__descriptor =
   (ProtobufCMessageInit) convoy__wire__chunk_version__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__push__field_descriptors[5] =
+static const ProtobufCFieldDescriptor convoy__wire__pull__field_descriptors[3] =
+{
+  {
+    "chunk",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Pull, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "closed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Pull, closed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_exact",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Pull, is_exact),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__pull__field_indices_by_name[] = {
+  0,   /* field[0] = chunk */
+  1,   /* field[1] = closed */
+  2,   /* field[2] = is_exact */
+};
+static const ProtobufCIntRange convoy__wire__pull__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor convoy__wire__pull__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Pull",
+  "Pull",
+  "Convoy__Wire__Pull",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Pull),
+  3,
+  convoy__wire__pull__field_descriptors,
+  convoy__wire__pull__field_indices_by_name,
+  1,  convoy__wire__pull__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__pull__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__push__field_descriptors[6] =
 {
   {
     "chunk",
@@ -2020,8 +3586,21 @@ static const ProtobufCFieldDescriptor convoy__wire__push__field_descriptors[5] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "awaits",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Push, awaits),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__push__field_indices_by_name[] = {
+  5,   /* field[5] = awaits */
   4,   /* field[4] = basis */
   0,   /* field[0] = chunk */
   3,   /* field[3] = index */
@@ -2031,7 +3610,7 @@ static const unsigned convoy__wire__push__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__push__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor convoy__wire__push__descriptor =
 {
@@ -2041,11 +3620,334 @@ const ProtobufCMessageDescriptor convoy__wire__push__descriptor =
   "Convoy__Wire__Push",
   "convoy.wire",
   sizeof(Convoy__Wire__Push),
-  5,
+  6,
   convoy__wire__push__field_descriptors,
   convoy__wire__push__field_indices_by_name,
   1,  convoy__wire__push__number_ranges,
   (ProtobufCMessageInit) convoy__wire__push__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__parameters__field_descriptors[8] =
+{
+  {
+    "chunk",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "closed",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, closed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_answer",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, is_answer),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "level",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, level),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "index",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_stale",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, is_stale),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__parameters__field_indices_by_name[] = {
+  0,   /* field[0] = chunk */
+  2,   /* field[2] = closed */
+  6,   /* field[6] = index */
+  3,   /* field[3] = is_answer */
+  7,   /* field[7] = is_stale */
+  5,   /* field[5] = level */
+  4,   /* field[4] = step */
+  1,   /* field[1] = version */
+};
+static const ProtobufCIntRange convoy__wire__parameters__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Parameters",
+  "Parameters",
+  "Convoy__Wire__Parameters",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Parameters),
+  8,
+  convoy__wire__parameters__field_descriptors,
+  convoy__wire__parameters__field_indices_by_name,
+  1,  convoy__wire__parameters__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__parameters__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__update__field_descriptors[13] =
+{
+  {
+    "chunk",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "closed",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, closed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_unit",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, is_unit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "unit",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, unit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, kind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "staleness",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, staleness),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "basis",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, basis),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_of_worker",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, is_of_worker),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "worker",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, worker),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "samples",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, samples),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "shards",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, shards),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__update__field_indices_by_name[] = {
+  8,   /* field[8] = basis */
+  0,   /* field[0] = chunk */
+  2,   /* field[2] = closed */
+  9,   /* field[9] = is_of_worker */
+  3,   /* field[3] = is_unit */
+  5,   /* field[5] = kind */
+  11,   /* field[11] = samples */
+  12,   /* field[12] = shards */
+  7,   /* field[7] = staleness */
+  6,   /* field[6] = step */
+  4,   /* field[4] = unit */
+  1,   /* field[1] = version */
+  10,   /* field[10] = worker */
+};
+static const ProtobufCIntRange convoy__wire__update__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 13 }
+};
+const ProtobufCMessageDescriptor convoy__wire__update__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Update",
+  "Update",
+  "Convoy__Wire__Update",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Update),
+  13,
+  convoy__wire__update__field_descriptors,
+  convoy__wire__update__field_indices_by_name,
+  1,  convoy__wire__update__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__update__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__refusal__field_descriptors[2] =
@@ -2097,5 +3999,248 @@ const ProtobufCMessageDescriptor convoy__wire__refusal__descriptor =
   convoy__wire__refusal__field_indices_by_name,
   1,  convoy__wire__refusal__number_ranges,
   (ProtobufCMessageInit) convoy__wire__refusal__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__lease__field_descriptors[4] =
+{
+  {
+    "role",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Lease, role),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "number",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Lease, number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "incarnation",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Lease, incarnation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "leases",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Lease, leases),
+    &convoy__wire__leases__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__lease__field_indices_by_name[] = {
+  2,   /* field[2] = incarnation */
+  3,   /* field[3] = leases */
+  1,   /* field[1] = number */
+  0,   /* field[0] = role */
+};
+static const ProtobufCIntRange convoy__wire__lease__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor convoy__wire__lease__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Lease",
+  "Lease",
+  "Convoy__Wire__Lease",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Lease),
+  4,
+  convoy__wire__lease__field_descriptors,
+  convoy__wire__lease__field_indices_by_name,
+  1,  convoy__wire__lease__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__lease__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__mark__field_descriptors[4] =
+{
+  {
+    "step",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mark, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rules",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mark, rules),
+    &convoy__wire__rules__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "covered",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mark, covered),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "version",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Mark, version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__mark__field_indices_by_name[] = {
+  2,   /* field[2] = covered */
+  1,   /* field[1] = rules */
+  0,   /* field[0] = step */
+  3,   /* field[3] = version */
+};
+static const ProtobufCIntRange convoy__wire__mark__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor convoy__wire__mark__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Mark",
+  "Mark",
+  "Convoy__Wire__Mark",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Mark),
+  4,
+  convoy__wire__mark__field_descriptors,
+  convoy__wire__mark__field_indices_by_name,
+  1,  convoy__wire__mark__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__mark__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__agreement__field_descriptors[2] =
+{
+  {
+    "engine_fingerprint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Agreement, engine_fingerprint),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "data_digest",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Agreement, data_digest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__agreement__field_indices_by_name[] = {
+  1,   /* field[1] = data_digest */
+  0,   /* field[0] = engine_fingerprint */
+};
+static const ProtobufCIntRange convoy__wire__agreement__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Agreement",
+  "Agreement",
+  "Convoy__Wire__Agreement",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Agreement),
+  2,
+  convoy__wire__agreement__field_descriptors,
+  convoy__wire__agreement__field_indices_by_name,
+  1,  convoy__wire__agreement__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__agreement__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__totals__field_descriptors[1] =
+{
+  {
+    "epochs",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Totals, n_epochs),
+    offsetof(Convoy__Wire__Totals, epochs),
+    &convoy__wire__epoch_totals__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__totals__field_indices_by_name[] = {
+  0,   /* field[0] = epochs */
+};
+static const ProtobufCIntRange convoy__wire__totals__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor convoy__wire__totals__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Totals",
+  "Totals",
+  "Convoy__Wire__Totals",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Totals),
+  1,
+  convoy__wire__totals__field_descriptors,
+  convoy__wire__totals__field_indices_by_name,
+  1,  convoy__wire__totals__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -3,7 +3,9 @@ public import Tensors
 
 /// Reads batches ahead of whoever computes, on a thread of its own.
 ///
-/// Blocks are read in the order they are enqueued. At most `depth` batches exist; they are used again and again.
+/// Blocks are read in the order they are enqueued. Whoever computes asks for the very block that it needs: what was
+/// enqueued before it is not wanted any more and is dropped. At most `depth` batches exist; they are used again and
+/// again.
 public final class PrefetchingReader: Sendable {
   private let shared: Shared
 
@@ -33,16 +35,27 @@ public final class PrefetchingReader: Sendable {
     close()
   }
 
-  /// Adds a block to what is read.
+  /// Adds a block to what is read, unless it is already read or about to be.
   public func enqueue(_ block: SampleBlock) {
-    shared.locked { shared.blocks.append(block) }
+    shared.locked { if !shared.isExpected(block) { shared.blocks.append(block) } }
   }
 
-  /// Waits for the next batch; nil once the reader is closed.
-  public func next() -> Batch? {
+  /// Waits for the batch of a block, which is read now where nobody enqueued it; nil once the reader is closed.
+  ///
+  /// - Precondition: the block has at most as many samples as a batch, and its taker gave its last batch back.
+  public func batch(of block: SampleBlock) -> Batch? {
     shared.locked {
-      while shared.ready.isEmpty, !shared.isClosed { shared.wait() }
-      return shared.isClosed ? nil : shared.ready.removeFirst()
+      shared.request(block)
+      while !shared.isClosed {
+        if let index = shared.ready.firstIndex(where: { $0.block == block }) {
+          shared.drop(ready: index)
+          return shared.ready.removeFirst().batch
+        }
+        // Nothing that was read can be what is waited for: room is made for it.
+        if shared.reading != block { shared.drop(ready: shared.ready.count) }
+        shared.wait()
+      }
+      return nil
     }
   }
 
@@ -74,14 +87,19 @@ public final class PrefetchingReader: Sendable {
     func run() {
       while let (block, batch) = take() {
         reader.read(block, into: batch)
-        shared.locked { shared.ready.append(batch) }
+        shared.locked {
+          shared.ready.append((block, batch))
+          shared.reading = nil
+        }
       }
     }
 
     private func take() -> (SampleBlock, Batch)? {
       shared.locked {
         while shared.blocks.isEmpty || shared.free.isEmpty, !shared.isClosed { shared.wait() }
-        return shared.isClosed ? nil : (shared.blocks.removeFirst(), shared.free.removeLast())
+        if shared.isClosed { return nil }
+        shared.reading = shared.blocks.removeFirst()
+        return shared.reading.map { ($0, shared.free.removeLast()) }
       }
     }
   }
@@ -90,7 +108,9 @@ public final class PrefetchingReader: Sendable {
   private final class Shared: @unchecked Sendable {
     // Unchecked: every variable is read and written inside `locked` only.
     var blocks: [SampleBlock] = []
-    var ready: [Batch] = []
+    var ready: [(block: SampleBlock, batch: Batch)] = []
+    /// The block that is being read.
+    var reading: SampleBlock?
     var free: [Batch]
     var isClosed = false
     var thread: pthread_t?
@@ -111,6 +131,30 @@ public final class PrefetchingReader: Sendable {
       pthread_mutex_destroy(mutex)
       changed.deallocate()
       mutex.deallocate()
+    }
+
+    /// Whether a block is read, being read, or about to be.
+    func isExpected(_ block: SampleBlock) -> Bool {
+      reading == block || blocks.contains(block) || ready.contains { $0.block == block }
+    }
+
+    /// Drops what was to be read before a block, and has the block read first where nobody expects it.
+    func request(_ block: SampleBlock) {
+      if reading == block || ready.contains(where: { $0.block == block }) { return }
+      if let index = blocks.firstIndex(of: block) {
+        blocks.removeFirst(index)
+      } else {
+        blocks.insert(block, at: 0)
+      }
+      // Whoever asks waits next, with the lock given back only then.
+      pthread_cond_broadcast(changed)
+    }
+
+    /// Drops the first batches that were read.
+    func drop(ready count: Int) {
+      for entry in ready[..<count] { free.append(entry.batch) }
+      ready.removeFirst(count)
+      if count > 0 { pthread_cond_broadcast(changed) }
     }
 
     /// Changes what is shared and tells the other side.

@@ -22,13 +22,18 @@ public struct CoordinatorOptions: Sendable {
   public var sharesToken: Bool
   /// When the command that the person gave began, in seconds of the monotonic clock; nil for now.
   public var launchedAt: Double?
+  /// A run folder, or a checkpoint, to go on from: the run's own folder, or another's.
+  public var resume: String?
+  /// What a launcher says while the coordinator runs.
+  package var words: LauncherWords?
 
   /// Options as stated.
   public init(
     job: Job, listen: String, runDirectory: String, tokenFile: String? = nil, sharesToken: Bool = true,
-    launchedAt: Double? = nil
+    launchedAt: Double? = nil, resume: String? = nil
   ) {
     self.job = job
+    self.resume = resume
     self.listen = listen
     self.runDirectory = runDirectory
     self.tokenFile = tokenFile
@@ -82,28 +87,37 @@ package func runCoordinator(
   _ options: CoordinatorOptions, stop: StopRequest, logger: Logger, report: @escaping (JobEvent) -> Void
 ) throws(ConvoyError) -> JobSummary {
   let folder = try RunFolder(path: options.runDirectory)
-  try folder.write(options.job)
-  let tokenFile = options.tokenFile ?? "\(options.runDirectory)/token"
-  let isOurs = !FileManager.default.fileExists(atPath: tokenFile)
+  let ownToken = "\(options.runDirectory)/token"
+  let tokenFile = options.tokenFile ?? ownToken
+  // A coordinator that takes another's place finds its token, and the members that know it.
   let token = try TokenFile.create(at: tokenFile)
-  defer { if isOurs { unlink(tokenFile) } }
   let coordinator = try CoordinatorRole(
-    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, stop: stop, logger: logger,
-    launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
+    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, resume: options.resume, stop: stop,
+    logger: logger, launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
+  try folder.write(options.job)
+  options.words?.listen { [ended = coordinator.ended] word in
+    switch word {
+    case .ended(let name): ended(name)
+    }
+  }
   let address = try coordinator.listen(on: try parseAddress(options.listen))
   let shared = options.sharesToken ? try TokenFile.share(token, for: address.description) : nil
-  defer { if let shared { unlink(shared) } }
+  defer {
+    if let shared { unlink(shared) }
+    // The job is over, whichever way: a token that somebody else made stays.
+    if tokenFile == ownToken { unlink(ownToken) }
+  }
   return try coordinator.run()
 }
 
 /// Runs a server until its job is over.
 package func runServer(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
-  try ServerRole(memberContext(options, stop: stop, logger: logger)).run()
+  try ServerRole.serve(memberContext(options, stop: stop, logger: logger))
 }
 
 /// Runs a worker until its job is over.
 package func runWorker(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
-  try WorkerRole(memberContext(options, stop: stop, logger: logger)).run()
+  try WorkerRole.work(memberContext(options, stop: stop, logger: logger))
 }
 
 private func memberContext(
@@ -157,18 +171,19 @@ private func parseAddress(_ text: String) throws(ConvoyError) -> Address {
 
 /// Runs a whole job as threads of this process, over ZeroMQ's `inproc` transport or another.
 package func runInProcess(
-  job: Job, runDirectory: String, stop: StopRequest = StopRequest(), transport: (any Transport)? = nil,
+  job: Job, runDirectory: String, resume: String? = nil, stop: StopRequest = StopRequest(),
+  transport: (any Transport)? = nil,
   logger: @escaping @Sendable (String) -> Logger, report: @escaping @Sendable (JobEvent) -> Void
 ) throws(ConvoyError) -> JobSummary {
   let transport = transport ?? ZeroMQTransport()
   let launchedAt = MonotonicClock.seconds
   let folder = try RunFolder(path: runDirectory)
-  try folder.write(job)
   let token = try TokenFile.create(at: "\(runDirectory)/token")
   defer { unlink("\(runDirectory)/token") }
   let coordinator = try CoordinatorRole(
-    job: job, transport: transport, folder: folder, token: token, stop: stop, logger: logger("coordinator"),
-    launchedAt: launchedAt, report: report)
+    job: job, transport: transport, folder: folder, token: token, resume: resume, stop: stop,
+    logger: logger("coordinator"), launchedAt: launchedAt, report: report)
+  try folder.write(job)
   let address = try coordinator.listen(on: .inproc(name: "convoy-\(UInt64.random(in: 0 ... .max))"))
   let members = MemberThreads()
   let memberStop = StopRequest()
@@ -198,9 +213,9 @@ private final class MemberThreads: Sendable {
     let thread = Thread { [group] in
       do throws(ConvoyError) {
         switch role {
-        case .server: try ServerRole(context).run()
-        case .worker: try WorkerRole(context).run()
-        case .coordinator: break
+        case .server: try ServerRole.serve(context)
+        case .worker: try WorkerRole.work(context)
+        case .coordinator, .client: break
         }
       } catch {
         context.logger.error("\(error.message)")

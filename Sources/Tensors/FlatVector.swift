@@ -66,6 +66,34 @@ public final class FlatVector {
       pointer, left.assumingMemoryBound(to: Float.self), right.assumingMemoryBound(to: Float.self), count)
   }
 
+  /// Sets every element to a payload's fp32 value, which may lie at any address, divided by a number: the same bits on
+  /// every instruction set.
+  ///
+  /// - Precondition: the payload holds as many bytes as this vector.
+  package func setQuotient(_ payload: UnsafeRawBufferPointer, by divisor: Float) {
+    precondition(payload.count == count * MemoryLayout<Float>.stride, "\(payload.count) bytes for \(count) elements")
+    guard let source = payload.baseAddress else { return }
+    convoy_divide_f32(source.assumingMemoryBound(to: Float.self), divisor, pointer, count)
+  }
+
+  /// Sets every element to a late gradient's, compensated for its delay: `g + factor · g² · (now − basis)`, element by
+  /// element and without fused operations: the same bits on every instruction set.
+  ///
+  /// Zheng et al., "Asynchronous stochastic gradient descent with delay compensation" (2017). The gradient may begin at
+  /// any address.
+  ///
+  /// - Precondition: all hold as many elements as this vector.
+  package func setCompensated(
+    _ gradient: UnsafeRawBufferPointer, factor: Float, now: FlatVector, basis: FlatVector
+  ) {
+    precondition(
+      gradient.count == count * MemoryLayout<Float>.stride && now.count == count && basis.count == count,
+      "\(gradient.count) bytes, \(now.count) and \(basis.count) parameters for \(count) elements")
+    guard let gradient = gradient.baseAddress else { return }
+    convoy_compensate_f32(
+      gradient.assumingMemoryBound(to: Float.self), factor, now.pointer, basis.pointer, pointer, count)
+  }
+
   /// Copies a payload's fp32 values, which may begin at any address, into a range.
   ///
   /// - Precondition: the payload holds as many bytes as the range.

@@ -36,9 +36,18 @@ enum Fields {
     return role
   }
 
-  static func int(_ value: UInt64, _ name: String, maximum: Int = 1 << 48) throws(WireError) -> Int {
+  /// A number of something; at most all shards of all steps that a job may have, and one.
+  static func int(_ value: UInt64, _ name: String, maximum: Int = 1 << 57) throws(WireError) -> Int {
     guard value <= UInt64(maximum) else { throw .field(name, "\(value), at most \(maximum) is taken") }
     return Int(value)
+  }
+
+  /// The same as an unsigned number.
+  static func count(_ value: UInt64, _ name: String) throws(WireError) -> UInt64 { UInt64(try int(value, name)) }
+
+  /// A number that only rises: what is added to it does not overflow.
+  static func counter(_ value: UInt64, _ name: String) throws(WireError) -> UInt64 {
+    UInt64(try int(value, name, maximum: 1 << 62))
   }
 
   static func node(level: UInt32, index: UInt32, _ name: String) throws(WireError) -> ShardNode {
@@ -53,6 +62,15 @@ enum Fields {
   static func message<Message>(_ pointer: UnsafeMutablePointer<Message>?, _ name: String) throws(WireError) -> Message {
     guard let pointer else { throw .field(name, "it is missing") }
     return pointer.pointee
+  }
+
+  /// The numbers of a repeated field.
+  static func numbers(
+    _ pointer: UnsafeMutablePointer<UInt32>?, _ count: Int, _ name: String, maximum: Int
+  ) throws(WireError) -> [UInt32] {
+    guard count <= maximum else { throw .field(name, "\(count) of them, at most \(maximum) are taken") }
+    guard let pointer else { return [] }
+    return Array(UnsafeBufferPointer(start: pointer, count: count))
   }
 
   /// The messages of a repeated field.

@@ -49,25 +49,31 @@ enum ProtobufC {
     }
   }
 
-  /// The bytes of a message.
-  static func pack(_ envelope: UnsafePointer<Convoy__Wire__Envelope>) -> [UInt8] {
-    let size = convoy__wire__envelope__get_packed_size(envelope)
-    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      count = buffer.baseAddress.map { convoy__wire__envelope__pack(envelope, $0) } ?? 0
+  /// The bytes of a message, by the functions that protobuf-c generates for it.
+  static func pack<Message>(
+    _ message: UnsafePointer<Message>, size: (UnsafePointer<Message>) -> Int,
+    into write: (UnsafePointer<Message>, UnsafeMutablePointer<UInt8>) -> Int
+  ) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: size(message)) { buffer, count in
+      count = buffer.baseAddress.map { write(message, $0) } ?? 0
     }
   }
 
   /// Reads a message and hands it to `body`; nil where the bytes are none, or want more memory than the budget.
-  static func unpack<Result, Failure: Error>(
+  static func unpack<Message, Result, Failure: Error>(
     _ bytes: UnsafeRawBufferPointer, budget: Int,
-    _ body: (Convoy__Wire__Envelope) throws(Failure) -> Result
+    with unpack: (
+      UnsafeMutablePointer<ProtobufCAllocator>, Int, UnsafePointer<UInt8>?
+    ) -> UnsafeMutablePointer<Message>?,
+    free: (UnsafeMutablePointer<Message>, UnsafeMutablePointer<ProtobufCAllocator>) -> Void,
+    _ body: (Message) throws(Failure) -> Result
   ) throws(Failure) -> Result? {
     var remaining = budget
     return try withUnsafeMutablePointer(to: &remaining) { remaining throws(Failure) in
       var allocator = ProtobufCAllocator(alloc: allocate, free: release, allocator_data: remaining)
       let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      guard let message = convoy__wire__envelope__unpack(&allocator, bytes.count, start) else { return nil }
-      defer { convoy__wire__envelope__free_unpacked(message, &allocator) }
+      guard let message = unpack(&allocator, bytes.count, start) else { return nil }
+      defer { free(message, &allocator) }
       return try body(message.pointee)
     }
   }

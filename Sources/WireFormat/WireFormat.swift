@@ -6,7 +6,7 @@ public import ParameterServer
 /// An envelope is one protobuf message; a payload of floats is a frame of its own beside it, never copied here.
 public enum WireFormat {
   /// The protocol's version: raised when processes of both sides of a change could not understand each other.
-  public static let protocolVersion: UInt32 = 1
+  public static let protocolVersion: UInt32 = 2
 
   /// protobuf-c's version, as in `1.4.1`.
   public static var libraryVersion: String { ProtobufC.version }
@@ -29,7 +29,8 @@ public enum WireFormat {
     wire.pointee.sender_number = envelope.sender.number
     wire.pointee.incarnation = envelope.incarnation.rawValue
     encode(envelope.message, into: &wire.pointee, &arena)
-    return ProtobufC.pack(wire)
+    return ProtobufC.pack(
+      wire, size: { convoy__wire__envelope__get_packed_size($0) }, into: { convoy__wire__envelope__pack($0, $1) })
   }
 
   /// Reads a message. Every number is checked before it is believed.
@@ -37,9 +38,10 @@ public enum WireFormat {
     guard bytes.count <= maximumEnvelopeBytes else {
       throw .tooLong(bytes: bytes.count, maximum: maximumEnvelopeBytes)
     }
-    let envelope = try ProtobufC.unpack(bytes, budget: memoryBudget(forBytes: bytes.count)) {
-      wire throws(WireError) in try decode(wire)
-    }
+    let envelope = try ProtobufC.unpack(
+      bytes, budget: memoryBudget(forBytes: bytes.count), with: { convoy__wire__envelope__unpack($0, $1, $2) },
+      free: { convoy__wire__envelope__free_unpacked($0, $1) }
+    ) { wire throws(WireError) in try decode(wire) }
     guard let envelope else { throw .unreadable(bytes: bytes.count) }
     return envelope
   }

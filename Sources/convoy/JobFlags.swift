@@ -11,6 +11,14 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("workers")) var workers: String?
   @Option(help: help("transport")) var transport: String?
   @Option(help: help("mode")) var mode: String?
+  @Option(help: help("replicas")) var replicas: String?
+  @Option(help: help("checkpoint-every")) var checkpointEvery: String?
+  @Option(help: help("checkpoint-minutes")) var checkpointMinutes: String?
+  @Option(help: help("keep")) var keep: String?
+  @Option(help: help("rebalance")) var rebalance: String?
+  @Option(help: help("max-staleness")) var maxStaleness: String?
+  @Option(help: help("staleness-scaling")) var stalenessScaling: String?
+  @Option(help: help("delay-compensation")) var delayCompensation: String?
   @Option(help: help("epochs")) var epochs: String?
   @Option(help: help("max-steps")) var maxSteps: String?
   @Option(help: help("seed")) var seed: String?
@@ -41,7 +49,9 @@ struct JobFlags: ParsableArguments {
       "memory-limit": memoryLimit, "optimizer": optimizer,
       "learning-rate": learningRate, "momentum": momentum, "nesterov": nesterov.map { "\($0)" },
       "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay, "schedule": schedule,
-      "warmup-steps": warmupSteps,
+      "warmup-steps": warmupSteps, "replicas": replicas, "checkpoint-every": checkpointEvery,
+      "checkpoint-minutes": checkpointMinutes, "keep": keep, "rebalance": rebalance, "max-staleness": maxStaleness,
+      "staleness-scaling": stalenessScaling, "delay-compensation": delayCompensation,
     ]
     return all.compactMapValues { $0 }
   }

@@ -19,7 +19,7 @@ final class Presenter: Sendable {
   func begin() {
     let servers = job.servers == 1 ? "1 server" : "\(job.servers) servers"
     let workers = job.workers == 1 ? "1 worker" : "\(job.workers) workers"
-    note("training \(job.model) on \(job.data): \(servers), \(workers), \(job.mode.rawValue), seed \(job.seed)")
+    note("training \(job.model) on \(job.data): \(servers), \(workers), \(job.mode), seed \(job.seed)")
     note("run folder: \(runDirectory)")
     if let problem = job.precisionProblem { note("warning: \(problem)") }
   }
@@ -36,6 +36,7 @@ final class Presenter: Sendable {
         imagesPerSecond: progress.imagesPerSecond)
       line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds)) }
       if progress.step >= progress.steps { note("the last step is applied: storing and evaluating the model") }
+    case .notice(let text): note(text)
     case .finished, .failed: break
     }
   }

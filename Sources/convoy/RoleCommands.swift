@@ -62,9 +62,10 @@ struct CoordinatorCommand: ParsableCommand {
     let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
     let folder = runDir ?? TrainCommand.defaultRunDirectory(job)
     if !process.isLaunched { try RunFolder.requireEmpty(folder) }
-    let options = CoordinatorOptions(
+    var options = CoordinatorOptions(
       job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
       sharesToken: !process.isLaunched, launchedAt: process.launchedAt)
+    options.words = process.words
     let presenter = Presenter(
       style: .standardError(environment: process.environment), job: job, runDirectory: folder)
     let logger = process.logger("coordinator")

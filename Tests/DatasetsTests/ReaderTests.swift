@@ -75,7 +75,7 @@ import Testing
     for block in 0..<30 { reader.enqueue(SampleBlock(epoch: block, positions: 3 * block..<3 * block + 3)) }
     var batches: Set<ObjectIdentifier> = []
     for block in 0..<30 {
-      let batch = try #require(reader.next())
+      let batch = try #require(reader.batch(of: SampleBlock(epoch: block, positions: 3 * block..<3 * block + 3)))
       #expect(batch.epoch == block && (0..<3).map { batch.sample(at: $0) } == Array(3 * block..<3 * block + 3))
       batches.insert(ObjectIdentifier(batch))
       reader.recycle(batch)
@@ -83,20 +83,34 @@ import Testing
     #expect(batches.count <= depth)
   }
 
+  @Test(
+    "What is asked for comes, whatever was enqueued: out of order, again, or never", arguments: [1, 2, 5], [1, 7, 23])
+  func wanted(depth: Int, stride: Int) throws {
+    let reader = try reader(depth: depth)
+    for block in 0..<30 { reader.enqueue(SampleBlock(epoch: 0, positions: 3 * block..<3 * block + 3)) }
+    for turn in 0..<60 {
+      let first = turn * stride % 33 * 3
+      let batch = try #require(reader.batch(of: SampleBlock(epoch: 0, positions: first..<first + 3)))
+      #expect((0..<3).map { batch.sample(at: $0) } == Array(first..<first + 3))
+      reader.recycle(batch)
+    }
+  }
+
   @Test("After close there is no batch, and closing again does nothing")
   func close() throws {
     let reader = try reader(depth: 2)
     reader.enqueue(SampleBlock(epoch: 0, positions: 0..<3))
     reader.close()
-    #expect(reader.next() == nil)
+    #expect(reader.batch(of: SampleBlock(epoch: 0, positions: 0..<3)) == nil)
     reader.close()
     reader.enqueue(SampleBlock(epoch: 0, positions: 0..<3))
-    #expect(reader.next() == nil)
+    #expect(reader.batch(of: SampleBlock(epoch: 0, positions: 0..<3)) == nil)
   }
 
-  @Test("Close ends a wait for a batch that nobody asked to be read")
+  @Test("Close ends a wait for a batch that cannot be read")
   func closeWhileWaiting() throws {
     let reader = try reader(depth: 1)
+    _ = try #require(reader.batch(of: SampleBlock(epoch: 1, positions: 0..<3)))
     let waiter = Waiter(reader)
     reader.close()
     #expect(waiter.join())
@@ -106,7 +120,7 @@ import Testing
   func closeWhileFull() throws {
     let reader = try reader(depth: 1)
     for _ in 0..<3 { reader.enqueue(SampleBlock(epoch: 0, positions: 0..<3)) }
-    let batch = try #require(reader.next())
+    let batch = try #require(reader.batch(of: SampleBlock(epoch: 0, positions: 0..<3)))
     reader.close()
     #expect(batch.count == 3)
   }
@@ -117,7 +131,7 @@ import Testing
     do {
       let reader = try reader(depth: 2)
       for _ in 0..<3 { reader.enqueue(SampleBlock(epoch: 0, positions: 0..<3)) }
-      let batch = try #require(reader.next())
+      let batch = try #require(reader.batch(of: SampleBlock(epoch: 0, positions: 0..<3)))
       kept = batch
       reader.recycle(batch)
     }
@@ -133,7 +147,8 @@ import Testing
       pthread_create(
         &thread, nil,
         { argument in
-          let batch = Unmanaged<PrefetchingReader>.fromOpaque(argument!).takeRetainedValue().next()
+          let batch = Unmanaged<PrefetchingReader>.fromOpaque(argument!).takeRetainedValue()
+            .batch(of: SampleBlock(epoch: 0, positions: 0..<3))
           return batch == nil ? UnsafeMutableRawPointer(bitPattern: 1) : nil
         }, Unmanaged.passRetained(reader).toOpaque())
     }

@@ -7,6 +7,15 @@
 /// sum[i] = left[i] + right[i]; the sources may lie at any address, and sum may be one of them.
 void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy_unaligned_float *right, size_t count);
 
+/// to[i] = from[i] / divisor; from may lie at any address.
+void convoy_divide_f32(const convoy_unaligned_float *from, float divisor, float *to, size_t count);
+
+/// to[i] = gradient[i] + factor * gradient[i] * gradient[i] * (now[i] - basis[i]): what a late gradient would be by now
+/// (Zheng et al., "Asynchronous stochastic gradient descent with delay compensation", 2017). gradient may lie at any
+/// address.
+void convoy_compensate_f32(const convoy_unaligned_float *gradient, float factor, const float *now, const float *basis,
+                           float *to, size_t count);
+
 /// product[i] = left[i] * right[i]; in place where product is one of them.
 void convoy_multiply_f32(const float *left, const float *right, float *product, size_t count);
 

@@ -16,21 +16,36 @@ PROTOBUF_C__BEGIN_DECLS
 
 
 typedef struct Convoy__Wire__Envelope Convoy__Wire__Envelope;
+typedef struct Convoy__Wire__Record Convoy__Wire__Record;
 typedef struct Convoy__Wire__Empty Convoy__Wire__Empty;
 typedef struct Convoy__Wire__Text Convoy__Wire__Text;
+typedef struct Convoy__Wire__Number Convoy__Wire__Number;
+typedef struct Convoy__Wire__Units Convoy__Wire__Units;
+typedef struct Convoy__Wire__Mode Convoy__Wire__Mode;
 typedef struct Convoy__Wire__Hello Convoy__Wire__Hello;
 typedef struct Convoy__Wire__Ready Convoy__Wire__Ready;
 typedef struct Convoy__Wire__EpochTotals Convoy__Wire__EpochTotals;
 typedef struct Convoy__Wire__Progress Convoy__Wire__Progress;
+typedef struct Convoy__Wire__Leaving Convoy__Wire__Leaving;
+typedef struct Convoy__Wire__LeaseRequest Convoy__Wire__LeaseRequest;
+typedef struct Convoy__Wire__ChunkPosition Convoy__Wire__ChunkPosition;
 typedef struct Convoy__Wire__Welcome Convoy__Wire__Welcome;
+typedef struct Convoy__Wire__Rules Convoy__Wire__Rules;
 typedef struct Convoy__Wire__ViewServer Convoy__Wire__ViewServer;
 typedef struct Convoy__Wire__ViewWorker Convoy__Wire__ViewWorker;
 typedef struct Convoy__Wire__View Convoy__Wire__View;
 typedef struct Convoy__Wire__Leases Convoy__Wire__Leases;
 typedef struct Convoy__Wire__Stop Convoy__Wire__Stop;
 typedef struct Convoy__Wire__ChunkVersion Convoy__Wire__ChunkVersion;
+typedef struct Convoy__Wire__Pull Convoy__Wire__Pull;
 typedef struct Convoy__Wire__Push Convoy__Wire__Push;
+typedef struct Convoy__Wire__Parameters Convoy__Wire__Parameters;
+typedef struct Convoy__Wire__Update Convoy__Wire__Update;
 typedef struct Convoy__Wire__Refusal Convoy__Wire__Refusal;
+typedef struct Convoy__Wire__Lease Convoy__Wire__Lease;
+typedef struct Convoy__Wire__Mark Convoy__Wire__Mark;
+typedef struct Convoy__Wire__Agreement Convoy__Wire__Agreement;
+typedef struct Convoy__Wire__Totals Convoy__Wire__Totals;
 
 
 /* --- enums --- */
@@ -45,17 +60,29 @@ typedef enum {
   CONVOY__WIRE__ENVELOPE__BODY_VIEW_ACCEPTED = 18,
   CONVOY__WIRE__ENVELOPE__BODY_PROGRESS = 19,
   CONVOY__WIRE__ENVELOPE__BODY_LEASE_REQUEST = 20,
-  CONVOY__WIRE__ENVELOPE__BODY_FINISHED = 21,
-  CONVOY__WIRE__ENVELOPE__BODY_LEAVING = 22,
+  CONVOY__WIRE__ENVELOPE__BODY_LEAVING = 21,
+  CONVOY__WIRE__ENVELOPE__BODY_STATE_LOST = 22,
+  CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT = 23,
   CONVOY__WIRE__ENVELOPE__BODY_WELCOME = 32,
   CONVOY__WIRE__ENVELOPE__BODY_NEW_VIEW = 33,
   CONVOY__WIRE__ENVELOPE__BODY_LEASES = 34,
   CONVOY__WIRE__ENVELOPE__BODY_ALIVE = 35,
   CONVOY__WIRE__ENVELOPE__BODY_STOP = 36,
+  CONVOY__WIRE__ENVELOPE__BODY_RESTORE = 37,
+  CONVOY__WIRE__ENVELOPE__BODY_CUT = 38,
+  CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT_TAKEN = 39,
   CONVOY__WIRE__ENVELOPE__BODY_PULL = 48,
   CONVOY__WIRE__ENVELOPE__BODY_PUSH = 49,
   CONVOY__WIRE__ENVELOPE__BODY_PARAMETERS = 50,
-  CONVOY__WIRE__ENVELOPE__BODY_REFUSED = 64
+  CONVOY__WIRE__ENVELOPE__BODY_POSITION = 51,
+  CONVOY__WIRE__ENVELOPE__BODY_MARKER = 52,
+  CONVOY__WIRE__ENVELOPE__BODY_REPLICATE = 56,
+  CONVOY__WIRE__ENVELOPE__BODY_REPLICA = 57,
+  CONVOY__WIRE__ENVELOPE__BODY_REPLICATED = 58,
+  CONVOY__WIRE__ENVELOPE__BODY_REFUSED = 64,
+  CONVOY__WIRE__ENVELOPE__BODY_STATUS_REQUEST = 72,
+  CONVOY__WIRE__ENVELOPE__BODY_SET_MODE = 73,
+  CONVOY__WIRE__ENVELOPE__BODY_STATUS = 74
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONVOY__WIRE__ENVELOPE__BODY__CASE)
 } Convoy__Wire__Envelope__BodyCase;
 
@@ -70,27 +97,91 @@ struct  Convoy__Wire__Envelope
   uint64_t incarnation;
   Convoy__Wire__Envelope__BodyCase body_case;
   union {
+    /*
+     * To the coordinator.
+     */
     Convoy__Wire__Hello *hello;
     Convoy__Wire__Ready *ready;
-    Convoy__Wire__Empty *view_accepted;
+    Convoy__Wire__Number *view_accepted;
     Convoy__Wire__Progress *progress;
-    Convoy__Wire__Empty *lease_request;
-    Convoy__Wire__Progress *finished;
-    Convoy__Wire__Text *leaving;
+    Convoy__Wire__LeaseRequest *lease_request;
+    Convoy__Wire__Leaving *leaving;
+    Convoy__Wire__ChunkVersion *state_lost;
+    Convoy__Wire__ChunkPosition *snapshot;
+    /*
+     * From the coordinator.
+     */
     Convoy__Wire__Welcome *welcome;
     Convoy__Wire__View *new_view;
     Convoy__Wire__Leases *leases;
     Convoy__Wire__Empty *alive;
     Convoy__Wire__Stop *stop;
-    Convoy__Wire__ChunkVersion *pull;
+    Convoy__Wire__ChunkPosition *restore;
+    Convoy__Wire__Number *cut;
+    Convoy__Wire__ChunkVersion *snapshot_taken;
+    /*
+     * Between workers and servers.
+     */
+    Convoy__Wire__Pull *pull;
     Convoy__Wire__Push *push;
-    Convoy__Wire__ChunkVersion *parameters;
+    Convoy__Wire__Parameters *parameters;
+    Convoy__Wire__Parameters *position;
+    Convoy__Wire__Number *marker;
+    /*
+     * Between servers.
+     */
+    Convoy__Wire__Update *replicate;
+    Convoy__Wire__ChunkPosition *replica;
+    Convoy__Wire__ChunkVersion *replicated;
     Convoy__Wire__Refusal *refused;
+    /*
+     * Between a person's command and the coordinator.
+     */
+    Convoy__Wire__Empty *status_request;
+    Convoy__Wire__Mode *set_mode;
+    Convoy__Wire__Text *status;
   };
 };
 #define CONVOY__WIRE__ENVELOPE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__envelope__descriptor) \
     , 0, {0,NULL}, 0, 0, 0, 0, CONVOY__WIRE__ENVELOPE__BODY__NOT_SET, {0} }
+
+
+typedef enum {
+  CONVOY__WIRE__RECORD__BODY__NOT_SET = 0,
+  CONVOY__WIRE__RECORD__BODY_TERM = 16,
+  CONVOY__WIRE__RECORD__BODY_VIEW = 17,
+  CONVOY__WIRE__RECORD__BODY_LEASED = 18,
+  CONVOY__WIRE__RECORD__BODY_FINISHED = 19,
+  CONVOY__WIRE__RECORD__BODY_CHECKPOINT = 20,
+  CONVOY__WIRE__RECORD__BODY_TOTALS = 21,
+  CONVOY__WIRE__RECORD__BODY_COMPLETED = 22,
+  CONVOY__WIRE__RECORD__BODY_AGREED = 23
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONVOY__WIRE__RECORD__BODY__CASE)
+} Convoy__Wire__Record__BodyCase;
+
+/*
+ * A record of a coordinator's journal.
+ */
+struct  Convoy__Wire__Record
+{
+  ProtobufCMessage base;
+  uint32_t protocol;
+  Convoy__Wire__Record__BodyCase body_case;
+  union {
+    Convoy__Wire__Number *term;
+    Convoy__Wire__View *view;
+    Convoy__Wire__Lease *leased;
+    Convoy__Wire__Units *finished;
+    Convoy__Wire__Mark *checkpoint;
+    Convoy__Wire__Totals *totals;
+    Convoy__Wire__Empty *completed;
+    Convoy__Wire__Agreement *agreed;
+  };
+};
+#define CONVOY__WIRE__RECORD__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__record__descriptor) \
+    , 0, CONVOY__WIRE__RECORD__BODY__NOT_SET, {0} }
 
 
 struct  Convoy__Wire__Empty
@@ -110,6 +201,44 @@ struct  Convoy__Wire__Text
 #define CONVOY__WIRE__TEXT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__text__descriptor) \
     , (char *)protobuf_c_empty_string }
+
+
+struct  Convoy__Wire__Number
+{
+  ProtobufCMessage base;
+  uint64_t number;
+};
+#define CONVOY__WIRE__NUMBER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__number__descriptor) \
+    , 0 }
+
+
+/*
+ * A set of numbers as ranges in order: lower bound, upper bound (not in it), lower bound, …
+ */
+struct  Convoy__Wire__Units
+{
+  ProtobufCMessage base;
+  size_t n_bounds;
+  uint64_t *bounds;
+};
+#define CONVOY__WIRE__UNITS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__units__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * `argument` is 0 where a mode has none.
+ */
+struct  Convoy__Wire__Mode
+{
+  ProtobufCMessage base;
+  uint32_t kind;
+  uint32_t argument;
+};
+#define CONVOY__WIRE__MODE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__mode__descriptor) \
+    , 0, 0 }
 
 
 struct  Convoy__Wire__Hello
@@ -159,10 +288,48 @@ struct  Convoy__Wire__Progress
   uint64_t shards;
   size_t n_epochs;
   Convoy__Wire__EpochTotals **epochs;
+  uint64_t busy;
 };
 #define CONVOY__WIRE__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__progress__descriptor) \
-    , 0, 0, 0,NULL }
+    , 0, 0, 0,NULL, 0 }
+
+
+struct  Convoy__Wire__Leaving
+{
+  ProtobufCMessage base;
+  char *text;
+  protobuf_c_boolean is_orderly;
+  Convoy__Wire__Progress *progress;
+};
+#define CONVOY__WIRE__LEAVING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__leaving__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, NULL }
+
+
+struct  Convoy__Wire__LeaseRequest
+{
+  ProtobufCMessage base;
+  uint64_t grant;
+  Convoy__Wire__Units *held;
+  protobuf_c_boolean wants_more;
+};
+#define CONVOY__WIRE__LEASE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__lease_request__descriptor) \
+    , 0, NULL, 0 }
+
+
+struct  Convoy__Wire__ChunkPosition
+{
+  ProtobufCMessage base;
+  uint32_t chunk;
+  uint64_t version;
+  uint64_t closed;
+  Convoy__Wire__Units *covered;
+};
+#define CONVOY__WIRE__CHUNK_POSITION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__chunk_position__descriptor) \
+    , 0, 0, 0, NULL }
 
 
 struct  Convoy__Wire__Welcome
@@ -177,6 +344,31 @@ struct  Convoy__Wire__Welcome
     , 0, 0, (char *)protobuf_c_empty_string }
 
 
+/*
+ * The segments as triples: first step, kind of mode, argument, first step, …
+ */
+struct  Convoy__Wire__Rules
+{
+  ProtobufCMessage base;
+  uint64_t samples;
+  uint64_t batch;
+  uint32_t shards;
+  uint64_t steps;
+  uint64_t elements;
+  uint64_t buffer_elements;
+  uint64_t chunk_elements;
+  size_t n_segments;
+  uint64_t *segments;
+  uint32_t slots;
+  uint64_t checkpoint_every;
+  protobuf_c_boolean bounds_staleness;
+  uint64_t maximum_staleness;
+};
+#define CONVOY__WIRE__RULES__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__rules__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0, 0, 0, 0 }
+
+
 struct  Convoy__Wire__ViewServer
 {
   ProtobufCMessage base;
@@ -186,10 +378,12 @@ struct  Convoy__Wire__ViewServer
   char *address;
   size_t n_chunks;
   uint32_t *chunks;
+  size_t n_replicas;
+  uint32_t *replicas;
 };
 #define CONVOY__WIRE__VIEW_SERVER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__view_server__descriptor) \
-    , 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
+    , 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
 
 
 /*
@@ -203,43 +397,43 @@ struct  Convoy__Wire__ViewWorker
   char *name;
   size_t n_nodes;
   uint32_t *nodes;
+  size_t n_earlier_nodes;
+  uint32_t *earlier_nodes;
 };
 #define CONVOY__WIRE__VIEW_WORKER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__view_worker__descriptor) \
-    , 0, 0, (char *)protobuf_c_empty_string, 0,NULL }
+    , 0, 0, (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
 
 
 struct  Convoy__Wire__View
 {
   ProtobufCMessage base;
   uint64_t number;
-  uint32_t consistency;
-  uint64_t samples;
-  uint64_t batch;
-  uint32_t shards;
-  uint64_t steps;
-  uint64_t elements;
-  uint64_t chunk_elements;
+  uint32_t era;
+  protobuf_c_boolean is_restored;
+  uint64_t origin_step;
+  Convoy__Wire__Rules *rules;
   size_t n_servers;
   Convoy__Wire__ViewServer **servers;
   size_t n_workers;
   Convoy__Wire__ViewWorker **workers;
-  uint64_t buffer_elements;
+  uint64_t since;
+  protobuf_c_boolean is_beginning;
 };
 #define CONVOY__WIRE__VIEW__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__view__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0 }
+    , 0, 0, 0, 0, NULL, 0,NULL, 0,NULL, 0, 0 }
 
 
 struct  Convoy__Wire__Leases
 {
   ProtobufCMessage base;
-  uint64_t first;
-  uint32_t count;
+  uint64_t grant;
+  Convoy__Wire__Units *units;
 };
 #define CONVOY__WIRE__LEASES__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__leases__descriptor) \
-    , 0, 0 }
+    , 0, NULL }
 
 
 struct  Convoy__Wire__Stop
@@ -264,6 +458,18 @@ struct  Convoy__Wire__ChunkVersion
     , 0, 0 }
 
 
+struct  Convoy__Wire__Pull
+{
+  ProtobufCMessage base;
+  uint32_t chunk;
+  uint64_t closed;
+  protobuf_c_boolean is_exact;
+};
+#define CONVOY__WIRE__PULL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__pull__descriptor) \
+    , 0, 0, 0 }
+
+
 struct  Convoy__Wire__Push
 {
   ProtobufCMessage base;
@@ -272,10 +478,53 @@ struct  Convoy__Wire__Push
   uint32_t level;
   uint32_t index;
   uint64_t basis;
+  uint64_t awaits;
 };
 #define CONVOY__WIRE__PUSH__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__push__descriptor) \
-    , 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0 }
+
+
+/*
+ * What follows `is_answer` is the contribution that this answers.
+ */
+struct  Convoy__Wire__Parameters
+{
+  ProtobufCMessage base;
+  uint32_t chunk;
+  uint64_t version;
+  uint64_t closed;
+  protobuf_c_boolean is_answer;
+  uint64_t step;
+  uint32_t level;
+  uint32_t index;
+  protobuf_c_boolean is_stale;
+};
+#define CONVOY__WIRE__PARAMETERS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__parameters__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+struct  Convoy__Wire__Update
+{
+  ProtobufCMessage base;
+  uint32_t chunk;
+  uint64_t version;
+  uint64_t closed;
+  protobuf_c_boolean is_unit;
+  uint64_t unit;
+  uint32_t kind;
+  uint64_t step;
+  uint64_t staleness;
+  uint64_t basis;
+  protobuf_c_boolean is_of_worker;
+  uint32_t worker;
+  uint64_t samples;
+  uint32_t shards;
+};
+#define CONVOY__WIRE__UPDATE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__update__descriptor) \
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Refusal
@@ -287,6 +536,57 @@ struct  Convoy__Wire__Refusal
 #define CONVOY__WIRE__REFUSAL__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__refusal__descriptor) \
     , 0, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Units that were granted to a life of a worker.
+ */
+struct  Convoy__Wire__Lease
+{
+  ProtobufCMessage base;
+  uint32_t role;
+  uint32_t number;
+  uint64_t incarnation;
+  Convoy__Wire__Leases *leases;
+};
+#define CONVOY__WIRE__LEASE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__lease__descriptor) \
+    , 0, 0, 0, NULL }
+
+
+struct  Convoy__Wire__Mark
+{
+  ProtobufCMessage base;
+  uint64_t step;
+  Convoy__Wire__Rules *rules;
+  Convoy__Wire__Units *covered;
+  uint64_t version;
+};
+#define CONVOY__WIRE__MARK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__mark__descriptor) \
+    , 0, NULL, NULL, 0 }
+
+
+struct  Convoy__Wire__Agreement
+{
+  ProtobufCMessage base;
+  char *engine_fingerprint;
+  ProtobufCBinaryData data_digest;
+};
+#define CONVOY__WIRE__AGREEMENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__agreement__descriptor) \
+    , (char *)protobuf_c_empty_string, {0,NULL} }
+
+
+struct  Convoy__Wire__Totals
+{
+  ProtobufCMessage base;
+  size_t n_epochs;
+  Convoy__Wire__EpochTotals **epochs;
+};
+#define CONVOY__WIRE__TOTALS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__totals__descriptor) \
+    , 0,NULL }
 
 
 /* Convoy__Wire__Envelope methods */
@@ -307,6 +607,25 @@ Convoy__Wire__Envelope *
                       const uint8_t       *data);
 void   convoy__wire__envelope__free_unpacked
                      (Convoy__Wire__Envelope *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Record methods */
+void   convoy__wire__record__init
+                     (Convoy__Wire__Record         *message);
+size_t convoy__wire__record__get_packed_size
+                     (const Convoy__Wire__Record   *message);
+size_t convoy__wire__record__pack
+                     (const Convoy__Wire__Record   *message,
+                      uint8_t             *out);
+size_t convoy__wire__record__pack_to_buffer
+                     (const Convoy__Wire__Record   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Record *
+       convoy__wire__record__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__record__free_unpacked
+                     (Convoy__Wire__Record *message,
                       ProtobufCAllocator *allocator);
 /* Convoy__Wire__Empty methods */
 void   convoy__wire__empty__init
@@ -345,6 +664,63 @@ Convoy__Wire__Text *
                       const uint8_t       *data);
 void   convoy__wire__text__free_unpacked
                      (Convoy__Wire__Text *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Number methods */
+void   convoy__wire__number__init
+                     (Convoy__Wire__Number         *message);
+size_t convoy__wire__number__get_packed_size
+                     (const Convoy__Wire__Number   *message);
+size_t convoy__wire__number__pack
+                     (const Convoy__Wire__Number   *message,
+                      uint8_t             *out);
+size_t convoy__wire__number__pack_to_buffer
+                     (const Convoy__Wire__Number   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Number *
+       convoy__wire__number__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__number__free_unpacked
+                     (Convoy__Wire__Number *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Units methods */
+void   convoy__wire__units__init
+                     (Convoy__Wire__Units         *message);
+size_t convoy__wire__units__get_packed_size
+                     (const Convoy__Wire__Units   *message);
+size_t convoy__wire__units__pack
+                     (const Convoy__Wire__Units   *message,
+                      uint8_t             *out);
+size_t convoy__wire__units__pack_to_buffer
+                     (const Convoy__Wire__Units   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Units *
+       convoy__wire__units__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__units__free_unpacked
+                     (Convoy__Wire__Units *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Mode methods */
+void   convoy__wire__mode__init
+                     (Convoy__Wire__Mode         *message);
+size_t convoy__wire__mode__get_packed_size
+                     (const Convoy__Wire__Mode   *message);
+size_t convoy__wire__mode__pack
+                     (const Convoy__Wire__Mode   *message,
+                      uint8_t             *out);
+size_t convoy__wire__mode__pack_to_buffer
+                     (const Convoy__Wire__Mode   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Mode *
+       convoy__wire__mode__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__mode__free_unpacked
+                     (Convoy__Wire__Mode *message,
                       ProtobufCAllocator *allocator);
 /* Convoy__Wire__Hello methods */
 void   convoy__wire__hello__init
@@ -422,6 +798,63 @@ Convoy__Wire__Progress *
 void   convoy__wire__progress__free_unpacked
                      (Convoy__Wire__Progress *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__Leaving methods */
+void   convoy__wire__leaving__init
+                     (Convoy__Wire__Leaving         *message);
+size_t convoy__wire__leaving__get_packed_size
+                     (const Convoy__Wire__Leaving   *message);
+size_t convoy__wire__leaving__pack
+                     (const Convoy__Wire__Leaving   *message,
+                      uint8_t             *out);
+size_t convoy__wire__leaving__pack_to_buffer
+                     (const Convoy__Wire__Leaving   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Leaving *
+       convoy__wire__leaving__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__leaving__free_unpacked
+                     (Convoy__Wire__Leaving *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__LeaseRequest methods */
+void   convoy__wire__lease_request__init
+                     (Convoy__Wire__LeaseRequest         *message);
+size_t convoy__wire__lease_request__get_packed_size
+                     (const Convoy__Wire__LeaseRequest   *message);
+size_t convoy__wire__lease_request__pack
+                     (const Convoy__Wire__LeaseRequest   *message,
+                      uint8_t             *out);
+size_t convoy__wire__lease_request__pack_to_buffer
+                     (const Convoy__Wire__LeaseRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__LeaseRequest *
+       convoy__wire__lease_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__lease_request__free_unpacked
+                     (Convoy__Wire__LeaseRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__ChunkPosition methods */
+void   convoy__wire__chunk_position__init
+                     (Convoy__Wire__ChunkPosition         *message);
+size_t convoy__wire__chunk_position__get_packed_size
+                     (const Convoy__Wire__ChunkPosition   *message);
+size_t convoy__wire__chunk_position__pack
+                     (const Convoy__Wire__ChunkPosition   *message,
+                      uint8_t             *out);
+size_t convoy__wire__chunk_position__pack_to_buffer
+                     (const Convoy__Wire__ChunkPosition   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__ChunkPosition *
+       convoy__wire__chunk_position__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__chunk_position__free_unpacked
+                     (Convoy__Wire__ChunkPosition *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Welcome methods */
 void   convoy__wire__welcome__init
                      (Convoy__Wire__Welcome         *message);
@@ -440,6 +873,25 @@ Convoy__Wire__Welcome *
                       const uint8_t       *data);
 void   convoy__wire__welcome__free_unpacked
                      (Convoy__Wire__Welcome *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Rules methods */
+void   convoy__wire__rules__init
+                     (Convoy__Wire__Rules         *message);
+size_t convoy__wire__rules__get_packed_size
+                     (const Convoy__Wire__Rules   *message);
+size_t convoy__wire__rules__pack
+                     (const Convoy__Wire__Rules   *message,
+                      uint8_t             *out);
+size_t convoy__wire__rules__pack_to_buffer
+                     (const Convoy__Wire__Rules   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Rules *
+       convoy__wire__rules__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__rules__free_unpacked
+                     (Convoy__Wire__Rules *message,
                       ProtobufCAllocator *allocator);
 /* Convoy__Wire__ViewServer methods */
 void   convoy__wire__view_server__init
@@ -555,6 +1007,25 @@ Convoy__Wire__ChunkVersion *
 void   convoy__wire__chunk_version__free_unpacked
                      (Convoy__Wire__ChunkVersion *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__Pull methods */
+void   convoy__wire__pull__init
+                     (Convoy__Wire__Pull         *message);
+size_t convoy__wire__pull__get_packed_size
+                     (const Convoy__Wire__Pull   *message);
+size_t convoy__wire__pull__pack
+                     (const Convoy__Wire__Pull   *message,
+                      uint8_t             *out);
+size_t convoy__wire__pull__pack_to_buffer
+                     (const Convoy__Wire__Pull   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Pull *
+       convoy__wire__pull__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__pull__free_unpacked
+                     (Convoy__Wire__Pull *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Push methods */
 void   convoy__wire__push__init
                      (Convoy__Wire__Push         *message);
@@ -573,6 +1044,44 @@ Convoy__Wire__Push *
                       const uint8_t       *data);
 void   convoy__wire__push__free_unpacked
                      (Convoy__Wire__Push *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Parameters methods */
+void   convoy__wire__parameters__init
+                     (Convoy__Wire__Parameters         *message);
+size_t convoy__wire__parameters__get_packed_size
+                     (const Convoy__Wire__Parameters   *message);
+size_t convoy__wire__parameters__pack
+                     (const Convoy__Wire__Parameters   *message,
+                      uint8_t             *out);
+size_t convoy__wire__parameters__pack_to_buffer
+                     (const Convoy__Wire__Parameters   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Parameters *
+       convoy__wire__parameters__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__parameters__free_unpacked
+                     (Convoy__Wire__Parameters *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Update methods */
+void   convoy__wire__update__init
+                     (Convoy__Wire__Update         *message);
+size_t convoy__wire__update__get_packed_size
+                     (const Convoy__Wire__Update   *message);
+size_t convoy__wire__update__pack
+                     (const Convoy__Wire__Update   *message,
+                      uint8_t             *out);
+size_t convoy__wire__update__pack_to_buffer
+                     (const Convoy__Wire__Update   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Update *
+       convoy__wire__update__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__update__free_unpacked
+                     (Convoy__Wire__Update *message,
                       ProtobufCAllocator *allocator);
 /* Convoy__Wire__Refusal methods */
 void   convoy__wire__refusal__init
@@ -593,16 +1102,104 @@ Convoy__Wire__Refusal *
 void   convoy__wire__refusal__free_unpacked
                      (Convoy__Wire__Refusal *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__Lease methods */
+void   convoy__wire__lease__init
+                     (Convoy__Wire__Lease         *message);
+size_t convoy__wire__lease__get_packed_size
+                     (const Convoy__Wire__Lease   *message);
+size_t convoy__wire__lease__pack
+                     (const Convoy__Wire__Lease   *message,
+                      uint8_t             *out);
+size_t convoy__wire__lease__pack_to_buffer
+                     (const Convoy__Wire__Lease   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Lease *
+       convoy__wire__lease__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__lease__free_unpacked
+                     (Convoy__Wire__Lease *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Mark methods */
+void   convoy__wire__mark__init
+                     (Convoy__Wire__Mark         *message);
+size_t convoy__wire__mark__get_packed_size
+                     (const Convoy__Wire__Mark   *message);
+size_t convoy__wire__mark__pack
+                     (const Convoy__Wire__Mark   *message,
+                      uint8_t             *out);
+size_t convoy__wire__mark__pack_to_buffer
+                     (const Convoy__Wire__Mark   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Mark *
+       convoy__wire__mark__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__mark__free_unpacked
+                     (Convoy__Wire__Mark *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Agreement methods */
+void   convoy__wire__agreement__init
+                     (Convoy__Wire__Agreement         *message);
+size_t convoy__wire__agreement__get_packed_size
+                     (const Convoy__Wire__Agreement   *message);
+size_t convoy__wire__agreement__pack
+                     (const Convoy__Wire__Agreement   *message,
+                      uint8_t             *out);
+size_t convoy__wire__agreement__pack_to_buffer
+                     (const Convoy__Wire__Agreement   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Agreement *
+       convoy__wire__agreement__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__agreement__free_unpacked
+                     (Convoy__Wire__Agreement *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Totals methods */
+void   convoy__wire__totals__init
+                     (Convoy__Wire__Totals         *message);
+size_t convoy__wire__totals__get_packed_size
+                     (const Convoy__Wire__Totals   *message);
+size_t convoy__wire__totals__pack
+                     (const Convoy__Wire__Totals   *message,
+                      uint8_t             *out);
+size_t convoy__wire__totals__pack_to_buffer
+                     (const Convoy__Wire__Totals   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Totals *
+       convoy__wire__totals__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__totals__free_unpacked
+                     (Convoy__Wire__Totals *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Convoy__Wire__Envelope_Closure)
                  (const Convoy__Wire__Envelope *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Record_Closure)
+                 (const Convoy__Wire__Record *message,
                   void *closure_data);
 typedef void (*Convoy__Wire__Empty_Closure)
                  (const Convoy__Wire__Empty *message,
                   void *closure_data);
 typedef void (*Convoy__Wire__Text_Closure)
                  (const Convoy__Wire__Text *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Number_Closure)
+                 (const Convoy__Wire__Number *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Units_Closure)
+                 (const Convoy__Wire__Units *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Mode_Closure)
+                 (const Convoy__Wire__Mode *message,
                   void *closure_data);
 typedef void (*Convoy__Wire__Hello_Closure)
                  (const Convoy__Wire__Hello *message,
@@ -616,8 +1213,20 @@ typedef void (*Convoy__Wire__EpochTotals_Closure)
 typedef void (*Convoy__Wire__Progress_Closure)
                  (const Convoy__Wire__Progress *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Leaving_Closure)
+                 (const Convoy__Wire__Leaving *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__LeaseRequest_Closure)
+                 (const Convoy__Wire__LeaseRequest *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__ChunkPosition_Closure)
+                 (const Convoy__Wire__ChunkPosition *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Welcome_Closure)
                  (const Convoy__Wire__Welcome *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Rules_Closure)
+                 (const Convoy__Wire__Rules *message,
                   void *closure_data);
 typedef void (*Convoy__Wire__ViewServer_Closure)
                  (const Convoy__Wire__ViewServer *message,
@@ -637,11 +1246,32 @@ typedef void (*Convoy__Wire__Stop_Closure)
 typedef void (*Convoy__Wire__ChunkVersion_Closure)
                  (const Convoy__Wire__ChunkVersion *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Pull_Closure)
+                 (const Convoy__Wire__Pull *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Push_Closure)
                  (const Convoy__Wire__Push *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Parameters_Closure)
+                 (const Convoy__Wire__Parameters *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Update_Closure)
+                 (const Convoy__Wire__Update *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Refusal_Closure)
                  (const Convoy__Wire__Refusal *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Lease_Closure)
+                 (const Convoy__Wire__Lease *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Mark_Closure)
+                 (const Convoy__Wire__Mark *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Agreement_Closure)
+                 (const Convoy__Wire__Agreement *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Totals_Closure)
+                 (const Convoy__Wire__Totals *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -650,21 +1280,36 @@ typedef void (*Convoy__Wire__Refusal_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__record__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__empty__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__text__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__number__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__units__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__mode__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__hello__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__ready__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__progress__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__welcome__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__rules__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__view_server__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__view_worker__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__view__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__leases__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__stop__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__chunk_version__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__pull__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__push__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__update__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__refusal__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__lease__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__mark__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__totals__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -22,9 +22,16 @@ package final class Post {
   /// Messages that could not be sent: the peer is gone or takes nothing more.
   package private(set) var undelivered = 0
 
-  /// A member's messages over a transport: payloads are chunks.
-  package convenience init(_ transport: any Transport) throws(ConvoyError) {
-    let limits = Self.limits(payloadBytes: ChunkTable.preferredBytes, messages: Self.queuedMessages)
+  /// Most bytes of a chunk's whole state: its values twice, and the optimiser's state of some hundred workers.
+  package static let maximumStateBytes = 256 << 20
+
+  /// A member's messages over a transport.
+  ///
+  /// - Parameter takesStates: whether payloads may be whole states of chunks, as servers and the coordinator take them;
+  ///   a worker takes chunks, with the optimiser's state in local mode.
+  package convenience init(_ transport: any Transport, takesStates: Bool = false) throws(ConvoyError) {
+    let chunk = ChunkTable.preferredBytes * (1 + JobRules.maximumSlots)
+    let limits = Self.limits(payloadBytes: takesStates ? Self.maximumStateBytes : chunk, messages: Self.queuedMessages)
     do throws(TransportError) {
       self.init(try transport.makeHub(limits))
     } catch {

@@ -1,8 +1,6 @@
 import Foundation
-package import ModelFiles
+import ModelFiles
 import Observability
-package import Networks
-import Tensors
 
 /// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
 package final class RunFolder {
@@ -69,47 +67,36 @@ package final class RunFolder {
     }
   }
 
-  /// Adds a line to the metrics.
-  package func appendMetrics(_ event: ProgressEvent, seconds: Double) throws(ConvoyError) {
-    do {
-      try metrics.append(MetricsRecord(event, seconds: seconds))
-    } catch {
-      throw ConvoyError(.failed, "\(path)/metrics.jsonl cannot be written: \(error)")
-    }
+  /// Adds a line to the metrics; one that cannot be written is left out.
+  func append(metrics record: some Encodable) {
+    try? metrics.append(record)
   }
 
-  /// Stores a model after a step: as a checkpoint, and as the run's model.
-  package func store(
-    _ model: ModelVectors, of network: Network, step: Int, job: Job
-  ) throws(ConvoyError) -> StoredModel {
-    let checkpoint = Checkpoint(
-      step: step, version: UInt64(step),
-      network: Checkpoint.Identity(name: job.model, digest: ""), data: Checkpoint.Identity(name: job.data, digest: ""),
-      metadata: ["contents": "model", "job": job.yaml], layout: network.parameterLayout,
-      bufferLayout: network.bufferLayout, parameters: model.parameters, buffers: model.buffers)
-    let stored: StoredModel
-    do throws(ModelFileError) {
-      let written = try CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)").write(checkpoint)
-      stored = StoredModel(
-        path: "\(path)/\(Self.modelName)", parametersSHA256: written.parametersSHA256,
-        buffersSHA256: written.buffersSHA256)
-      var metadata = [
-        "format": "pt", "convoy.model": job.model, "convoy.data": job.data, "convoy.step": String(step),
-        "convoy.parameters_sha256": stored.parametersSHA256,
-      ]
-      if model.buffers.count > 0 { metadata["convoy.buffers_sha256"] = stored.buffersSHA256 }
-      try model.write(of: network, metadata: metadata, to: [stored.path])
-    } catch {
-      throw ConvoyError(.failed, error.description)
+  /// Whether the folder's job is this one; it is where the folder has none yet.
+  package func holds(_ job: Job) throws(ConvoyError) -> Bool {
+    guard let data = FileManager.default.contents(atPath: "\(path)/job.yaml") else { return true }
+    // What another version of the program wrote is another job.
+    guard let known = try? Job(yaml: String(decoding: data, as: UTF8.self), source: "\(path)/job.yaml") else {
+      return false
     }
-    return stored
+    return known == job
+  }
+
+  /// Writes another job in the place of the folder's.
+  package func replace(_ job: Job) throws(ConvoyError) {
+    try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
+  }
+
+  /// Whether a path leads to this folder.
+  package func isSame(as other: String) -> Bool {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
   }
 
   /// The model's file in a run folder and in a checkpoint.
   package static let modelName = "model.safetensors"
 
-  /// The model file that a path names: the file itself, a checkpoint's, or a run's: the final one, or where the run did not
-  /// end that of its newest good checkpoint.
+  /// The model file that a path names: the file itself, a checkpoint, or a run folder.
   package static func modelFile(at path: String) throws(ConvoyError) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -117,47 +104,10 @@ package final class RunFolder {
     }
     guard isFolder.boolValue else { return path }
     let file = "\(path)/\(modelName)"
-    if FileManager.default.fileExists(atPath: file) {
-      try requireGood(path)
-      return file
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw ConvoyError(.badData, "\(path) holds no \(modelName): the run there did not end, or it is no run")
     }
-    let store = CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)")
-    let newest: CheckpointStore.Newest?
-    do throws(ModelFileError) {
-      newest = try store.newest()
-    } catch {
-      throw ConvoyError(.badData, error.description)
-    }
-    guard let newest else {
-      throw ConvoyError(
-        .badData,
-        "\(path) holds no \(modelName) and no good checkpoint: the run there did not come so far, or it is no run")
-    }
-    return "\(store.folder)/\(newest.name)/\(modelName)"
-  }
-
-  /// Refuses a folder that is a checkpoint and is damaged.
-  private static func requireGood(_ path: String) throws(ConvoyError) {
-    guard FileManager.default.fileExists(atPath: "\(path)/\(CheckpointStore.manifestName)") else { return }
-    let url = URL(fileURLWithPath: path).standardizedFileURL
-    let store = CheckpointStore(folder: url.deletingLastPathComponent().path)
-    // A copy under another name is taken as a model, not as a checkpoint.
-    guard let entry = try? store.inspect(url.lastPathComponent, .contents), case .damaged(let error) = entry.state
-    else { return }
-    let newest = try? store.newest()
-    throw ConvoyError(
-      .badData,
-      "\(error); \(newest.map { "the newest good checkpoint is \($0.name)" } ?? "there is no other good checkpoint")")
-  }
-
-  /// The checkpoints that a path names: a run folder, or its folder of checkpoints.
-  package static func checkpoints(at path: String) throws(ConvoyError) -> CheckpointStore {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
-      throw ConvoyError(.badData, "there is no run and no folder of checkpoints at \(path)")
-    }
-    let below = "\(path)/\(CheckpointStore.folderName)"
-    return CheckpointStore(folder: FileManager.default.fileExists(atPath: below) ? below : path)
+    return file
   }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Observability
+import ParameterServer
 
 /// Where a setting's text was written.
 enum OptionPlace: Sendable {
@@ -67,8 +68,9 @@ extension Job {
       shards = 1
       while shards < workers { shards *= 2 }
     }
-    if values["warmup-steps"] == nil, mode == .async { warmupSteps = Self.asynchronousWarmupSteps }
+    if values["warmup-steps"] == nil, !mode.isSummed { warmupSteps = Self.asynchronousWarmupSteps }
     try settleOptimizer(values)
+    try checkMembers(values)
     guard momentum > 0 || !nesterov else {
       let place = values["nesterov"]?.place ?? .flag
       throw ConvoyError(
@@ -76,7 +78,23 @@ extension Job {
     }
   }
 
-  /// Steps of warm-up outside sync mode. The first gradients are the largest, and late ones make them worse: without
+  /// Refuses replicas and spared shards that the job has no room for.
+  private func checkMembers(_ values: [String: (text: String, place: OptionPlace)]) throws(ConvoyError) {
+    func prefix(_ name: String) -> String {
+      (values[name]?.place ?? .flag).prefix(JobOption.all.first { $0.name == name }!)
+    }
+    if replicas >= servers {
+      throw ConvoyError(
+        .configuration, "\(prefix("replicas")): a replica needs a second server, and there is 1: add --servers 2")
+    }
+    if mode.sparedShards >= shards {
+      throw ConvoyError(
+        .configuration,
+        "\(prefix("mode")): \(mode) spares \(mode.sparedShards) of \(shards) shards: state more --shards or spare fewer")
+    }
+  }
+
+  /// Steps of warm-up where gradients come late. The first gradients are the largest, and late ones make them worse: without
   /// warm-up LeNet's loss overflowed within 30 steps in 5 of 12 runs of one seed on a busy machine.
   private static let asynchronousWarmupSteps = 100
 

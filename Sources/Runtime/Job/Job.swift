@@ -1,12 +1,5 @@
 import Engines
-
-/// When servers apply what workers push.
-public enum TrainingMode: String, Codable, Hashable, Sendable, CaseIterable {
-  /// Every step applies the sum of all its shards.
-  case sync
-  /// Every push is applied as it comes.
-  case async
-}
+public import ParameterServer
 
 /// How the processes of a job reach each other.
 public enum TransportKind: String, Codable, Hashable, Sendable, CaseIterable {
@@ -33,7 +26,7 @@ public struct Job: Hashable, Sendable {
   /// Number of workers.
   public var workers = 2
   /// When servers apply what workers push.
-  public var mode = TrainingMode.sync
+  public var mode = Consistency.sync
   /// Epochs to train; whichever ends first of this and `maxSteps`.
   public var epochs = 2
   /// Most steps to train; nil for no bound.
@@ -76,6 +69,22 @@ public struct Job: Hashable, Sendable {
   public var warmupSteps = 0
   /// How the processes reach each other.
   public var transport = TransportKind.auto
+  /// Replicas of each chunk on other servers: 0 or 1.
+  public var replicas = 0
+  /// Steps between two checkpoints; nil for none but the last.
+  public var checkpointEvery: Int?
+  /// Minutes between two checkpoints; nil for none by time.
+  public var checkpointMinutes: Double?
+  /// Checkpoints that are kept, beside the best.
+  public var keep = 3
+  /// Whether faster workers are given more shards.
+  public var rebalance = true
+  /// Applies past which a late gradient is refused; nil for no bound.
+  public var maxStaleness: Int?
+  /// What staleness does to the learning rate: `none` or `inverse`.
+  public var stalenessScaling = "none"
+  /// λ of delay compensation; 0 for none.
+  public var delayCompensation = 0.0
 
   /// A job of defaults.
   public init() {}

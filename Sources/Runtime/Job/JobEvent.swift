@@ -29,6 +29,8 @@ public enum JobEvent: Hashable, Sendable {
   case started(seconds: Double)
   /// How far it is.
   case progress(ProgressEvent)
+  /// Something that the person should know at once: a member is gone, a checkpoint failed.
+  case notice(String)
   /// It is over.
   case finished(JobSummary)
   /// It failed.
@@ -49,6 +51,7 @@ extension JobEvent: Codable {
     case "waiting": self = .waiting(missing: try values.decode([String].self, forKey: .missing))
     case "started": self = .started(seconds: try values.decode(Double.self, forKey: .seconds))
     case "progress": self = .progress(try ProgressEvent(from: decoder))
+    case "notice": self = .notice(try values.decode(String.self, forKey: .message))
     case "finished": self = .finished(try JobSummary(from: decoder))
     case "failed":
       self = .failed(
@@ -75,6 +78,9 @@ extension JobEvent: Codable {
     case .progress(let progress):
       try values.encode("progress", forKey: .event)
       try progress.encode(to: encoder)
+    case .notice(let message):
+      try values.encode("notice", forKey: .event)
+      try values.encode(message, forKey: .message)
     case .finished(let summary):
       try values.encode("finished", forKey: .event)
       try summary.encode(to: encoder)

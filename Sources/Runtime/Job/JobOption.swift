@@ -60,7 +60,7 @@ struct OptionProblem: Error {
 
 extension JobOption {
   /// All settings, in the order of help and of the job file.
-  public static let all: [JobOption] = places + training + optimisation
+  public static let all: [JobOption] = places + training + survival + optimisation + lateness
 
   private static let places: [JobOption] = [
     JobOption(
@@ -90,10 +90,9 @@ extension JobOption {
 
   private static let training: [JobOption] = [
     JobOption(
-      name: "mode", valueName: "mode", help: "when servers apply what workers push: sync or async",
-      set: { job, text throws(OptionProblem) in
-        job.mode = TrainingMode(rawValue: try known(text, TrainingMode.allCases.map(\.rawValue), "mode"))!
-      }, get: { $0.mode.rawValue }),
+      name: "mode", valueName: "mode",
+      help: "when servers apply what workers push: sync, ssp:SLACK, async, backup:SPARED, or local:STEPS",
+      set: { job, text throws(OptionProblem) in job.mode = try mode(text) }, get: { "\($0.mode)" }),
     JobOption(
       name: "epochs", valueName: "n", help: "epochs to train",
       set: { job, text throws(OptionProblem) in job.epochs = try integer(text, 1...1_000_000) }, get: { "\($0.epochs)" }
@@ -198,7 +197,7 @@ extension JobOption {
 
   // MARK: Reading
 
-  private static func known(_ text: String, _ names: [String], _ what: String) throws(OptionProblem) -> String {
+  static func known(_ text: String, _ names: [String], _ what: String) throws(OptionProblem) -> String {
     guard names.contains(text) else {
       throw OptionProblem(text: "there is no \(what) \(text); \(NearestName.hint(for: text, in: names))")
     }
@@ -210,14 +209,14 @@ extension JobOption {
     return text
   }
 
-  private static func integer(_ text: String, _ range: ClosedRange<Int>) throws(OptionProblem) -> Int {
+  static func integer(_ text: String, _ range: ClosedRange<Int>) throws(OptionProblem) -> Int {
     guard let value = Int(text), range.contains(value) else {
       throw OptionProblem(text: "\(text) is no whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return value
   }
 
-  private static func number(_ text: String, _ range: ClosedRange<Double>) throws(OptionProblem) -> Double {
+  static func number(_ text: String, _ range: ClosedRange<Double>) throws(OptionProblem) -> Double {
     guard let value = Double(text), range.contains(value) else {
       throw OptionProblem(text: "\(text) is no number from \(range.lowerBound) to \(range.upperBound)")
     }

@@ -7,32 +7,48 @@ import Tensors
 package import Transport
 
 /// A coordinator process, or thread: holds the sockets and the run folder, and does what its state machine decides.
+///
+/// Where the run folder has a journal of the same job, it goes on from there: its predecessor was killed, or the whole job.
 package final class CoordinatorRole {
-  private let prepared: PreparedJob
-  private let folder: RunFolder
-  private let token: JobToken
-  private let stop: StopRequest
-  private let logger: Logger
-  private let report: (JobEvent) -> Void
-  private let post: Post
-  private let loop: EventLoop<Coordinator>
+  let prepared: PreparedJob
+  let folder: RunFolder
+  let metrics: RunMetrics
+  let token: JobToken
+  let stop: StopRequest
+  let logger: Logger
+  let report: (JobEvent) -> Void
+  let post: Post
+  let journal: RunJournal
+  let keeper: CheckpointKeeper
+  let outcomes: Mailbox<CheckpointKeeper.Outcome>
+  let loop: EventLoop<Coordinator>
+  let launchedAt: Double
+  private let byte: StateByte?
 
-  private let launchedAt: Double
   private var payloads = Payloads()
-  private var rules: JobRules?
-  private var final: ModelVectors?
-  private var meter = ThroughputMeter()
-  private var reported: JobProgress?
-  private var trained: JobProgress?
-  private var stored: RunFolder.StoredModel?
+  /// The newest view, and why it came; what it was told to no member yet counts too.
+  var view: View?
+  var viewReason: ViewReason?
+  /// The data set's digest that the workers agree on.
+  var dataDigest: [UInt8] = []
+  var loaded: LoadedCut?
+  var meter = ThroughputMeter()
+  var progress: JobProgress?
+  var reported: JobProgress?
+  /// How far the job was at the checkpoint before.
+  var progressAtCheckpoint: JobProgress?
+  var trained: JobProgress?
+  var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
+  private var isWarnedOfJournal = false
 
   /// A coordinator that has not begun.
   ///
   /// - Parameters:
+  ///   - resume: a run folder or a checkpoint to go on from, where the run's own folder has none.
   ///   - launchedAt: when the command that the person gave began, in seconds of the monotonic clock.
   ///   - report: told of what happens, on the thread that runs.
   package init(
-    job: Job, transport: any Transport, folder: RunFolder, token: JobToken,
+    job: Job, transport: any Transport, folder: RunFolder, token: JobToken, resume: String? = nil,
     deadlines: Deadlines = Deadlines(), stop: StopRequest, logger: Logger, launchedAt: Double,
     report: @escaping (JobEvent) -> Void
   ) throws(ConvoyError) {
@@ -44,17 +60,63 @@ package final class CoordinatorRole {
     self.logger = logger
     self.report = report
     self.launchedAt = launchedAt
-    let tree = try prepared.shardTree()
-    let plan = JobPlan(
-      consistency: job.mode == .sync ? .sync : .async, servers: job.servers, workers: job.workers, tree: tree,
-      batch: job.batch, epochs: job.epochs, maximumSteps: job.maxSteps,
-      elements: prepared.network.parameterLayout.count, buffers: prepared.network.bufferLayout.count, job: job.yaml,
-      digests: prepared.digests)
-    post = try Post(transport)
+    metrics = RunMetrics(folder: folder, launchedAt: launchedAt)
+    byte = StateByte(name: "coordinator")
+    let context = CheckpointKeeper.Context(prepared, folder: folder.path)
+    journal = try RunJournal(folder: folder.path)
+    if journal.cutBytes > 0 { logger.warning("the journal's last \(journal.cutBytes) bytes were torn, and are cut off") }
+    let isSameJob = try folder.holds(job)
+    let records = isSameJob ? journal.records : try journal.reset()
+    if !isSameJob { try folder.replace(job) }
+    var hasCheckpoint = try context.open()
+    if !hasCheckpoint, let resume, !folder.isSame(as: resume) {
+      try context.adopt(resume)
+      hasCheckpoint = true
+    }
+    var plan = try Self.plan(prepared)
+    plan.resumes = hasCheckpoint
+    post = try Post(transport, takesStates: true)
+    outcomes = Mailbox(waker: post.waker)
+    keeper = CheckpointKeeper(context) { [outcomes] in outcomes.put($0) }
     loop = EventLoop(
-      Coordinator(
-        plan: plan, token: token, incarnation: Incarnation(UInt64.random(in: .min ... .max)), deadlines: deadlines),
-      post: post, timerEvent: .timer)
+      Coordinator(plan: plan, token: token, deadlines: deadlines, journal: records), post: post, timerEvent: .timer)
+    recall(records)
+  }
+
+  private static func plan(_ prepared: PreparedJob) throws(ConvoyError) -> JobPlan {
+    let job = prepared.job
+    var plan = JobPlan(
+      consistency: job.mode, servers: job.servers, workers: job.workers, tree: try prepared.shardTree(),
+      batch: job.batch, epochs: job.epochs, maximumSteps: job.maxSteps,
+      elements: prepared.network.parameterLayout.count, job: job.yaml, digests: prepared.digests)
+    plan.buffers = prepared.network.bufferLayout.count
+    plan.slots = try prepared.updateSettings().optimizer.stateVectors.count
+    plan.hasReplicas = job.replicas > 0
+    plan.rebalances = job.rebalance
+    plan.checkpointEvery = job.checkpointEvery
+    plan.checkpointInterval = job.checkpointMinutes.map { UInt64($0 * 60_000) }
+    plan.maximumStaleness = job.maxStaleness.map(UInt64.init)
+    return plan
+  }
+
+  /// What the predecessor's journal says beside what the machine makes of it.
+  private func recall(_ records: [JournalRecord]) {
+    for record in records { note(record) }
+    if records.contains(.completed) { keeper.load() }
+    if view != nil { logger.info("goes on from the journal: view \(view?.number.rawValue ?? 0)") }
+  }
+
+  private var isCompleted: Bool { journal.records.contains(.completed) && view != nil }
+
+  private func note(_ record: JournalRecord) {
+    switch record {
+    case .agreed(_, let data): dataDigest = data
+    case .view(let view): self.view = view
+    case .totals(let epochs):
+      let samples = epochs.reduce(0) { $0 + $1.samples }
+      progress = JobProgress(steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0)
+    case .term, .leased, .finished, .checkpoint, .completed: break
+    }
   }
 
   /// Opens the address that members reach; returns it as bound.
@@ -67,12 +129,19 @@ package final class CoordinatorRole {
     return bound
   }
 
+  /// Tells the coordinator that a process that its launcher started has ended. From any thread.
+  package var ended: @Sendable (String) -> Void {
+    { [mailbox = loop.mailbox] in mailbox.put(.ended(name: $0)) }
+  }
+
   /// Coordinates until the job is over, then evaluates the model. Errors say why it ended before.
   package func run() throws(ConvoyError) -> JobSummary {
+    defer { keeper.close() }
     let reason: StopReason
     do {
       // What is still to be sent tells the members that the job is over.
       defer { post.close(lingerMilliseconds: 1000) }
+      if isCompleted { return try finishAgain() }
       stop.listen { [mailbox = loop.mailbox] signal in
         mailbox.put(signal == .orphaned ? .failed("the launcher is gone") : .interrupted)
       }
@@ -80,118 +149,75 @@ package final class CoordinatorRole {
         first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
         failure: { .failed($0.message) },
         perform: { effect throws(ConvoyError) in try perform(effect) })
+      journal.settle()
     }
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
     if let failure = loop.failure { throw failure }
     switch reason {
     case .completed: return try finish()
     case .interrupted: throw ConvoyError(stop.signal?.exitCode ?? .interrupted, "the job was interrupted")
-    case .failed(let text), .unreachable(let text), .rejected(let text): throw ConvoyError(.failed, text)
+    case .failed(let text), .unreachable(let text), .rejected(let text), .fenced(let text):
+      throw ConvoyError(.failed, text)
     }
   }
 
   private func event(for incoming: Post.Incoming) -> CoordinatorEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
-      .message(envelope, from: Connection(peer.rawValue), payload: frame.map { payloads.keep($0) })
-    case .unreadable(let refusal, let peer): .unreadable(refusal, from: Connection(peer.rawValue))
-    case .woken, .timeout: nil
+      return .message(envelope, from: Connection(peer.rawValue), payload: frame.map { payloads.keep($0) })
+    case .unreadable(let refusal, let peer): return .unreadable(refusal, from: Connection(peer.rawValue))
+    case .woken:
+      for outcome in outcomes.takeAll() { loop.follow(event(for: outcome)) }
+      return nil
+    case .timeout: return nil
     }
   }
 
   private func perform(_ effect: CoordinatorEffect) throws(ConvoyError) -> StopReason? {
     switch effect {
-    case .send(let envelope, let connection):
-      try post.send(envelope, payload: nil, to: Peer(rawValue: connection.rawValue))
-    case .collect(let chunk, let handle): collect(chunk, handle)
-    case .release(let handle): _ = payloads.take(handle)
-    case .store(let rules):
-      stored = try storeModel(rules)
-      loop.follow(.stored)
+    case .journal(let record):
+      note(record)
+      journal.append(record)
+      return nil
+    // Of these nobody is told: they need not wait for the disk.
+    case .collect(let position, let cut, let handle):
+      if let frame = payloads.take(handle) { keeper.collect(position, cut: cut, frame) }
+      byte?.set(.checkpointing)
+      return nil
+    case .abandon(let cut):
+      keeper.abandon(cut: cut)
+      if !keeper.isCollecting { byte?.set(.idle) }
+      return nil
+    case .release(let handle):
+      _ = payloads.take(handle)
+      return nil
+    case .timer(let moment):
+      loop.setTimer(moment)
+      return nil
+    case .send, .store, .load, .report, .stop: break
+    }
+    journal.settle()
+    warnOfJournal()
+    switch effect {
+    case .send(let envelope, let connection, let chunk):
+      try post.send(
+        envelope, payload: try restored(envelope.message, chunk), to: Peer(rawValue: connection.rawValue))
+    case .store(let mark): store(mark)
+    case .load: keeper.load()
     case .report(let report): try tell(report)
-    case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
+    default: break
     }
     return nil
   }
 
-  // MARK: Reports
+  func rest() { byte?.set(keeper.isCollecting ? .checkpointing : .idle) }
 
-  private func tell(_ event: CoordinatorReport) throws(ConvoyError) {
-    switch event {
-    case .waiting(let missing):
-      logger.info("waits for \(missing.joined(separator: ", "))")
-      report(.waiting(missing: missing))
-    case .joined(let member, let name):
-      logger.info("\(member) has joined\(name == member.description ? "" : " as \(name)")")
-    case .refused(let refusal): logger.warning("refused: \(refusal.explanation)")
-    case .begun(let view): begin(view)
-    case .progress(let progress): try tell(progress)
-    case .trained(let progress):
-      meter.end(at: MonotonicClock.seconds)
-      try tell(progress)
-      trained = progress
-    }
-  }
-
-  private func begin(_ view: View) {
-    rules = view.rules
-    final = ModelVectors(view.rules.chunks)
-    let now = MonotonicClock.seconds
-    meter.begin(at: now)
-    let seconds = (now - launchedAt).rounded(toPlaces: 2)
-    logger.info(
-      "view \(view.number.rawValue): \(view.servers.count) servers, \(view.workers.count) workers, \(view.rules.chunks.count) chunks; training begins \(seconds) s after the launch"
-    )
-    report(.started(seconds: seconds))
-  }
-
-  private func tell(_ progress: JobProgress) throws(ConvoyError) {
-    guard let rules, progress.samples > 0 else { return }
-    let recent = meter.update(progress, at: MonotonicClock.seconds, since: reported)
-    reported = progress
-    let event = ProgressEvent(
-      step: progress.steps, steps: progress.totalSteps,
-      epoch: rules.schedule.epoch(ofStep: max(progress.steps - 1, 0)), loss: recent.loss,
-      imagesPerSecond: recent.imagesPerSecond)
-    try folder.appendMetrics(event, seconds: MonotonicClock.seconds - launchedAt)
-    report(.progress(event))
-  }
-
-  // MARK: The result
-
-  private func collect(_ chunk: Int, _ handle: GradientHandle) {
-    guard let frame = payloads.take(handle), let final, let rules else { return }
-    frame.withBytes { final.copy($0, to: chunk, of: rules.chunks) }
-  }
-
-  private func storeModel(_ rules: JobRules) throws(ConvoyError) -> RunFolder.StoredModel {
-    guard let final else { throw ConvoyError(.failed, "there are no parameters to store") }
-    let stored = try folder.store(final, of: prepared.network, step: rules.steps, job: prepared.job)
-    logger.info("the model after step \(rules.steps) is in \(stored.path)")
-    return stored
-  }
-
-  private func finish() throws(ConvoyError) -> JobSummary {
-    guard let rules, let final, let stored, let trained else {
-      throw ConvoyError(.failed, "the job ended before its result was there")
-    }
-    let job = prepared.job
-    let evaluation = try Evaluation.evaluate(
-      prepared.network, final, engine: try prepared.engine(), data: job.data, directory: job.dataDirectory)
-    let last = trained.epochs.last
-    let summary = JobSummary(
-      testAccuracy: evaluation.accuracy, testLoss: evaluation.loss,
-      trainLoss: last.map { $0.lossSum / Double(max($0.samples, 1)) } ?? .nan, steps: rules.steps,
-      epochs: rules.schedule.epoch(ofStep: rules.steps - 1) + 1, seconds: MonotonicClock.seconds - launchedAt,
-      imagesPerSecond: meter.total(samples: trained.samples), parameters: final.parameters.count,
-      parametersSHA256: stored.parametersSHA256, buffersSHA256: stored.buffersSHA256, mode: job.mode.rawValue,
-      shards: job.shards, workers: job.workers, servers: job.servers, engine: job.engine,
-      precision: prepared.precision.rawValue,
-      runDirectory: folder.path)
-    try folder.write(summary)
-    logger.info("test accuracy \(summary.testAccuracy), test loss \(summary.testLoss)")
-    report(.finished(summary))
-    return summary
+  private func warnOfJournal() {
+    guard !isWarnedOfJournal, let failure = journal.failure else { return }
+    isWarnedOfJournal = true
+    let text = "the job goes on without its journal: \(failure); a coordinator that is killed now cannot be replaced"
+    logger.error("\(text)")
+    report(.notice(text))
   }
 }

@@ -39,6 +39,24 @@ package struct MemberContext: Sendable {
     self.startedAt = startedAt
   }
 
+  /// The same member as another life.
+  func renewed() -> MemberContext {
+    MemberContext(
+      transport: transport, coordinator: coordinator, name: name, token: token, deadlines: deadlines, stop: stop,
+      logger: logger)
+  }
+
+  /// Connects to an address that may be used.
+  func connect(_ post: Post, to address: Address) throws(ConvoyError) -> Peer {
+    try Self.requireLoopback(address)
+    return try post.connect(to: address)
+  }
+
+  /// Opens the address that other members reach; returns it as bound.
+  func listen(_ post: Post) throws(ConvoyError) -> Address {
+    try post.listen(on: listeningAddress)
+  }
+
   /// Where a server that joins this coordinator listens: any free place of the same transport.
   var listeningAddress: Address {
     switch coordinator {
@@ -68,8 +86,11 @@ package struct MemberContext: Sendable {
       // A signal that came after the failure does not explain it.
       if let signal = stop.signal, text == signal.explanation { throw ConvoyError(signal.exitCode, text) }
       throw ConvoyError(.failed, text)
-    case .completed: return
-    case .interrupted: throw ConvoyError(.interrupted, "the job was interrupted")
+    // Whoever goes on as another life has not ended.
+    case .completed, .fenced: return
+    case .interrupted:
+      if let signal = stop.signal { throw ConvoyError(signal.exitCode, signal.explanation) }
+      throw ConvoyError(.interrupted, "the job was interrupted")
     case .unreachable(let text): throw ConvoyError(.tryAgain, "\(coordinator): \(text)")
     case .rejected(let text): throw ConvoyError(.refused, text)
     }

@@ -4,85 +4,152 @@ import ParameterServer
 import Tensors
 import Transport
 
-/// A server process, or thread: holds the floats and the sockets, and does what its state machine decides.
+/// One life of a server process, or thread: holds the floats and the sockets, and does what its state machine decides.
 package final class ServerRole {
   private let context: MemberContext
   private let post: Post
   private let loop: EventLoop<Server>
   private var logger: Logger
+  private var activity: ServerActivity
 
   private var coordinator: Peer?
+  private var links = ServerLinks()
+  /// The workers of the view, by the connection that they speak by.
+  private var workers: [Peer: UInt32] = [:]
   private var payloads = Payloads()
   private var store: ChunkStore?
   private var prepared: PreparedJob?
-  private var address: Address?
+  private var view: View?
+  private var primaries: Set<UInt32> = []
   private var applies = 0
 
-  /// A server that has not begun.
-  package init(_ context: MemberContext) throws(ConvoyError) {
+  /// Serves until the job is over: when the job removed this member while it was away, as another life. Errors say why
+  /// it ended before.
+  package static func serve(_ context: MemberContext) throws(ConvoyError) {
+    var context = context
+    while true {
+      let role = try ServerRole(context)
+      guard case .fenced(let text) = try role.run() else { return }
+      context.logger.warning("comes back as another life: \(text)")
+      context = context.renewed()
+    }
+  }
+
+  private init(_ context: MemberContext) throws(ConvoyError) {
     self.context = context
     logger = context.logger
-    post = try Post(context.transport)
+    activity = ServerActivity(StateByte(name: context.name))
+    post = try Post(context.transport, takesStates: true)
     loop = EventLoop(
       Server(
         name: context.name, token: context.token, incarnation: context.incarnation, deadlines: context.deadlines),
       post: post, timerEvent: .timer)
   }
 
-  /// Serves until the job is over. Errors say why it ended before.
-  package func run() throws(ConvoyError) {
+  private func run() throws(ConvoyError) -> StopReason {
     // What is still to be sent tells others why this member leaves.
     defer { post.close(lingerMilliseconds: 1000) }
-    try MemberContext.requireLoopback(context.coordinator)
-    coordinator = try post.connect(to: context.coordinator)
-    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed($0.explanation)) }
+    coordinator = try context.connect(post, to: context.coordinator)
+    context.stop.listen { [mailbox = loop.mailbox] signal in
+      mailbox.put(signal == .orphaned ? .failed(signal.explanation) : .asked(signal.explanation))
+    }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
-    logger.info(
-      "\(applies) updates applied, \(loop.machine.duplicates) duplicates dropped, \(loop.machine.refusals.total) messages refused"
-    )
+    logCounts()
     if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
+    return reason
+  }
+
+  private func logCounts() {
+    let counts = loop.machine.counts
+    logger.info(
+      "\(applies) updates applied, \(counts.duplicates) duplicates, \(counts.late) late and \(counts.stale) stale contributions dropped, \(loop.machine.refusals.total) messages refused"
+    )
+    let bins = counts.staleness.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
+    if !bins.isEmpty { logger.info("contributions by staleness: \(bins.joined(separator: ", "))") }
   }
 
   private func event(for incoming: Post.Incoming) -> ServerEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
-      .message(envelope, from: destination(peer), payload: frame.map { payloads.keep($0) })
-    case .unreadable(let refusal, let peer): .unreadable(refusal, from: destination(peer))
-    case .woken, .timeout: nil
+      guard !links.isRetired(peer) else { return nil }
+      activity.receives(envelope.message)
+      note(envelope, peer)
+      return .message(envelope, from: destination(peer), payload: frame.map { payloads.keep($0) })
+    case .unreadable(let refusal, let peer):
+      return links.isRetired(peer) ? nil : .unreadable(refusal, from: destination(peer))
+    case .woken, .timeout: return nil
     }
   }
 
+  /// Remembers by which connection a worker speaks: what it is sent is what its gradients are computed from.
+  private func note(_ envelope: Envelope, _ peer: Peer) {
+    guard envelope.sender.role == .worker, envelope.token == context.token,
+      view?.incarnation(of: envelope.sender) == envelope.incarnation
+    else { return }
+    workers[peer] = envelope.sender.number
+  }
+
   private func destination(_ peer: Peer) -> Destination {
-    peer == coordinator ? .coordinator : .connection(Connection(peer.rawValue))
+    if peer == coordinator { return .coordinator }
+    return links.member(of: peer).map { .server($0) } ?? .connection(Connection(peer.rawValue))
   }
 
   private func perform(_ effect: ServerEffect) throws(ConvoyError) -> StopReason? {
     switch effect {
-    case .send(let envelope, let destination, let parameters):
-      if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
-      let payload = parameters.flatMap { store?.payload($0) }
-      try post.send(envelope, payload: payload, to: peer(destination))
+    case .send(let envelope, let destination, let payload): try send(envelope, to: destination, payload)
     case .prepare(let welcome): try prepare(welcome)
-    case .initialise(let view): try initialise(view)
+    case .adopt(let view): try adopt(view)
+    case .initialise(let chunks): try initialise(chunks)
+    case .install(let position, let handle): try install(position, handle)
+    case .drop(let chunk): store?.drop(chunk)
     case .combine(let left, let right, let sum):
       hold(left)
       hold(right)
       store?.combine(left: left, right: right, into: sum)
     case .release(let handle):
       if payloads.take(handle) == nil { store?.release(handle) }
-    case .apply(let order):
-      hold(order.gradient)
-      store?.apply(order)
-      applies += 1
-      loop.follow(.applied(chunk: order.chunk))
+    case .apply(let update, let gradient): try apply(update, gradient)
+    case .snapshot(let position):
+      activity.snapshot(Int(position.chunk), isKept: true)
+      store?.takeSnapshot(Int(position.chunk))
+    case .forgetSnapshot(let chunk):
+      store?.forgetSnapshot(chunk)
+      activity.snapshot(chunk, isKept: false)
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
     return nil
+  }
+
+  // MARK: Messages
+
+  private func send(
+    _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
+  ) throws(ConvoyError) {
+    if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
+    let peer = try peer(destination)
+    var frame: Frame?
+    if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
+    activity.sends(envelope.message)
+    try post.send(envelope, payload: frame, to: peer)
+  }
+
+  private func frame(_ payload: ServerPayload, for message: Message, to peer: Peer) -> Frame? {
+    switch payload {
+    case .values(let chunk, let version):
+      guard let store, case .parameters(let parameters) = message else { return nil }
+      let bytes = store.rules.payloadBytes(ofChunk: chunk, step: Int(parameters.closed))
+      return store.values(of: chunk, version: version, bytes: bytes, to: workers[peer])
+    case .gradient(let handle):
+      hold(handle)
+      return store?.payload(of: handle)
+    case .state(let chunk): return store?.state(of: chunk)
+    case .snapshot(let chunk): return store?.snapshot(of: chunk)
+    }
   }
 
   private func peer(_ destination: Destination) throws(ConvoyError) -> Peer {
@@ -90,36 +157,70 @@ package final class ServerRole {
     case .coordinator:
       if let coordinator { return coordinator }
     case .connection(let connection): return Peer(rawValue: connection.rawValue)
-    case .server: break
+    case .server(let member):
+      if let peer = links.peer(of: member) { return peer }
     }
     throw ConvoyError(.failed, "a server has no way to \(destination)")
   }
+
+  // MARK: Chunks
 
   /// Hands a payload over to the store, where its floats are read.
   private func hold(_ handle: GradientHandle) {
     if let frame = payloads.take(handle) { store?.receive(frame, as: handle) }
   }
 
+  private func apply(_ update: Update, _ gradient: GradientHandle) throws(ConvoyError) {
+    hold(gradient)
+    let isPrimary = primaries.contains(update.chunk)
+    try activity.during(isPrimary ? .applying : .replicating) { () throws(ConvoyError) in
+      // A replica is sent what its primary has compensated.
+      if isPrimary { store?.compensate(update, gradient: gradient) }
+      try store?.apply(update, gradient: gradient)
+    }
+    applies += 1
+    loop.follow(.applied(chunk: Int(update.chunk), version: update.version))
+  }
+
+  private func install(_ position: ChunkPosition, _ handle: GradientHandle) throws(ConvoyError) {
+    guard let frame = payloads.take(handle) else { return }
+    try store?.install(position, frame)
+  }
+
   private func prepare(_ welcome: Welcome) throws(ConvoyError) {
     logger[metadataKey: "member"] = "\(welcome.member)"
     let prepared = try PreparedJob(text: welcome.job)
     self.prepared = prepared
-    let address = try post.listen(on: context.listeningAddress)
-    self.address = address
+    let address = try context.listen(post)
     logger.info("\(welcome.member) listens on \(address)")
     loop.follow(
       .prepared(
         Ready(digests: prepared.digests, samples: 0, engineFingerprint: "", address: address.description)))
   }
 
-  private func initialise(_ view: View) throws(ConvoyError) {
+  private func adopt(_ view: View) throws(ConvoyError) {
     guard let prepared else { throw ConvoyError(.failed, "a view came before the job") }
-    let server = view.servers[Int(loop.machine.member.number)]
     try prepared.requireFit(view.rules.chunks)
-    let initial = ModelVectors(initialOf: prepared.network, seed: prepared.job.seed)
-    store = ChunkStore(view: view, server: server, initial: initial, settings: try prepared.updateSettings())
-    let bytes = server.chunks.reduce(0) { $0 + view.rules.chunks.bytes(of: Int($1)) }
-    logger.info("\(server.member) owns \(server.chunks.count) chunks of \(view.rules.chunks.count), \(bytes) bytes")
+    let own = loop.machine.member
+    try links.adopt(view, besides: own) { address throws(ConvoyError) in try context.connect(post, to: address) }
+    if store == nil || self.view?.era != view.era {
+      store = ChunkStore(rules: view.rules, settings: try prepared.updateSettings())
+    } else {
+      store?.adopt(view.rules)
+    }
+    self.view = view
+    workers = workers.filter { view.worker(Member(.worker, $0.value)) != nil }
+    let server = view.server(own)
+    primaries = Set(server?.chunks ?? [])
+    activity.adopted()
+    logger.info(
+      "\(own) in view \(view.number.rawValue), era \(view.era): \(primaries.count) chunks of \(view.rules.chunks.count), replicas of \(server?.replicas.count ?? 0)"
+    )
+  }
+
+  private func initialise(_ chunks: [Int]) throws(ConvoyError) {
+    guard let prepared, let store else { throw ConvoyError(.failed, "chunks are to be filled before the job came") }
+    store.initialise(chunks, from: ModelVectors(initialOf: prepared.network, seed: prepared.job.seed))
     loop.follow(.initialised)
   }
 }

@@ -6,12 +6,12 @@ import ParameterServer
 import Tensors
 import Transport
 
-/// A worker process, or thread: holds the parameters, the engine and the sockets, and does what its state machine
-/// decides. Gradients are computed on a thread of their own.
+/// One life of a worker process, or thread: holds the parameters, the engine and the sockets, and does what its state
+/// machine decides. Gradients are computed on a thread of their own.
 package final class WorkerRole {
-  /// The sum of a node, while its chunks leave.
+  /// The sum of an order's node, while its chunks leave.
   private struct OpenSum {
-    let step: Int
+    let order: UInt64
     let node: ShardNode
     let vectors: ModelVectors
   }
@@ -19,22 +19,33 @@ package final class WorkerRole {
   private let context: MemberContext
   private let post: Post
   private let loop: EventLoop<Worker>
-  /// What the compute thread has handed over, by node of the step under way.
+  /// What the compute thread has handed over.
   private let reports: Mailbox<ComputeThread.Report>
   private var logger: Logger
 
   private var coordinator: Peer?
-  private var servers: [Peer] = []
+  private var links = ServerLinks()
   private var payloads = Payloads()
   private var work: PreparedWork?
-  private var parameters: FlatVector?
+  private var model: ModelVectors?
   private var compute: ComputeThread?
-  private var chunks: ChunkTable?
+  private var view: View?
   private var openSums: [OpenSum] = []
   private var hasBegun = false
 
-  /// A worker that has not begun.
-  package init(_ context: MemberContext) throws(ConvoyError) {
+  /// Works until the job is over: when the job removed this member while it was away, as another life. Errors say why it
+  /// ended before.
+  package static func work(_ context: MemberContext) throws(ConvoyError) {
+    var context = context
+    while true {
+      let role = try WorkerRole(context)
+      guard case .fenced(let text) = try role.run() else { return }
+      context.logger.warning("comes back as another life: \(text)")
+      context = context.renewed()
+    }
+  }
+
+  private init(_ context: MemberContext) throws(ConvoyError) {
     self.context = context
     logger = context.logger
     post = try Post(context.transport)
@@ -45,17 +56,17 @@ package final class WorkerRole {
       post: post, timerEvent: .timer)
   }
 
-  /// Works until the job is over. Errors say why it ended before.
-  package func run() throws(ConvoyError) {
+  private func run() throws(ConvoyError) -> StopReason {
     defer {
       work?.samples.close()
       compute?.close()
       // What is still to be sent tells others why this member leaves.
       post.close(lingerMilliseconds: 1000)
     }
-    try MemberContext.requireLoopback(context.coordinator)
-    coordinator = try post.connect(to: context.coordinator)
-    context.stop.listen { [mailbox = loop.mailbox] in mailbox.put(.failed($0.explanation)) }
+    coordinator = try context.connect(post, to: context.coordinator)
+    context.stop.listen { [mailbox = loop.mailbox] signal in
+      mailbox.put(signal == .orphaned ? .failed(signal.explanation) : .asked(signal.explanation))
+    }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
       failure: { .failed($0.message) },
@@ -63,6 +74,7 @@ package final class WorkerRole {
     logShards()
     if let failure = loop.failure { throw failure }
     try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
+    return reason
   }
 
   private func logShards() {
@@ -80,6 +92,8 @@ package final class WorkerRole {
     return usage.ru_maxrss / 1024
   }
 
+  // MARK: Events
+
   private func event(for incoming: Post.Incoming) -> WorkerEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
@@ -95,39 +109,35 @@ package final class WorkerRole {
 
   private func event(for report: ComputeThread.Report) -> WorkerEvent {
     switch report {
-    case .gradientReady(let step, let node, let chunk, let vectors):
-      if !openSums.contains(where: { $0.node == node }) {
-        openSums.append(OpenSum(step: step, node: node, vectors: vectors))
+    case .gradientReady(let order, let node, let chunk, let vectors):
+      if !openSums.contains(where: { $0.order == order && $0.node == node }) {
+        openSums.append(OpenSum(order: order, node: node, vectors: vectors))
       }
-      return .gradientReady(step: step, node: node, chunk: chunk)
+      return .gradientReady(order: order, node: node, chunk: chunk)
     case .computed(let result): return .computed(result)
-    case .finished(let step): return .computeFinished(step: step)
+    case .finished(let order, let milliseconds): return .computeFinished(order: order, milliseconds: milliseconds)
     case .failed(let text): return .failed(text)
     }
   }
 
   private func destination(_ peer: Peer) -> Destination? {
     if peer == coordinator { return .coordinator }
-    return servers.firstIndex(of: peer).map { .server(Member(.server, UInt32($0))) }
+    return links.member(of: peer).map { .server($0) }
   }
+
+  // MARK: Effects
 
   private func perform(_ effect: WorkerEffect) throws(ConvoyError) -> StopReason? {
     switch effect {
     case .send(let envelope, let destination, let gradient):
       try post.send(envelope, payload: gradient.map(payload), to: peer(destination))
     case .prepare(let welcome): try prepare(welcome)
-    case .connect(let view): try connect(view)
-    case .install(let chunk, _, let handle): install(handle, chunk: chunk)
+    case .adopt(let view): try adopt(view)
+    case .install(let chunk, let handle): try install(handle, chunk: chunk)
     case .release(let handle): _ = payloads.take(handle)
     case .readAhead(let order): work?.readAhead(order)
-    case .compute(let order):
-      if !hasBegun {
-        hasBegun = true
-        let seconds = MonotonicClock.seconds - context.startedAt
-        logger.info("\(loop.machine.member) begins its first step \(seconds.rounded(toPlaces: 2)) s after it started")
-      }
-      openSums.removeAll(keepingCapacity: true)
-      compute?.compute(order)
+    case .compute(let order): try begin(order)
+    case .discard(let order, let node): openSums.removeAll { $0.order == order && $0.node == node }
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
@@ -139,29 +149,50 @@ package final class WorkerRole {
     case .coordinator:
       if let coordinator { return coordinator }
     case .server(let member):
-      if servers.indices.contains(Int(member.number)) { return servers[Int(member.number)] }
+      if let peer = links.peer(of: member) { return peer }
     case .connection(let connection): return Peer(rawValue: connection.rawValue)
     }
     throw ConvoyError(.failed, "a worker has no way to \(destination)")
   }
 
   private func payload(_ part: GradientPart) -> Frame {
-    guard let chunks, let sum = openSums.first(where: { $0.node == part.node && $0.step == part.step }) else {
-      preconditionFailure("no sum of shards \(part.node) in step \(part.step)")
+    guard let view, let sum = openSums.first(where: { $0.order == part.order && $0.node == part.node }) else {
+      preconditionFailure("no sum of shards \(part.node) for order \(part.order)")
     }
-    return sum.vectors[chunks.kind(of: part.chunk)].frame(of: chunks.range(of: part.chunk))
+    return sum.vectors.payload(of: part.chunk, view.rules.chunks)
   }
 
-  /// Copies a chunk's new version into the parameters. Buffers are let go of: training reads none, and what evaluates is
-  /// the coordinator.
+  private func begin(_ order: ComputeOrder) throws(ConvoyError) {
+    guard let compute, let work, var model else { throw ConvoyError(.failed, "work came before the view") }
+    if !hasBegun {
+      hasBegun = true
+      let seconds = MonotonicClock.seconds - context.startedAt
+      logger.info("\(loop.machine.member) begins its first step \(seconds.rounded(toPlaces: 2)) s after it started")
+    }
+    if case .local = order.consistency { model = try withSlots(model, work) }
+    // Elsewhere shards' statistics are all that a sum holds beside gradients.
+    compute.compute(order, model: model)
+  }
+
+  /// The model with the optimiser's state, which is taken where a payload or an order first needs it.
+  private func withSlots(_ model: ModelVectors, _ work: PreparedWork) throws(ConvoyError) -> ModelVectors {
+    let optimizer = try work.updateSettings().optimizer
+    guard model.slots.count < optimizer.stateVectors.count else { return model }
+    let whole = ModelVectors(
+      parameters: model.parameters, buffers: model.buffers, slots: optimizer.makeState(count: model.parameters.count))
+    self.model = whole
+    return whole
+  }
+
+  /// Copies a chunk's new version into the parameters, or the buffers, and where it came with it the optimiser's state.
   ///
   /// The engine may still be computing: it no longer reads this chunk, because its version follows from a push
   /// that the engine's report of the chunk as final came before.
-  private func install(_ handle: GradientHandle, chunk: Int) {
-    guard let frame = payloads.take(handle), let parameters, let chunks, chunks.kind(of: chunk) == .parameters else {
-      return
-    }
-    frame.withBytes { parameters.copy($0, to: chunks.range(of: chunk)) }
+  private func install(_ handle: GradientHandle, chunk: Int) throws(ConvoyError) {
+    guard let frame = payloads.take(handle), let view, let work, var model else { return }
+    let chunks = view.rules.chunks
+    if frame.count > chunks.bytes(of: chunk) { model = try withSlots(model, work) }
+    frame.withBytes { model.copy($0, to: chunk, of: chunks) }
   }
 
   private func prepare(_ welcome: Welcome) throws(ConvoyError) {
@@ -176,30 +207,34 @@ package final class WorkerRole {
           digests: work.digests, samples: UInt64(work.sampleCount), engineFingerprint: work.fingerprint, address: "")))
   }
 
-  private func connect(_ view: View) throws(ConvoyError) {
+  private func adopt(_ view: View) throws(ConvoyError) {
     guard let work else { throw ConvoyError(.failed, "a view came before the job") }
     try work.requireFit(view.rules.chunks)
-    for server in view.servers {
-      let address: Address
-      do throws(TransportError) {
-        address = try Address(parsing: server.address)
-      } catch {
-        throw ConvoyError(.failed, "\(server.member) states an address that cannot be used: \(error.description)")
-      }
-      try MemberContext.requireLoopback(address)
-      servers.append(try post.connect(to: address))
-    }
-    let mine = view.workers[Int(loop.machine.member.number)].nodes
-    logger.info("\(loop.machine.member) works on shards \(mine.isEmpty ? "as they are leased" : "\(mine)")")
-    let parameters = FlatVector(count: view.rules.chunks.elements)
-    self.parameters = parameters
-    chunks = view.rules.chunks
+    let own = loop.machine.member
+    try links.adopt(view, besides: own) { address throws(ConvoyError) in try context.connect(post, to: address) }
+    self.view = view
+    let mine = view.worker(own)?.nodes ?? []
+    logger.info("\(own) in view \(view.number.rawValue), era \(view.era): shards \(mine)")
+    if compute == nil { try startComputing(work, view.rules) }
+  }
+
+  private func startComputing(_ work: PreparedWork, _ rules: JobRules) throws(ConvoyError) {
+    model = ModelVectors(rules.chunks)
+    let settings = try work.updateSettings()
+    let repetitions = Self.repetitions
+    if repetitions > 1 { logger.warning("computes every shard \(repetitions) times: CONVOY_TEST_SLOWDOWN says so") }
     compute = ComputeThread(
-      makeSummer: { [rules = view.rules] () throws(ConvoyError) in
+      makeSummer: { () throws(ConvoyError) in
         ShardSummer(
-          plan: try work.compile(batch: rules.schedule.largestShard), samples: work.samples, parameters: parameters,
-          chunks: rules.chunks)
+          plan: try work.compile(batch: rules.schedule.largestShard),
+          samples: ShardSummer.SampleSource(work.samples), chunks: rules.chunks, totalSteps: rules.steps,
+          settings: settings, repetitions: repetitions)
       },
       report: { [reports] in reports.put($0) })
+  }
+
+  /// How often each shard is computed: for measurements of slow workers.
+  private static var repetitions: Int {
+    getenv("CONVOY_TEST_SLOWDOWN").flatMap { Int(String(cString: $0)) }.map { min(max($0, 1), 1000) } ?? 1
   }
 }

@@ -6,16 +6,21 @@ package final class ComputeThread: Sendable {
   /// What the thread tells, in order.
   package enum Report: Sendable {
     /// A chunk of a node's sum is final; the vectors hold it.
-    case gradientReady(step: Int, node: ShardNode, chunk: Int, ModelVectors)
+    case gradientReady(order: UInt64, node: ShardNode, chunk: Int, ModelVectors)
     /// A shard was computed.
     case computed(ShardResult)
-    /// Everything ordered was computed.
-    case finished(step: Int)
+    /// Everything ordered was computed, in so many milliseconds.
+    case finished(order: UInt64, milliseconds: UInt64)
     /// The computation failed.
     case failed(String)
   }
 
-  private let orders = BlockingQueue<ComputeOrder>()
+  private struct Order: Sendable {
+    let order: ComputeOrder
+    let model: ModelVectors
+  }
+
+  private let orders = BlockingQueue<Order>()
   private let ended = DispatchSemaphore(value: 0)
 
   /// Starts the thread; `makeSummer` is called on it first.
@@ -33,28 +38,30 @@ package final class ComputeThread: Sendable {
   }
 
   private static func run(
-    _ orders: BlockingQueue<ComputeOrder>, makeSummer: () throws(ConvoyError) -> ShardSummer,
+    _ orders: BlockingQueue<Order>, makeSummer: () throws(ConvoyError) -> ShardSummer,
     report: (Report) -> Void
   ) {
     do throws(ConvoyError) {
       let summer = try makeSummer()
-      while let order = orders.take() {
+      while let next = orders.take() {
+        let begin = MonotonicClock.seconds
+        let number = next.order.number
         try summer.compute(
-          order,
+          next.order, model: next.model,
           ready: { node, chunk, vectors in
-            report(.gradientReady(step: order.step, node: node, chunk: chunk, vectors))
+            report(.gradientReady(order: number, node: node, chunk: chunk, vectors))
           },
           computed: { report(.computed($0)) })
-        report(.finished(step: order.step))
+        report(.finished(order: number, milliseconds: UInt64((MonotonicClock.seconds - begin) * 1000)))
       }
     } catch {
       report(.failed(error.message))
     }
   }
 
-  /// Orders a gradient.
-  package func compute(_ order: ComputeOrder) {
-    orders.put(order)
+  /// Orders a gradient at some parameters, which stay as they are as long as the computation reads them.
+  package func compute(_ order: ComputeOrder, model: ModelVectors) {
+    orders.put(Order(order: order, model: model))
   }
 
   /// Ends the thread after the order under way, and waits for it.

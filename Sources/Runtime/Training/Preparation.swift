@@ -63,7 +63,8 @@ package struct PreparedJob: Sendable {
       return UpdateSettings(
         optimizer: job.optimizerKind.optimizer(of: job), statistics: RunningStatistics(network),
         schedule: try LearningRateSchedule(parsing: job.schedule), learningRate: job.learningRate,
-        warmupSteps: job.warmupSteps)
+        warmupSteps: job.warmupSteps, scaling: UpdateSettings.StalenessScaling(rawValue: job.stalenessScaling) ?? .none,
+        delayCompensation: Float(job.delayCompensation))
     } catch {
       throw ConvoyError(.configuration, "schedule: \(error.description)")
     }

@@ -65,13 +65,18 @@ package struct PreparedWork: Sendable {
     }
   }
 
+  /// How shards train by themselves.
+  package func updateSettings() throws(ConvoyError) -> UpdateSettings { try prepared.updateSettings() }
+
   /// Has the samples of an order read ahead, shard by shard as they are computed.
   package func readAhead(_ order: ComputeOrder) {
-    let epoch = order.schedule.epoch(ofStep: order.step)
     for node in order.nodes {
       for shard in node.shards {
-        let positions = order.schedule.positions(ofStep: order.step, shard: shard)
-        if !positions.isEmpty { samples.enqueue(SampleBlock(epoch: epoch, positions: positions)) }
+        for step in order.steps {
+          let positions = order.schedule.positions(ofStep: step, shard: shard)
+          guard !positions.isEmpty else { continue }
+          samples.enqueue(SampleBlock(epoch: order.schedule.epoch(ofStep: step), positions: positions))
+        }
       }
     }
   }

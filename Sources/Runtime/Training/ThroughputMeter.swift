@@ -11,6 +11,7 @@ package struct ThroughputMeter: Sendable {
   }
 
   private var begunAt: Double?
+  private var samplesBefore: UInt64 = 0
   private var endedAt: Double?
   private var updatedAt: Double?
   private var newest = Recent(loss: .nan, imagesPerSecond: 0)
@@ -18,9 +19,14 @@ package struct ThroughputMeter: Sendable {
   /// A meter that has not begun.
   package init() {}
 
-  /// Training begins.
-  package mutating func begin(at seconds: Double) {
+  /// Whether training has begun, and whether it has ended.
+  package var hasBegun: Bool { begunAt != nil }
+  package var hasEnded: Bool { endedAt != nil }
+
+  /// Training begins, or goes on after so many samples that are not measured.
+  package mutating func begin(at seconds: Double, samples: UInt64 = 0) {
     begunAt = seconds
+    samplesBefore = samples
     updatedAt = seconds
   }
 
@@ -34,19 +40,25 @@ package struct ThroughputMeter: Sendable {
   package mutating func update(_ progress: JobProgress, at seconds: Double, since earlier: JobProgress?) -> Recent {
     let samples = progress.samples - min(progress.samples, earlier?.samples ?? 0)
     guard samples > 0, let updatedAt, seconds > updatedAt else { return newest }
-    let sums = { (progress: JobProgress?) in progress?.epochs.reduce(0) { $0 + $1.lossSum } ?? 0 }
     newest = Recent(
-      loss: (sums(progress) - sums(earlier)) / Double(samples),
+      loss: Self.meanLoss(progress, since: earlier),
       // The end brings the reports that lay waiting, so that its stretch tells nothing of the rate.
       imagesPerSecond: endedAt == nil ? Double(samples) / (seconds - updatedAt) : total(samples: progress.samples))
     self.updatedAt = seconds
     return newest
   }
 
+  /// Mean loss of the samples between two reports; no number where there is none.
+  package static func meanLoss(_ progress: JobProgress, since earlier: JobProgress?) -> Double {
+    func sum(_ progress: JobProgress?) -> Double { progress?.epochs.reduce(0) { $0 + $1.lossSum } ?? 0 }
+    guard progress.samples > earlier?.samples ?? 0 else { return .nan }
+    return (sum(progress) - sum(earlier)) / Double(progress.samples - (earlier?.samples ?? 0))
+  }
+
   /// Images a second from the first step's start to the last update.
   package func total(samples: UInt64) -> Double {
     guard let begunAt, let endedAt, endedAt > begunAt else { return 0 }
-    return Double(samples) / (endedAt - begunAt)
+    return Double(samples - min(samples, samplesBefore)) / (endedAt - begunAt)
   }
 }
 

@@ -1,5 +1,4 @@
 import Networks
-import ParameterServer
 import Runtime
 import Tensors
 import Testing
@@ -20,14 +19,14 @@ import Testing
 
   /// Updates the elements of a range, from statistics that begin at an odd address.
   private static func update(
-    _ running: [Float], with statistics: [Float], shards: Int, _ consistency: Consistency, in range: Range<Int>
+    _ running: [Float], with statistics: [Float], shards: Int, isWholeStep: Bool, in range: Range<Int>
   ) -> [Float] {
     let next = FlatVector(count: range.count)
     var bytes: [UInt8] = [0]
     for value in statistics[range] { withUnsafeBytes(of: value) { bytes += $0 } }
     bytes.withUnsafeBytes { bytes in
       RunningStatistics(network).update(
-        with: UnsafeRawBufferPointer(rebasing: bytes[1...]), shards: shards, consistency: consistency, range: range,
+        with: UnsafeRawBufferPointer(rebasing: bytes[1...]), shards: shards, isWholeStep: isWholeStep, range: range,
         from: FlatVector(Array(running[range])), to: next)
     }
     return next.array
@@ -41,10 +40,10 @@ import Testing
         let (keep, share): (Float, Float) = element < 8 ? (0.9, 0.1) : (0.75, 0.25)
         return keep * Self.running[element] + share * (sums[element] / Float(shards))
       }
-      #expect(Self.update(Self.running, with: sums, shards: shards, .sync, in: 0..<14) == expected)
+      #expect(Self.update(Self.running, with: sums, shards: shards, isWholeStep: true, in: 0..<14) == expected)
       for middle in [1, 7, 8, 9, 13] {
         let pieces = [0..<middle, middle..<14].flatMap {
-          Self.update(Self.running, with: sums, shards: shards, .sync, in: $0)
+          Self.update(Self.running, with: sums, shards: shards, isWholeStep: true, in: $0)
         }
         #expect(pieces == expected, "cut at \(middle)")
       }
@@ -55,7 +54,7 @@ import Testing
   func asynchronous(shards: Int) {
     let statistics = (0..<14).map { Float($0) * 0.5 + 0.25 }
     var running = Self.running
-    for _ in 0..<shards { running = Self.update(running, with: statistics, shards: shards, .async, in: 0..<14) }
+    for _ in 0..<shards { running = Self.update(running, with: statistics, shards: shards, isWholeStep: false, in: 0..<14) }
     for element in 0..<14 {
       let momentum = Self.momenta[element]
       let expected = (1 - momentum) * Self.running[element] + momentum * statistics[element]

@@ -1,13 +1,12 @@
 import Glibc
 package import Networks
-package import ParameterServer
 package import Tensors
 
 /// How servers make running statistics of what shards push: batch normalisation's moving average, without optimiser,
 /// decay or codec.
 ///
 /// running ← (1 − m) · running + m · mean over the shards, with each layer's momentum m, in fp32 and element by element:
-/// the same bits on every machine. Outside sync mode each push is averaged in alone, with the momentum 1 − (1 − m)^(1/s)
+/// the same bits on every machine. Where pushes are applied as they come, each is averaged in alone, with the momentum 1 − (1 − m)^(1/s)
 /// of a step with s shards that hold samples: s pushes of the same statistics move the running ones as far as one
 /// synchronous step does.
 package struct RunningStatistics: Sendable {
@@ -37,14 +36,14 @@ package struct RunningStatistics: Sendable {
   /// Averages statistics in.
   ///
   /// - Parameters:
-  ///   - statistics: the sum over a step's shards, or outside sync mode one shard's: as many fp32 values as the range,
-  ///     at any address.
-  ///   - shards: the step's shards that hold samples.
+  ///   - statistics: the sum over a step's shards, or one shard's: as many fp32 values as the range, at any address.
+  ///   - shards: the step's shards that hold samples; those that are in the sum.
+  ///   - isWholeStep: whether the statistics are a step's sum; else they are one shard's of it.
   ///   - range: the elements' place among the network's buffers.
   ///   - from: the running statistics.
   ///   - to: the new ones: another vector.
   package func update(
-    with statistics: UnsafeRawBufferPointer, shards: Int, consistency: Consistency, range: Range<Int>, from: FlatVector,
+    with statistics: UnsafeRawBufferPointer, shards: Int, isWholeStep: Bool, range: Range<Int>, from: FlatVector,
     to: FlatVector
   ) {
     let bytes = range.count * MemoryLayout<Float>.stride
@@ -53,7 +52,7 @@ package struct RunningStatistics: Sendable {
     from.withSpan { running in
       to.withMutableSpan { next in
         for part in parts {
-          let (keep, share, divisor) = Self.weights(part.momentum, shards: shards, consistency)
+          let (keep, share, divisor) = Self.weights(part.momentum, shards: shards, isWholeStep)
           let elements = part.range.clamped(to: range)
           for element in elements.lowerBound - range.lowerBound..<elements.upperBound - range.lowerBound {
             let sum = statistics.loadUnaligned(fromByteOffset: element * MemoryLayout<Float>.stride, as: Float.self)
@@ -65,13 +64,10 @@ package struct RunningStatistics: Sendable {
   }
 
   private static func weights(
-    _ momentum: Double, shards: Int, _ consistency: Consistency
+    _ momentum: Double, shards: Int, _ isWholeStep: Bool
   ) -> (keep: Float, share: Float, divisor: Float) {
-    switch consistency {
-    case .sync: return (Float(1 - momentum), Float(momentum), Float(shards))
-    case .async:
-      let keep = pow(1 - momentum, 1 / Double(shards))
-      return (Float(keep), Float(1 - keep), 1)
-    }
+    if isWholeStep { return (Float(1 - momentum), Float(momentum), Float(shards)) }
+    let keep = pow(1 - momentum, 1 / Double(shards))
+    return (Float(keep), Float(1 - keep), 1)
   }
 }

@@ -1,0 +1,83 @@
+import Foundation
+import ModelFiles
+package import ParameterServer
+import WireFormat
+
+/// The journal of a run's coordinator: the file `journal` in the run's folder.
+package final class RunJournal {
+  private let journal: Journal
+  private let path: String
+  private var isDirty = false
+  /// Why nothing is written any more.
+  package private(set) var failure: String?
+
+  /// What the predecessor wrote down, in order.
+  package let records: [JournalRecord]
+  /// Bytes of a torn end that were cut off.
+  package var cutBytes: Int { journal.cutBytes }
+
+  /// Opens the journal of a run's folder, making it where it is not there.
+  package init(folder: String) throws(ConvoyError) {
+    path = "\(folder)/journal"
+    do throws(ModelFileError) {
+      journal = try Journal(path: path)
+    } catch {
+      throw ConvoyError(error.kind == .inUse ? .refused : .badData, error.description)
+    }
+    var records: [JournalRecord] = []
+    for record in journal.openingRecords {
+      do throws(WireError) {
+        records.append(
+          try record.bytes.withUnsafeBufferPointer { bytes throws(WireError) in
+            try WireFormat.decode(record: UnsafeRawBufferPointer(bytes))
+          })
+      } catch {
+        throw ConvoyError(
+          .badData, "\(path): record \(record.sequence) cannot be read: \(error); start a new run with --resume \(folder)")
+      }
+    }
+    self.records = records
+    journal.forgetOpeningRecords()
+  }
+
+  /// Whether a folder has a journal.
+  package static func isThere(in folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: "\(folder)/journal")
+  }
+
+  /// Begins anew, keeping only how many coordinators there were: for a job that goes on from a checkpoint by other
+  /// settings.
+  package func reset() throws(ConvoyError) -> [JournalRecord] {
+    let term: UInt64 = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
+    do throws(ModelFileError) {
+      try journal.compact(WireFormat.encode(record: .term(term)))
+    } catch {
+      throw ConvoyError(.failed, error.description)
+    }
+    return [.term(term)]
+  }
+
+  /// Writes a record down; it lasts after the next `settle`.
+  package func append(_ record: JournalRecord) {
+    guard failure == nil else { return }
+    do throws(ModelFileError) {
+      try journal.append(WireFormat.encode(record: record), sync: false)
+      isDirty = true
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// Makes what was written down last, before anybody is told what follows from it.
+  package func settle() {
+    guard isDirty else { return }
+    isDirty = false
+    do throws(ModelFileError) { try journal.sync() } catch { fail(error) }
+  }
+
+  /// The job goes on without a journal: one that has holes would lead a successor astray, so it goes.
+  private func fail(_ error: ModelFileError) {
+    failure = error.description
+    unlink(path)
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import Observability
+import ParameterServer
+
+/// The lines of a run's `metrics.jsonl`. A disk that is full costs lines, not the job.
+package final class RunMetrics {
+  private let folder: RunFolder
+  private let launchedAt: Double
+
+  /// Metrics of a run.
+  package init(folder: RunFolder, launchedAt: Double) {
+    self.folder = folder
+    self.launchedAt = launchedAt
+  }
+
+  /// Something that happens now and then.
+  struct Event: Encodable {
+    var event: String
+    var seconds = 0.0
+    var step: Int?
+    var view: UInt64?
+    var era: UInt32?
+    var servers: Int?
+    var workers: Int?
+    var reason: String?
+    var milliseconds: UInt64?
+
+    /// Members work in a view, so long after its reason was seen.
+    static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
+      Event(
+        event: "view", view: view.number.rawValue, era: view.era, servers: view.servers.count,
+        workers: view.workers.count, reason: reason, milliseconds: milliseconds)
+    }
+
+    /// A checkpoint is complete on disk; writing it took so long.
+    static func checkpoint(step: Int, milliseconds: UInt64) -> Event {
+      Event(event: "checkpoint", step: step, milliseconds: milliseconds)
+    }
+
+    /// A checkpoint could not be stored.
+    static func checkpointFailed(step: Int) -> Event { Event(event: "checkpoint failed", step: step) }
+  }
+
+  func add(_ event: Event) {
+    var event = event
+    event.seconds = seconds
+    folder.append(metrics: event)
+  }
+
+  /// Adds a line of progress.
+  package func add(_ event: ProgressEvent) {
+    folder.append(metrics: MetricsRecord(event, seconds: seconds))
+  }
+
+  private var seconds: Double { (MonotonicClock.seconds - launchedAt).rounded(toPlaces: 3) }
+}

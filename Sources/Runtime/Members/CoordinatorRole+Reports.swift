@@ -1,0 +1,94 @@
+import Logging
+import ParameterServer
+
+/// What the coordinator tells the person who waits, the log and the metrics.
+extension CoordinatorRole {
+  func tell(_ event: CoordinatorReport) throws(ConvoyError) {
+    switch event {
+    case .waiting(let missing):
+      logger.info("waits for \(missing.joined(separator: ", "))")
+      report(.waiting(missing: missing))
+    case .joined(let member, let name):
+      logger.info("\(member) has joined\(name == member.description ? "" : " as \(name)")")
+    case .refused(let refusal): logger.warning("refused: \(refusal.explanation)")
+    case .view(let view, let reason): tell(view, reason)
+    case .begun(let view): begin(view)
+    case .resumed(let view, let milliseconds): resume(view, milliseconds)
+    // The keeper's outcome was told already.
+    case .stored: break
+    case .notStored(let step, let text):
+      let text = "the checkpoint of step \(step) could not be stored: \(text)"
+      logger.error("\(text)")
+      metrics.add(.checkpointFailed(step: step))
+      report(.notice(text))
+    case .progress(let progress):
+      self.progress = progress
+      try tell(progress)
+    case .trained(let progress):
+      meter.end(at: MonotonicClock.seconds)
+      self.progress = progress
+      try tell(progress)
+      trained = progress
+    }
+  }
+
+  private func tell(_ view: View, _ reason: ViewReason) {
+    self.view = view
+    // What the next resumption answers to is the first reason; later views are part of the same disturbance.
+    if viewReason == nil { viewReason = reason }
+    logger.info(
+      "view \(view.number.rawValue), era \(view.era): \(reason.text); \(view.servers.count) servers, \(view.workers.count) workers, shards as given from step \(view.since) on"
+    )
+  }
+
+  private func begin(_ view: View) {
+    viewReason = nil
+    loaded = nil
+    let now = MonotonicClock.seconds
+    meter.begin(at: now, samples: 0)
+    let seconds = (now - launchedAt).rounded(toPlaces: 2)
+    logger.info(
+      "view \(view.number.rawValue): \(view.servers.count) servers, \(view.workers.count) workers, \(view.rules.chunks.count) chunks; training begins \(seconds) s after the launch"
+    )
+    metrics.add(.view(view, reason: "begun", milliseconds: nil))
+    report(.started(seconds: seconds))
+  }
+
+  private func resume(_ view: View, _ milliseconds: UInt64) {
+    let reason = viewReason ?? .begun
+    viewReason = nil
+    loaded = nil
+    // A coordinator that took over from another measures from here on.
+    if !meter.hasBegun { meter.begin(at: MonotonicClock.seconds, samples: progress?.samples ?? 0) }
+    logger.info("training goes on in view \(view.number.rawValue), \(milliseconds) ms after: \(reason.text)")
+    metrics.add(.view(view, reason: reason.text, milliseconds: milliseconds))
+    report(.notice("training goes on after \(milliseconds) ms: \(reason.text)"))
+  }
+
+  private func tell(_ progress: JobProgress) throws(ConvoyError) {
+    guard let rules = view?.rules, progress.samples > 0, progress.samples != reported?.samples || meter.hasEnded
+    else { return }
+    let recent = meter.update(progress, at: MonotonicClock.seconds, since: reported)
+    reported = progress
+    let event = ProgressEvent(
+      step: progress.steps, steps: progress.totalSteps,
+      epoch: rules.schedule.epoch(ofStep: max(progress.steps - 1, 0)), loss: recent.loss,
+      imagesPerSecond: recent.imagesPerSecond)
+    metrics.add(event)
+    report(.progress(event))
+  }
+}
+
+extension ViewReason {
+  /// One line for a person.
+  var text: String {
+    switch self {
+    case .begun: "the job begins, or its coordinator is another"
+    case .joined(let member): "\(member) has joined"
+    case .removed(let member, let text): "\(member) is gone: \(text)"
+    case .rebalanced: "shards are moved to faster workers"
+    case .switched(let mode): "the mode is \(mode) from now on"
+    case .restored: "the job went back to its last checkpoint"
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import CMessages
+import CProtobufC
+import ParameterServer
+
+extension WireFormat {
+  static func empty(_ arena: inout ProtobufC.Arena) -> UnsafeMutablePointer<Convoy__Wire__Empty> {
+    arena.make(convoy__wire__empty__init)
+  }
+
+  static func encode(
+    number: UInt64, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__Number> {
+    let body = arena.make(convoy__wire__number__init)
+    body.pointee.number = number
+    return body
+  }
+
+  static func chunkVersion(
+    _ chunk: UInt32, _ version: UInt64, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__ChunkVersion> {
+    let body = arena.make(convoy__wire__chunk_version__init)
+    body.pointee.chunk = chunk
+    body.pointee.version = version
+    return body
+  }
+
+  static func encode(
+    _ units: UnitSet, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__Units> {
+    let body = arena.make(convoy__wire__units__init)
+    let bounds = units.ranges.flatMap { [UInt64($0.lowerBound), UInt64($0.upperBound)] }
+    body.pointee.n_bounds = bounds.count
+    body.pointee.bounds = numbers(bounds, &arena)
+    return body
+  }
+
+  static func encode(
+    _ position: ChunkPosition, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__ChunkPosition> {
+    let body = arena.make(convoy__wire__chunk_position__init)
+    body.pointee.chunk = position.chunk
+    body.pointee.version = position.version
+    body.pointee.closed = position.closed
+    body.pointee.covered = encode(position.covered, &arena)
+    return body
+  }
+
+  static func encode(_ leases: Leases, _ arena: inout ProtobufC.Arena) -> UnsafeMutablePointer<Convoy__Wire__Leases> {
+    let body = arena.make(convoy__wire__leases__init)
+    body.pointee.grant = leases.grant
+    body.pointee.units = encode(leases.units, &arena)
+    return body
+  }
+
+  static func encode(_ push: Push, _ arena: inout ProtobufC.Arena) -> UnsafeMutablePointer<Convoy__Wire__Push> {
+    let body = arena.make(convoy__wire__push__init)
+    body.pointee.chunk = push.chunk
+    body.pointee.step = push.step
+    body.pointee.level = UInt32(push.node.level)
+    body.pointee.index = push.node.index
+    body.pointee.basis = push.basis
+    body.pointee.awaits = push.awaits
+    return body
+  }
+
+  static func encode(
+    _ parameters: Parameters, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__Parameters> {
+    let body = arena.make(convoy__wire__parameters__init)
+    body.pointee.chunk = parameters.chunk
+    body.pointee.version = parameters.version
+    body.pointee.closed = parameters.closed
+    if let contribution = parameters.answers {
+      body.pointee.is_answer = 1
+      body.pointee.step = contribution.step
+      body.pointee.level = UInt32(contribution.node.level)
+      body.pointee.index = contribution.node.index
+      body.pointee.is_stale = contribution.isStale ? 1 : 0
+    }
+    return body
+  }
+
+  static func encode(_ update: Update, _ arena: inout ProtobufC.Arena) -> UnsafeMutablePointer<Convoy__Wire__Update> {
+    let body = arena.make(convoy__wire__update__init)
+    body.pointee.chunk = update.chunk
+    body.pointee.version = update.version
+    body.pointee.closed = update.closed
+    body.pointee.is_unit = update.unit == nil ? 0 : 1
+    body.pointee.unit = update.unit ?? 0
+    body.pointee.kind = UInt32(update.kind.rawValue)
+    body.pointee.step = update.step
+    body.pointee.staleness = update.staleness
+    body.pointee.basis = update.basis
+    body.pointee.is_of_worker = update.worker == nil ? 0 : 1
+    body.pointee.worker = update.worker ?? 0
+    body.pointee.samples = update.samples
+    body.pointee.shards = update.shards
+    return body
+  }
+
+  static func encode(_ ready: Ready, _ arena: inout ProtobufC.Arena) -> UnsafeMutablePointer<Convoy__Wire__Ready> {
+    let body = arena.make(convoy__wire__ready__init)
+    body.pointee.build_digest = arena.bytes(ready.digests.build)
+    body.pointee.network_digest = arena.bytes(ready.digests.network)
+    body.pointee.job_digest = arena.bytes(ready.digests.job)
+    body.pointee.data_digest = arena.bytes(ready.digests.data)
+    body.pointee.samples = ready.samples
+    body.pointee.engine_fingerprint = arena.string(ready.engineFingerprint)
+    body.pointee.address = arena.string(ready.address)
+    return body
+  }
+
+  static func encode(
+    _ progress: Progress, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__Progress> {
+    let body = arena.make(convoy__wire__progress__init)
+    body.pointee.steps = progress.steps
+    body.pointee.shards = progress.shards
+    body.pointee.busy = progress.busy
+    body.pointee.n_epochs = progress.epochs.count
+    body.pointee.epochs = encode(progress.epochs, &arena)
+    return body
+  }
+
+  static func encode(
+    _ totals: [EpochTotals], _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<UnsafeMutablePointer<Convoy__Wire__EpochTotals>?> {
+    let epochs = arena.array(of: UnsafeMutablePointer<Convoy__Wire__EpochTotals>?.self, count: totals.count)
+    for (index, totals) in totals.enumerated() {
+      let epoch = arena.make(convoy__wire__epoch_totals__init)
+      epoch.pointee.epoch = totals.epoch
+      epoch.pointee.samples = totals.samples
+      epoch.pointee.loss_sum = totals.lossSum
+      epoch.pointee.correct = totals.correct
+      epochs[index] = epoch
+    }
+    return epochs
+  }
+
+  /// A mode's kind and argument as numbers.
+  static func code(of consistency: Consistency) -> (kind: UInt32, argument: UInt32) {
+    switch consistency {
+    case .sync: (1, 0)
+    case .async: (2, 0)
+    case .ssp(let slack): (3, UInt32(slack))
+    case .backup(let spared): (4, UInt32(spared))
+    case .local(let steps): (5, UInt32(steps))
+    }
+  }
+
+  static func numbers<Number: FixedWidthInteger>(
+    _ values: [Number], _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Number> {
+    let array = arena.array(of: Number.self, count: values.count)
+    for (index, value) in values.enumerated() { array[index] = value }
+    return array
+  }
+}
