@@ -87,6 +87,15 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
+  /// The name of the file that says where the run's coordinator listens, for as long as it does.
+  package static let addressName = "address"
+
+  /// Says where the run's coordinator listens; nil when it does no more. What cannot be written costs `convoy status`.
+  package func note(address: String?) {
+    let file = "\(path)/\(Self.addressName)"
+    if let address { try? write(Data((address + "\n").utf8), to: file) } else { unlink(file) }
+  }
+
   /// Whether a path leads to this folder.
   package func isSame(as other: String) -> Bool {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()

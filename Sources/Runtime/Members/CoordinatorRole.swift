@@ -125,6 +125,7 @@ package final class CoordinatorRole {
     let bound = try post.listen(on: address)
     logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers")
     if let problem = prepared.job.precisionProblem { logger.warning("\(problem)") }
+    folder.note(address: bound.description)
     report(.listening(address: bound.description))
     return bound
   }
@@ -136,7 +137,10 @@ package final class CoordinatorRole {
 
   /// Coordinates until the job is over, then evaluates the model. Errors say why it ended before.
   package func run() throws(ConvoyError) -> JobSummary {
-    defer { keeper.close() }
+    defer {
+      keeper.close()
+      folder.note(address: nil)
+    }
     let reason: StopReason
     do {
       // What is still to be sent tells the members that the job is over.
