@@ -14,6 +14,7 @@ package final class Cluster {
   let restarts: RestartPolicy
   let listen: String?
   let hosts: RemoteHosts?
+  let network: NetworkOptions
   let report: (JobEvent) -> Void
   let notice: (String) -> Void
   let log: LauncherLog
@@ -58,12 +59,13 @@ package final class Cluster {
   ///   - restarts: what is done about processes that end unexpectedly.
   ///   - listen: the coordinator's address; nil for one that its members reach.
   ///   - hosts: where servers and workers run; nil for this machine.
+  ///   - network: the job's keys, where others than the launcher's own are wanted, and the coordinator's interface.
   ///   - report: told of what the coordinator tells.
   ///   - notice: told of what the person should know at once.
   package init(
     job: Job, runDirectory: String, executable: String = "/proc/self/exe", launchedAt: Double,
     restarts: RestartPolicy = RestartPolicy(), listen: String? = nil, hosts: RemoteHosts? = nil,
-    report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
+    network: NetworkOptions = NetworkOptions(), report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
   ) {
     self.job = job
     self.runDirectory = runDirectory
@@ -72,6 +74,7 @@ package final class Cluster {
     self.restarts = restarts
     self.listen = listen
     self.hosts = hosts
+    self.network = network
     self.report = report
     self.notice = notice
     log = LauncherLog(path: "\(runDirectory)/logs/launcher.log")
@@ -84,7 +87,7 @@ package final class Cluster {
     stop.listen { [signals] in signals.put($0) }
     defer { cleanUp() }
     let address = try coordinatorAddress()
-    secrets = try JobSecrets.make(for: job, runDirectory: runDirectory, address: address)
+    secrets = try JobSecrets.make(for: job, runDirectory: runDirectory, address: address, network: network)
     do throws(SpawnFailure) {
       lifeline = try ChildProcess.Pipe()
       try start("coordinator", coordinatorArguments(address), on: nil)
@@ -142,6 +145,6 @@ package final class Cluster {
       close(lifeline.writing)
     }
     if let socketFolder { try? FileManager.default.removeItem(atPath: socketFolder) }
-    try? FileManager.default.removeItem(atPath: "\(runDirectory)/token")
+    secrets?.remove()
   }
 }

@@ -53,7 +53,8 @@ struct TrainCommand: ParsableCommand {
     try RunFolder(path: folder).prepare(job)
     let cluster = Cluster(
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
-      listen: processes.listen, hosts: hosts, report: { presenter.show($0) }, notice: { presenter.note($0) })
+      listen: processes.listen, hosts: hosts, network: processes.network.options,
+      report: { presenter.show($0) }, notice: { presenter.note($0) })
     SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)
   }

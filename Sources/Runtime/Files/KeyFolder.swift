@@ -35,6 +35,9 @@ package struct KeyFolder: Sendable {
   /// The secret key's file of a name.
   package func secretFile(of name: String) -> String { "\(path)/\(KeyText.secretName(of: name))" }
 
+  /// Whose keys these are, in one line for a person.
+  package var summary: String { allowed.summary }
+
   /// The names whose secret keys are in this copy of the folder, ordered by role and number.
   package var heldNames: [String] {
     allowed.names.filter { FileManager.default.fileExists(atPath: secretFile(of: $0)) }
@@ -136,7 +139,8 @@ package struct KeyFolder: Sendable {
   package func onlyName(of role: PeerRole) throws(ConvoyError) -> String {
     let held = heldNames.filter { PeerIdentity(name: $0)?.role == role }
     guard let name = held.first, held.count == 1 else {
-      let found = held.isEmpty ? "no secret key of a \(role.rawValue)" : "the secret keys of \(held.joined(separator: ", "))"
+      let found =
+        held.isEmpty ? "no secret key of a \(role.rawValue)" : "the secret keys of \(held.joined(separator: ", "))"
       throw ConvoyError(.configuration, "\(path) holds \(found): say with --name which one this process is")
     }
     return name
