@@ -2650,7 +2650,7 @@ const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor =
   (ProtobufCMessageInit) convoy__wire__lease_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descriptors[4] =
+static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descriptors[7] =
 {
   {
     "chunk",
@@ -2700,17 +2700,56 @@ static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "has_previous",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, has_previous),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "previous_version",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, previous_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "previous_closed",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, previous_closed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__chunk_position__field_indices_by_name[] = {
   0,   /* field[0] = chunk */
   2,   /* field[2] = closed */
   3,   /* field[3] = covered */
+  4,   /* field[4] = has_previous */
+  6,   /* field[6] = previous_closed */
+  5,   /* field[5] = previous_version */
   1,   /* field[1] = version */
 };
 static const ProtobufCIntRange convoy__wire__chunk_position__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor =
 {
@@ -2720,7 +2759,7 @@ const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor =
   "Convoy__Wire__ChunkPosition",
   "convoy.wire",
   sizeof(Convoy__Wire__ChunkPosition),
-  4,
+  7,
   convoy__wire__chunk_position__field_descriptors,
   convoy__wire__chunk_position__field_indices_by_name,
   1,  convoy__wire__chunk_position__number_ranges,

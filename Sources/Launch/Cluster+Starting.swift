@@ -25,7 +25,8 @@ extension Cluster {
   }
 
   func coordinatorArguments(_ address: String) -> [String] {
-    ["coordinator", "--job", "\(runDirectory)/job.yaml", "--listen", address, "--run-dir", runDirectory]
+    ["coordinator", "--job", jobFile, "--listen", address, "--run-dir", runDirectory]
+      + (resume.map { ["--resume", $0] } ?? [])
       + (secrets?.arguments(isLocal: true) ?? [])
   }
 

@@ -15,6 +15,8 @@ package final class Cluster {
   let listen: String?
   let hosts: RemoteHosts?
   let network: NetworkOptions
+  let jobFile: String
+  let resume: String?
   let report: (JobEvent) -> Void
   let notice: (String) -> Void
   let log: LauncherLog
@@ -60,12 +62,15 @@ package final class Cluster {
   ///   - listen: the coordinator's address; nil for one that its members reach.
   ///   - hosts: where servers and workers run; nil for this machine.
   ///   - network: the job's keys, where others than the launcher's own are wanted, and the coordinator's interface.
+  ///   - jobFile: the job's file; nil for the run folder's.
+  ///   - resume: what the job goes on from.
   ///   - report: told of what the coordinator tells.
   ///   - notice: told of what the person should know at once.
   package init(
     job: Job, runDirectory: String, executable: String = "/proc/self/exe", launchedAt: Double,
     restarts: RestartPolicy = RestartPolicy(), listen: String? = nil, hosts: RemoteHosts? = nil,
-    network: NetworkOptions = NetworkOptions(), report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
+    network: NetworkOptions = NetworkOptions(), jobFile: String? = nil, resume: String? = nil,
+    report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
   ) {
     self.job = job
     self.runDirectory = runDirectory
@@ -75,6 +80,8 @@ package final class Cluster {
     self.listen = listen
     self.hosts = hosts
     self.network = network
+    self.jobFile = jobFile ?? "\(runDirectory)/job.yaml"
+    self.resume = resume
     self.report = report
     self.notice = notice
     log = LauncherLog(path: "\(runDirectory)/logs/launcher.log")

@@ -52,6 +52,11 @@ struct CoordinatorCommand: ParsableCommand {
   var listen: String
   @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
   var runDir: String?
+  @Option(
+    help: ArgumentHelp(
+      "go on from a run folder's newest good checkpoint, or from one checkpoint; a run's own folder goes on with that run",
+      valueName: "folder"))
+  var resume: String?
   @Option(help: ArgumentHelp("file of the job's token (default: token in the run's folder)", valueName: "file"))
   var tokenFile: String?
   @OptionGroup(title: "Other machines") var network: NetworkFlags
@@ -67,11 +72,11 @@ struct CoordinatorCommand: ParsableCommand {
     let process = try RoleProcess()
     defer { process.leave(listen) }
     let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
-    let folder = runDir ?? TrainCommand.defaultRunDirectory(job)
-    if !process.isLaunched { try RunFolder.requireEmpty(folder) }
+    let folder = runDir ?? resume.flatMap(RunFolder.run(of:)) ?? TrainCommand.defaultRunDirectory(job)
+    if !process.isLaunched { try RunFolder.requireFree(folder, resuming: resume) }
     var options = CoordinatorOptions(
       job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
-      sharesToken: !process.isLaunched, launchedAt: process.launchedAt)
+      sharesToken: !process.isLaunched, launchedAt: process.launchedAt, resume: resume)
     options.words = process.words
     options.network = network.options
     let presenter = Presenter(

@@ -15,16 +15,23 @@ struct TrainCommand: ParsableCommand {
   var jobFile: String?
   @Option(help: ArgumentHelp("folder of the run (default: runs/MODEL-DATE-TIME)", valueName: "folder"))
   var runDir: String?
+  @Option(
+    help: ArgumentHelp(
+      "go on from a run folder's newest good checkpoint, in that folder, or from one checkpoint in a new one",
+      valueName: "folder"))
+  var resume: String?
   @OptionGroup(title: "Processes") var processes: LaunchFlags
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
   func run() throws {
     let launchedAt = MonotonicClock.seconds
     let environment = ProcessInfo.processInfo.environment
-    var job = try Job.resolve(flags: self.job.values, environment: environment, file: jobFile)
+    let resumed = resume.flatMap(RunFolder.run(of:))
+    let file = try jobFile ?? resume.map { path throws(ConvoyError) in try RunFolder.jobFile(resuming: path) }
+    var job = try Job.resolve(flags: self.job.values, environment: environment, file: file)
     let hosts = try processes.place(&job)
-    let folder = runDir ?? Self.defaultRunDirectory(job)
-    try RunFolder.requireEmpty(folder)
+    let folder = runDir ?? resumed ?? Self.defaultRunDirectory(job)
+    try RunFolder.requireFree(folder, resuming: resume)
     try PreparedJob.requireData(of: job)
     let stop = StopRequest()
     let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: folder)
@@ -48,13 +55,14 @@ struct TrainCommand: ParsableCommand {
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
-        job: job, runDirectory: folder, stop: stop, logger: { logs.logger($0) }, report: { presenter.show($0) })
+        job: job, runDirectory: folder, resume: resume, stop: stop, logger: { logs.logger($0) },
+        report: { presenter.show($0) })
     }
-    try RunFolder(path: folder).prepare(job)
+    let jobFile = try RunFolder(path: folder).prepare(job)
     let cluster = Cluster(
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
-      listen: processes.listen, hosts: hosts, network: processes.network.options,
-      report: { presenter.show($0) }, notice: { presenter.note($0) })
+      listen: processes.listen, hosts: hosts, network: processes.network.options, jobFile: jobFile,
+      resume: resume, report: { presenter.show($0) }, notice: { presenter.note($0) })
     SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)
   }

@@ -326,10 +326,16 @@ struct  Convoy__Wire__ChunkPosition
   uint64_t version;
   uint64_t closed;
   Convoy__Wire__Units *covered;
+  /*
+   * Of the version before, where its values are held too.
+   */
+  protobuf_c_boolean has_previous;
+  uint64_t previous_version;
+  uint64_t previous_closed;
 };
 #define CONVOY__WIRE__CHUNK_POSITION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__chunk_position__descriptor) \
-    , 0, 0, 0, NULL }
+    , 0, 0, 0, NULL, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Welcome

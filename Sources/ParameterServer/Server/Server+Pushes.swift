@@ -34,7 +34,8 @@ extension Server {
   }
 
   mutating func answerWaiters(of chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let due = chunks[chunk]?.dueWaiters(isGatheringCut: cut.isGathering), !due.isEmpty, let state = chunks[chunk] else { return }
+    guard let due = chunks[chunk]?.dueWaiters(isGatheringCut: cut.isGathering), !due.isEmpty, let state = chunks[chunk]
+    else { return }
     for waiter in due {
       answer(
         chunk, version: state.version, closed: state.closed, answers: waiter.answers, to: waiter.destination, &effects)

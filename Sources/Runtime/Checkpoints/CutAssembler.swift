@@ -58,7 +58,8 @@ package struct CutVectors {
       }
       guard floats.version == mark.version else {
         throw ConvoyError(
-          .failed, "chunk \(chunk) is at version \(floats.version) in the cut of step \(mark.step), not \(mark.version)")
+          .failed, "chunk \(chunk) is at version \(floats.version) in the cut of step \(mark.step), not \(mark.version)"
+        )
       }
       floats.values.withBytes(of: 0..<range.count) { model[kind].copy($0, to: range) }
       guard kind == .parameters else { continue }

@@ -73,7 +73,8 @@ package struct ModelVectors: Sendable {
     let bytes = chunks.bytes(of: chunk)
     let vectors = vectors(of: chunks.kind(of: chunk))
     let count = payload.count / bytes
-    precondition(payload.count % bytes == 0 && (1...vectors.count).contains(count), "\(payload.count) bytes for \(chunk)")
+    precondition(
+      payload.count % bytes == 0 && (1...vectors.count).contains(count), "\(payload.count) bytes for \(chunk)")
     for (index, vector) in vectors[..<count].enumerated() {
       vector.copy(UnsafeRawBufferPointer(rebasing: payload[index * bytes..<(index + 1) * bytes]), to: range)
     }

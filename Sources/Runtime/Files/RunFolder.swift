@@ -37,14 +37,50 @@ package final class RunFolder {
       .configuration, "the run folder \(path) is not empty (it has \(name)): name another with --run-dir")
   }
 
+  /// Refuses a folder that holds anything, unless it is the run that is resumed.
+  package static func requireFree(_ path: String, resuming resume: String?) throws(ConvoyError) {
+    if let resume {
+      guard FileManager.default.fileExists(atPath: resume) else {
+        throw ConvoyError(.badData, "--resume: there is no run folder or checkpoint at \(resume)")
+      }
+      if let run = run(of: resume),
+        URL(fileURLWithPath: run).standardizedFileURL.path
+          == URL(fileURLWithPath: path).standardizedFileURL.path
+      {
+        return
+      }
+    }
+    try requireEmpty(path)
+  }
+
+  /// The path itself where it is a run folder, nil where it is a checkpoint or nothing.
+  package static func run(of path: String) -> String? {
+    FileManager.default.fileExists(atPath: "\(path)/job.yaml") ? path : nil
+  }
+
+  /// The job file of the run that a run folder or a checkpoint is of.
+  package static func jobFile(resuming path: String) throws(ConvoyError) -> String {
+    for folder in [path, "\(path)/../.."] where run(of: folder) != nil { return "\(folder)/job.yaml" }
+    throw ConvoyError(
+      .badData, "--resume: \(path) is neither a run folder nor a checkpoint in one: name its job file with --job")
+  }
+
   /// Makes what a run's processes expect: the resolved job, and the folder of their logs.
-  package func prepare(_ job: Job) throws(ConvoyError) {
+  ///
+  /// The result is the job's file: `job.yaml`, or another where the folder has a run of other settings that is resumed.
+  package func prepare(_ job: Job) throws(ConvoyError) -> String {
     do {
       try FileManager.default.createDirectory(atPath: "\(path)/logs", withIntermediateDirectories: true)
     } catch {
       throw ConvoyError(.configuration, "\(path)/logs cannot be made: \(error.localizedDescription)")
     }
+    guard try holds(job) else {
+      let file = "\(path)/resume.yaml"
+      try write(Data(job.yaml.utf8), to: file)
+      return file
+    }
     try write(job)
+    return "\(path)/job.yaml"
   }
 
   /// Writes the resolved job, unless it is there.

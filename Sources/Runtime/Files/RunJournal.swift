@@ -33,7 +33,8 @@ package final class RunJournal {
           })
       } catch {
         throw ConvoyError(
-          .badData, "\(path): record \(record.sequence) cannot be read: \(error); start a new run with --resume \(folder)")
+          .badData,
+          "\(path): record \(record.sequence) cannot be read: \(error); start a new run with --resume \(folder)")
       }
     }
     self.records = records

@@ -90,7 +90,8 @@ extension Job {
     if mode.sparedShards >= shards {
       throw ConvoyError(
         .configuration,
-        "\(prefix("mode")): \(mode) spares \(mode.sparedShards) of \(shards) shards: state more --shards or spare fewer")
+        "\(prefix("mode")): \(mode) spares \(mode.sparedShards) of \(shards) shards: state more --shards or spare fewer"
+      )
     }
   }
 

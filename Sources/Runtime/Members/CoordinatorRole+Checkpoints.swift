@@ -22,7 +22,9 @@ extension CoordinatorRole {
       for text in passedOver { logger.warning("a checkpoint is passed over: \(text)") }
       if let cut, let problem = problem(of: cut.mark) { return .failed(problem) }
       loaded = cut
-      logger.info("goes back to \(cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint")")
+      logger.info(
+        "goes back to \(cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint")"
+      )
       return .loaded(cut?.mark)
     case .notLoaded(let error): return .failed(error.message)
     }

@@ -29,9 +29,16 @@ extension WireFormat {
     _ pointer: UnsafeMutablePointer<Convoy__Wire__ChunkPosition>?, _ name: String
   ) throws(WireError) -> ChunkPosition {
     let body = try Fields.message(pointer, name)
+    var previous: ChunkPosition.Previous?
+    if body.has_previous != 0 {
+      previous = ChunkPosition.Previous(
+        version: try Fields.count(body.previous_version, "\(name).previous_version"),
+        closed: try Fields.count(body.previous_closed, "\(name).previous_closed"))
+    }
     return ChunkPosition(
       chunk: body.chunk, version: try Fields.count(body.version, "\(name).version"),
-      closed: try Fields.count(body.closed, "\(name).closed"), covered: try units(body.covered, "\(name).covered"))
+      closed: try Fields.count(body.closed, "\(name).closed"), covered: try units(body.covered, "\(name).covered"),
+      previous: previous)
   }
 
   static func chunkVersion(

@@ -42,6 +42,11 @@ extension WireFormat {
     body.pointee.version = position.version
     body.pointee.closed = position.closed
     body.pointee.covered = encode(position.covered, &arena)
+    if let previous = position.previous {
+      body.pointee.has_previous = 1
+      body.pointee.previous_version = previous.version
+      body.pointee.previous_closed = previous.closed
+    }
     return body
   }
 

@@ -52,7 +52,9 @@ extension ChunkFloats {
     // Head and checksum are whole floats, so that a vector is the memory.
     let memory = FlatVector(count: 2 * head.count + floats + 1)
     let bytes = UnsafeMutableRawPointer(memory.pointer)
-    for (index, word) in head.enumerated() { bytes.storeBytes(of: word.littleEndian, toByteOffset: 8 * index, as: UInt64.self) }
+    for (index, word) in head.enumerated() {
+      bytes.storeBytes(of: word.littleEndian, toByteOffset: 8 * index, as: UInt64.self)
+    }
     var offset = 2 * head.count
     for vector in vectors {
       vector.withBytes(of: 0..<vector.count) { memory.copy($0, to: offset..<offset + vector.count) }
@@ -68,7 +70,9 @@ extension ChunkFloats {
   /// with the bytes that are there before memory is taken.
   package init(blob: UnsafeRawBufferPointer, elements: Int, slots: Int) throws(ConvoyError) {
     func fail(_ problem: String) -> ConvoyError { ConvoyError(.badData, "a chunk's state cannot be read: \(problem)") }
-    func word(_ index: Int) -> UInt64 { UInt64(littleEndian: blob.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)) }
+    func word(_ index: Int) -> UInt64 {
+      UInt64(littleEndian: blob.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self))
+    }
     guard blob.count >= 8 * Self.headWords + 4, word(0) == Self.magic else { throw fail("it does not begin as one") }
     var checksum = CRC32C()
     checksum.update(UnsafeRawBufferPointer(rebasing: blob.dropLast(4)))
@@ -79,7 +83,8 @@ extension ChunkFloats {
     }
     let flags = Flags(rawValue: word(5))
     let workerCount = word(7)
-    guard flags.rawValue < 8, workerCount <= UInt64(Self.maximumWorkers), !flags.contains(.previousSlots) || flags.contains(.previous)
+    guard flags.rawValue < 8, workerCount <= UInt64(Self.maximumWorkers),
+      !flags.contains(.previousSlots) || flags.contains(.previous)
     else { throw fail("flags \(flags.rawValue), \(workerCount) workers") }
     var count = 1
     if flags.contains(.previous) { count += 1 }
