@@ -1,5 +1,5 @@
 import Foundation
-import ModelFiles
+package import ModelFiles
 import Observability
 
 /// The folder of one run: `job.yaml`, `checkpoints/`, `metrics.jsonl`, `logs/`, `summary.json`, `model.safetensors`.
@@ -123,6 +123,12 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
+  /// Whether a path leads to this folder.
+  package func isSame(as other: String) -> Bool {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
+  }
+
   /// The folder of the keys that a launcher made for the run, for as long as the job lasts.
   package static let keysName = "keys"
   /// The name of the file that says where the run's coordinator listens, for as long as it does.
@@ -134,16 +140,11 @@ package final class RunFolder {
     if let address { try? write(Data((address + "\n").utf8), to: file) } else { unlink(file) }
   }
 
-  /// Whether a path leads to this folder.
-  package func isSame(as other: String) -> Bool {
-    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
-      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
-  }
-
   /// The model's file in a run folder and in a checkpoint.
   package static let modelName = "model.safetensors"
 
-  /// The model file that a path names: the file itself, a checkpoint, or a run folder.
+  /// The model file that a path names: the file itself, a checkpoint's, or a run's: the final one, or where the run did not
+  /// end that of its newest good checkpoint.
   package static func modelFile(at path: String) throws(ConvoyError) -> String {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -151,10 +152,47 @@ package final class RunFolder {
     }
     guard isFolder.boolValue else { return path }
     let file = "\(path)/\(modelName)"
-    guard FileManager.default.fileExists(atPath: file) else {
-      throw ConvoyError(.badData, "\(path) holds no \(modelName): the run there did not end, or it is no run")
+    if FileManager.default.fileExists(atPath: file) {
+      try requireGood(path)
+      return file
     }
-    return file
+    let store = CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)")
+    let newest: CheckpointStore.Newest?
+    do throws(ModelFileError) {
+      newest = try store.newest()
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+    guard let newest else {
+      throw ConvoyError(
+        .badData,
+        "\(path) holds no \(modelName) and no good checkpoint: the run there did not come so far, or it is no run")
+    }
+    return "\(store.folder)/\(newest.name)/\(modelName)"
+  }
+
+  /// Refuses a folder that is a checkpoint and is damaged.
+  private static func requireGood(_ path: String) throws(ConvoyError) {
+    guard FileManager.default.fileExists(atPath: "\(path)/\(CheckpointStore.manifestName)") else { return }
+    let url = URL(fileURLWithPath: path).standardizedFileURL
+    let store = CheckpointStore(folder: url.deletingLastPathComponent().path)
+    // A copy under another name is taken as a model, not as a checkpoint.
+    guard let entry = try? store.inspect(url.lastPathComponent, .contents), case .damaged(let error) = entry.state
+    else { return }
+    let newest = try? store.newest()
+    throw ConvoyError(
+      .badData,
+      "\(error); \(newest.map { "the newest good checkpoint is \($0.name)" } ?? "there is no other good checkpoint")")
+  }
+
+  /// The checkpoints that a path names: a run folder, or its folder of checkpoints.
+  package static func checkpoints(at path: String) throws(ConvoyError) -> CheckpointStore {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw ConvoyError(.badData, "there is no run and no folder of checkpoints at \(path)")
+    }
+    let below = "\(path)/\(CheckpointStore.folderName)"
+    return CheckpointStore(folder: FileManager.default.fileExists(atPath: below) ? below : path)
   }
 }
 
