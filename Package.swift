@@ -90,7 +90,7 @@ let package = Package(
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
-        "Runtime", "ParameterServer", "WireFormat", "Transport", "Engines", "Datasets", "Networks", "Tensors",
+        "Runtime", "ParameterServer", "WireFormat", "Transport", "Engines", "Datasets", "ModelFiles", "Networks", "Tensors",
       ]
     ),
     .testTarget(

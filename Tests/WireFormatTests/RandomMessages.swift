@@ -102,7 +102,8 @@ struct RandomMessages {
     }
     return View(
       number: ViewNumber(number() + 1), era: UInt32(number(100)),
-      origin: flag() ? .initial : .checkpoint(step: Int(number())), isBeginning: flag(), rules: rules(), servers: servers,
+      origin: flag() ? .initial : .checkpoint(step: Int(number())), isBeginning: flag(), rules: rules(),
+      servers: servers,
       workers: workers, since: Int(number()))
   }
 

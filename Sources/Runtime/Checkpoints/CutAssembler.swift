@@ -122,7 +122,7 @@ package struct LoadedCut: Sendable {
   static let updatesName = "updates"
 
   /// The counters of a checkpoint of these.
-  static func counters(_ mark: CheckpointMark, updates: UInt64) -> [String: [UInt64]] {
+  package static func counters(_ mark: CheckpointMark, updates: UInt64) -> [String: [UInt64]] {
     [
       markName: WireFormat.encode(record: .checkpoint(mark)).map(UInt64.init), updatesName: [updates],
     ]

@@ -1,7 +1,7 @@
 package import Networks
 package import ParameterServer
 package import Tensors
-import Transport
+package import Transport
 
 /// A network's numbers, or a sum for each of them: the parameters, the buffers, and where they travel together the
 /// optimiser's state, each a flat vector.
@@ -81,7 +81,7 @@ package struct ModelVectors: Sendable {
   }
 
   /// A chunk as a payload: not copied where it is one vector's part.
-  func payload(of chunk: Int, _ chunks: ChunkTable) -> Frame {
+  package func payload(of chunk: Int, _ chunks: ChunkTable) -> Frame {
     let (kind, range) = (chunks.kind(of: chunk), chunks.range(of: chunk))
     let vectors = vectors(of: kind)
     if vectors.count == 1 { return vectors[0].frame(of: range) }

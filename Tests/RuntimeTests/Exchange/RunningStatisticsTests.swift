@@ -54,7 +54,9 @@ import Testing
   func asynchronous(shards: Int) {
     let statistics = (0..<14).map { Float($0) * 0.5 + 0.25 }
     var running = Self.running
-    for _ in 0..<shards { running = Self.update(running, with: statistics, shards: shards, isWholeStep: false, in: 0..<14) }
+    for _ in 0..<shards {
+      running = Self.update(running, with: statistics, shards: shards, isWholeStep: false, in: 0..<14)
+    }
     for element in 0..<14 {
       let momentum = Self.momenta[element]
       let expected = (1 - momentum) * Self.running[element] + momentum * statistics[element]

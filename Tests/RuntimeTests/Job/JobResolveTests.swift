@@ -1,5 +1,6 @@
 import Engines
 import Foundation
+import ParameterServer
 import Runtime
 import Testing
 
@@ -57,7 +58,10 @@ import Testing
       "batch": "64", "shards": "16", "engine": "openblas", "precision": "bf16", "threads": "2",
       "memory-limit": "1.5GiB", "optimizer": "sgd", "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true",
       "weight-decay": "0.0005",
-      "schedule": "step:1000:0.1", "warmup-steps": "13",
+      "schedule": "step:1000:0.1", "warmup-steps": "13", "replicas": "1", "checkpoint-every": "200",
+      "checkpoint-minutes": "2.5", "keep": "5", "rebalance": "off", "max-staleness": "9",
+      "staleness-scaling": "inverse",
+      "delay-compensation": "0.04",
     ]
     #expect(Set(texts.keys).union(["beta1", "beta2", "rho", "epsilon"]) == Set(JobOption.all.map(\.name)))
     var expected = Job()
@@ -82,6 +86,14 @@ import Testing
     expected.weightDecay = 0.0005
     expected.schedule = "step:1000:0.1"
     expected.warmupSteps = 13
+    expected.replicas = 1
+    expected.checkpointEvery = 200
+    expected.checkpointMinutes = 2.5
+    expected.keep = 5
+    expected.rebalance = false
+    expected.maxStaleness = 9
+    expected.stalenessScaling = "inverse"
+    expected.delayCompensation = 0.04
 
     let names = Dictionary(uniqueKeysWithValues: JobOption.all.map { ($0.name, $0.environmentName) })
     #expect(names["learning-rate"] == "CONVOY_LEARNING_RATE")
@@ -89,6 +101,45 @@ import Testing
     #expect(try resolve(flags: texts) == expected)
     #expect(try resolve(environment: environment) == expected)
     #expect(try resolve(file: texts.map { "\($0.key): \($0.value)\n" }.joined()) == expected)
+  }
+
+  @Test(
+    "Modes are read with their arguments, and written so that they read back",
+    arguments: [
+      ("sync", Consistency.sync), ("async", .async), ("ssp:3", .ssp(3)), ("backup:1", .backup(1)),
+      ("local:8", .local(8)),
+    ])
+  func modes(text: String, mode: Consistency) throws {
+    let job = try resolve(flags: ["mode": text])
+    #expect(job.mode == mode)
+    #expect(try resolve(file: job.yaml) == job)
+    // Late gradients are warmed up to; what is summed is not late.
+    #expect((job.warmupSteps > 0) == (mode == .async || mode == .ssp(3)))
+  }
+
+  @Test("A mode that is none says what is wrong with it")
+  func wrongModes() throws {
+    #expect(try failure(flags: ["mode": "asinc"]).message == "--mode: there is no mode asinc; did you mean async?")
+    #expect(
+      try failure(flags: ["mode": "ssp"]).message
+        == "--mode: ssp is no mode: ssp takes a number from 1 to 1024, as in ssp:3")
+    #expect(try failure(flags: ["mode": "sync:2"]).message == "--mode: sync:2 is no mode: sync takes no number")
+    for text in ["ssp:0", "local:1025", "backup:x", "local:"] {
+      #expect(try failure(flags: ["mode": text]).code == .usage)
+    }
+    let spared = try failure(flags: ["mode": "backup:4", "shards": "4"])
+    #expect(spared.code == .configuration)
+    #expect(
+      spared.message == "--mode: backup:4 spares 4 of 4 shards: state more --shards or spare fewer")
+  }
+
+  @Test("A replica needs a second server")
+  func replicas() throws {
+    let error = try failure(flags: ["replicas": "1"])
+    #expect(error.code == .configuration)
+    #expect(error.message == "--replicas: a replica needs a second server, and there is 1: add --servers 2")
+    #expect(try resolve(flags: ["replicas": "1", "servers": "2"]).replicas == 1)
+    #expect(try failure(flags: ["replicas": "2", "servers": "3"]).code == .usage)
   }
 
   @Test("Shards are the power of two at or above the workers", arguments: [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8)])
@@ -121,7 +172,7 @@ import Testing
       ("memory-limit", "much"), ("memory-limit", "0"),
       ("optimizer", "adamm"), ("optimizer", "lars"), ("beta1", "1"), ("beta2", "0.999999999"), ("rho", "-0.1"),
       ("epsilon", "0"),
-      ("epsilon", "2"), ("mode", "ssp:3"), ("transport", "shm"),
+      ("epsilon", "2"), ("mode", "ssp:3:1"), ("transport", "shm"),
     ])
   func refused(name: String, text: String) throws {
     let message = try failure(flags: [name: text]).message

@@ -35,6 +35,7 @@ package struct ChunkFloats {
 
   /// The state of a worker, or everyone's where none is named; made where it is not there yet.
   mutating func slots(of worker: UInt32?, for optimizer: Optimizer) -> [FlatVector] {
+    if optimizer.stateVectors.isEmpty { return [] }
     guard let worker else {
       if let shared { return shared }
       let slots = optimizer.makeState(count: values.count)

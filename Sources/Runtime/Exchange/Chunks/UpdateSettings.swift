@@ -52,7 +52,7 @@ package struct UpdateSettings: Sendable {
 extension Optimizer {
   /// Whether each worker has a state of its own where pushes are applied as they come. Running means of squares are of the
   /// gradients, whoever computed them: one serves all.
-  var keepsStatePerWorker: Bool {
+  package var keepsStatePerWorker: Bool {
     if case .sgd = self { true } else { false }
   }
 

@@ -1,0 +1,51 @@
+import Foundation
+import ParameterServer
+import Runtime
+import Testing
+
+/// A coordinator's journal in the run's folder.
+@Suite struct RunJournalTests {
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("convoy-\(UUID().uuidString)")
+
+  init() throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  @Test("A successor finds what was written down, and a torn end is cut off")
+  func records() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let records: [JournalRecord] = [.term(1), .finished(UnitSet(ranges: [1..<4])!), .totals([]), .completed]
+    #expect(!RunJournal.isThere(in: folder.path))
+    do {
+      let journal = try RunJournal(folder: folder.path)
+      #expect(journal.records.isEmpty)
+      for record in records { journal.append(record) }
+      journal.settle()
+    }
+    #expect(RunJournal.isThere(in: folder.path))
+    #expect(try RunJournal(folder: folder.path).records == records)
+    let file = try FileHandle(forWritingTo: folder.appendingPathComponent("journal"))
+    try file.seekToEnd()
+    try file.write(contentsOf: Data([1, 2, 3]))
+    try file.close()
+    let again = try RunJournal(folder: folder.path)
+    #expect(again.records == records && again.cutBytes == 3)
+  }
+
+  @Test("Begun anew, it keeps only how many coordinators there were")
+  func reset() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    do {
+      let journal = try RunJournal(folder: folder.path)
+      for record in [JournalRecord.term(1), .completed, .term(4), .totals([])] { journal.append(record) }
+      journal.settle()
+    }
+    do {
+      let journal = try RunJournal(folder: folder.path)
+      #expect(try journal.reset() == [.term(4)])
+      journal.append(.term(5))
+      journal.settle()
+    }
+    #expect(try RunJournal(folder: folder.path).records == [.term(4), .term(5)])
+  }
+}
