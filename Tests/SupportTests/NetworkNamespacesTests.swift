@@ -25,8 +25,8 @@ struct NetworkNamespacesTests {
   }
 
   private func reaches(_ target: Int, from host: Int, _ network: NetworkNamespaces) throws -> Bool {
-    // Nobody listens there: a host that is reached says so at once.
-    let words = ["timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/\(network.address(of: target))/9"]
+    // Nobody listens there: a host that is reached says so at once. The tests' threads block softer signals.
+    let words = ["timeout", "-s", "KILL", "1", "bash", "-c", "exec 3<>/dev/tcp/\(network.address(of: target))/9"]
     return try run(words, on: host, of: network).text.contains("refused")
   }
 

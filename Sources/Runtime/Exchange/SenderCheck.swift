@@ -1,11 +1,11 @@
-import ParameterServer
-import Transport
+package import ParameterServer
+package import Transport
 
 /// Holds what a message says of its sender against the key by which it came.
-enum SenderCheck {
+package enum SenderCheck {
   /// Why a message is not looked at; nil where its sender is who the key is of, or where nobody proved a key: that is
   /// within a machine, or where the person does without keys.
-  static func refusal(of envelope: Envelope, provedBy identity: PeerIdentity?) -> Refusal? {
+  package static func refusal(of envelope: Envelope, provedBy identity: PeerIdentity?) -> Refusal? {
     guard let identity, !agrees(envelope, identity) else { return nil }
     return Refusal(.wrongKey, "the key is \(identity)'s, and the message is \(claim(of: envelope))")
   }

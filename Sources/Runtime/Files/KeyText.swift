@@ -1,4 +1,4 @@
-import Transport
+package import Transport
 
 /// The texts of a job's keys: what the files of a key folder hold, wherever they are read from.
 enum KeyText {
@@ -80,7 +80,7 @@ enum KeyText {
 
 extension LaunchSecrets {
   /// The keys that a launcher has handed over for the process of a name; nil where it handed over none.
-  func security(for name: String) throws(ConvoyError) -> TransportSecurity? {
+  package func security(for name: String) throws(ConvoyError) -> TransportSecurity? {
     if files.isEmpty { return nil }
     let (allowedFile, file) = (KeyText.allowedName, KeyText.secretName(of: name))
     let allowed = try KeyText.allowed(try lines(of: allowedFile), file: allowedFile)
