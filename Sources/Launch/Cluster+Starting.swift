@@ -94,7 +94,7 @@ extension Cluster {
 
   /// The environment without settings of this job: the job file has them all, and flags came before them.
   private var environment: [String: String] {
-    let kept = ["CONVOY_STATE_DIR"]
+    let kept = ["CONVOY_STATE_DIR", "CONVOY_TEST_SLOWDOWN"]
     var environment = ProcessInfo.processInfo.environment.filter {
       !$0.key.hasPrefix("CONVOY_") || kept.contains($0.key)
     }

@@ -106,8 +106,8 @@ package func runCoordinator(
   let token = if let keys { try keys.token() } else { try TokenFile.create(at: tokenFile) }
   let coordinator = try CoordinatorRole(
     job: options.job, transport: try access.makeTransport(), access: access, folder: folder, token: token,
-    resume: options.resume, stop: stop, logger: logger, launchedAt: options.launchedAt ?? MonotonicClock.seconds,
-    report: report)
+    resume: options.resume, launch: options.launchedAt.map { "\($0)" }, stop: stop, logger: logger,
+    launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
   try folder.write(options.job)
   options.words?.listen { [ended = coordinator.ended] word in
     switch word {
@@ -195,7 +195,8 @@ package func runInProcess(
   let token = try TokenFile.create(at: "\(runDirectory)/token")
   defer { unlink("\(runDirectory)/token") }
   let coordinator = try CoordinatorRole(
-    job: job, transport: transport, folder: folder, token: token, resume: resume, stop: stop,
+    job: job, transport: transport, folder: folder, token: token, resume: resume,
+    launch: "\(launchedAt)", stop: stop,
     logger: logger("coordinator"), launchedAt: launchedAt, report: report)
   try folder.write(job)
   let address = try coordinator.listen(on: .inproc(name: "convoy-\(UInt64.random(in: 0 ... .max))"))

@@ -16,8 +16,8 @@ struct ConvoyCommand: ParsableCommand {
     version: Build.version,
     subcommands: [
       TrainCommand.self, CoordinatorCommand.self, ServerCommand.self, WorkerCommand.self, EvaluateCommand.self,
-      KeysCommand.self, ModelsCommand.self, CheckpointsCommand.self, StatusCommand.self, BenchmarkCommand.self,
-      DoctorCommand.self,
+      KeysCommand.self, ModelsCommand.self, CheckpointsCommand.self, StatusCommand.self, SimulateCommand.self,
+      BenchmarkCommand.self, DoctorCommand.self,
     ])
 
   /// Parses and runs; an unknown command names the nearest, which the parser does for options only.

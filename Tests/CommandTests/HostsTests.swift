@@ -16,7 +16,7 @@ struct HostsTests {
   /// The words that send a job's members through a daemon, into a folder.
   private func words(_ daemon: LoopbackSSH, _ folder: TemporaryFolder) throws -> [String] {
     let file = "\(folder.path)/hosts"
-    let line = "127.0.0.1 convoy=\(Convoy.executable.path) dir=\(folder.path)\n"
+    let line = "127.0.0.1 convoy=\(Convoy.executable.path) dir=\(folder.path) threads=1 interface=lo\n"
     try Data(line.utf8).write(to: URL(filePath: file))
     let options = daemon.options()
     return ["--hosts", file]
@@ -55,6 +55,7 @@ struct HostsTests {
     #expect(there.errors.contains("127.0.0.1: server.0, worker.0, worker.1\n"))
     #expect(processes(in: folder).isEmpty)
     #expect(there.errors.contains(", with keys of coordinator, server.0 to ") == !listen.isEmpty)
+    #expect(try folder.read("there/logs/server.0.log").contains("server.0 listens on tcp://127.0.0.1:"))
     for secret in ["token", "keys"] {
       #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/there/\(secret)"))
     }
@@ -102,6 +103,8 @@ struct HostsTests {
     }
     // Spare ones among them, for processes that come later.
     #expect(secrets.count > 3 + 2)
+    let status = try Convoy.run(["status", "\(folder.path)/run", "--json"])
+    #expect(try status.json()["refused_connections"] as? Int == 0, "\(status.errors)")
     let members = processes(in: folder)
     #expect(members.count == 3)
     for process in members + children(of: job.identifier) {

@@ -112,12 +112,14 @@ import WireFormat
     let host = try #require(Self.outerHost)
     let folder = TemporaryFolder()
     let words = ["train", "--workers", "1", "--shards", "2", "--max-steps", "2", "--json"]
-    let keyed = try Convoy.run(words + ["--listen", "tcp://\(host):0", "--run-dir", "\(folder.path)/keyed"])
+    // On every interface: told to the members is the first that others reach.
+    let keyed = try Convoy.run(words + ["--listen", "tcp://*:0", "--run-dir", "\(folder.path)/keyed"])
     let open = try Convoy.run(
       words + ["--interface", host, "--insecure", "--run-dir", "\(folder.path)/open"])
     let plain = try Convoy.run(words + ["--run-dir", "\(folder.path)/plain"])
     for outcome in [keyed, open, plain] { #expect(outcome.exitCode == 0, "\(outcome.errors)") }
-    #expect(keyed.errors.contains(/listens on tcp:\/\/[0-9.]+:\d+, with keys of coordinator, server.0 to server.4/))
+    #expect(keyed.errors.contains("the coordinator listens on tcp://\(host):"))
+    #expect(keyed.errors.contains(", with keys of coordinator, server.0 to server.4, "))
     #expect(try folder.read("keyed/logs/server.0.log").contains("listens on tcp://\(host):"))
     #expect(try folder.read("open/logs/coordinator.log").contains("is open to everybody who has the job's token"))
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/keyed/keys"))

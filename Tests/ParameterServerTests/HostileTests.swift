@@ -3,68 +3,197 @@ import Testing
 
 /// Whatever comes, in whatever phase: no machine traps, and every payload is let go of once.
 @Suite struct HostileTests {
-  /// A process of the cluster that has gone mad sends to another, or a stranger speaks for it: both know the job's token.
-  private func attack(_ cluster: inout Cluster, _ messages: inout HostileMessages) {
-    let source = messages.generator.pick(cluster.actors)
-    let target = messages.generator.pick(cluster.actors.filter { $0 != source })
-    let member: Member =
-      switch source {
-      case .coordinator: .coordinator
-      case .server(let index): cluster.servers[index].machine.member
-      case .worker(let index): cluster.workers[index].machine.member
-      }
-    let envelope = messages.envelope(from: source, as: member)
-    let payload = messages.payload(for: envelope.message)
-    // What a stranger is answered reaches nobody: the job goes on, and the next message finds it deeper.
-    let connection = messages.isPatient || messages.generator.chance(30) ? Actor.strangersConnection : nil
-    cluster.hand(envelope, payload, from: source, to: target, through: connection)
+  private let rules = Job.rules(.sync, then: [(2, .ssp(2)), (3, .local(2)), (5, .async), (7, .backup(1))], slots: 2)
+
+  private func view(
+    _ rules: JobRules, _ number: UInt64 = 1, era: UInt32 = 1, origin: View.Origin = .initial
+  ) -> View {
+    Job.view(
+      rules, number, era: era, origin: origin, chunks: [[0], [1]], replicas: [[1], [0]],
+      nodes: [[node(1, 0)], [node(1, 1)]])
   }
 
-  @Test(arguments: [Consistency.sync, .async]) func nothingThatCanBeSaidTraps(consistency: Consistency) {
-    var reached = Reached()
-    for seed in 0..<2000 as Range<UInt64> {
-      var settings = ClusterSettings.random(consistency, seed: seed)
-      settings.weather.delays = 0
-      var cluster = Cluster(settings)
-      var messages = HostileMessages(generator: SeededGenerator(seed: seed &+ 99), isPatient: seed % 3 > 0)
-      cluster.start()
-      // Into some phase of the job, honestly.
-      let calm = messages.generator.pick([0, 5, 20, 50, 100, 200, 400])
-      cluster.run(deliveries: calm)
-      for _ in 0..<60 {
-        messages.view = cluster.coordinator.view
-        attack(&cluster, &messages)
-        cluster.run(deliveries: Int.random(in: 0...5, using: &messages.generator))
-      }
-      // What was begun goes on; it may end in any way.
-      cluster.run(deliveries: 500)
-      let handles = cluster.violations.filter { $0.contains("held") || $0.contains("given twice") }
-      #expect(handles == [], "seed \(seed)")
-      reached.note(cluster)
+  // MARK: Server
+
+  /// Servers in every phase.
+  private var servers: [ServerBench] {
+    var benches: [ServerBench] = []
+    var joining = ServerBench(unstarted: view(rules))
+    benches.append(joining)
+    _ = joining.handle(.started)
+    benches.append(joining)
+    joining.join()
+    benches.append(joining)
+    _ = joining.adopt(joining.view)
+    benches.append(joining)
+    var working = ServerBench(view(rules))
+    benches.append(working)
+    _ = working.push(0, node(0, 1))
+    benches.append(working)
+    _ = working.push(0, node(2, 0))
+    benches.append(working)
+    var single = ServerBench(view(Job.rules(.async)))
+    _ = single.push(0, node(0, 1), awaits: 0)
+    _ = single.push(0, node(0, 2), awaits: 0)
+    _ = single.send(.marker(1), from: worker(0))
+    benches.append(single)
+    _ = single.push(0, node(0, 3), awaits: 0)
+    benches.append(single)
+    let restoring = ServerBench(view(rules, origin: .checkpoint(step: 3)))
+    benches.append(restoring)
+    return benches
+  }
+
+  /// Lets a server go on, and then to another era: it may keep nothing of the one before.
+  private func settle(_ bench: inout ServerBench) {
+    for version in 1...3 as ClosedRange<UInt64> {
+      for chunk in 0...1 { _ = bench.applied(chunk, version) }
     }
-    // Otherwise the messages would be too wild to get past the doors.
-    #expect(reached.forgedUpdates > 20 && reached.survivals > 100 && reached.failures > 100)
-    for reason in RefusalReason.allCases where ![.wrongProtocol, .nameTaken].contains(reason) {
-      #expect(reached.refusals[reason, default: 0] > 0, "\(reason)")
+    _ = bench.tick()
+    guard bench.handle(.timer).stops.isEmpty, bench.server.member == bench.me else { return }
+    let adopted = bench.adopt(view(bench.view.rules, 1 << 40, era: 9))
+    guard adopted.contains(.adopt(bench.view)) else { return }
+    if !bench.ledger.held.isEmpty { Issue.record("payloads outlive their era") }
+  }
+
+  @Test func aServerTakesNothingWrong() {
+    for bench in servers {
+      for message in Hostile.messages(to: .server) {
+        for (sender, source) in [
+          (worker(0), ServerBench.connection(worker(0))), (server(1), ServerBench.connection(server(1))),
+          (Member.coordinator, .coordinator),
+        ] {
+          for bytes in Hostile.lengths {
+            var copy = bench
+            let payload = bytes.map { copy.arrive($0) }
+            let life = sender == .coordinator ? Incarnation(1) : Job.life(sender)
+            let envelope = Envelope(
+              token: Job.token, view: bench.view.number, sender: sender, incarnation: life, message: message)
+            let effects = copy.handle(.message(envelope, from: source, payload: payload))
+            if effects.stops.isEmpty { settle(&copy) }
+          }
+        }
+      }
     }
   }
 
-  /// How far the messages got.
-  private struct Reached {
-    var forgedUpdates = 0
-    var survivals = 0
-    var failures = 0
-    var refusals: [RefusalReason: UInt64] = [:]
+  // MARK: Worker
 
-    mutating func note(_ cluster: Cluster) {
-      forgedUpdates += cluster.servers.flatMap(\.applied).count { $0.gradient.parts.contains(HostileMessages.forged) }
-      if cluster.coordinator.stopped == nil { survivals += 1 }
-      if case .failed? = cluster.coordinator.stopped { failures += 1 }
-      let machines =
-        [cluster.coordinator.machine.refusals] + cluster.servers.map(\.machine.refusals)
-        + cluster.workers.map(\.machine.refusals)
-      for reason in RefusalReason.allCases {
-        refusals[reason, default: 0] += machines.reduce(0) { $0 + $1[reason] }
+  private var workers: [WorkerBench] {
+    var benches: [WorkerBench] = []
+    for rules in [rules, Job.rules(.ssp(2)), Job.rules(.async), Job.rules(.backup(2)), Job.rules(.local(3), slots: 2)] {
+      var bench = WorkerBench(view(rules))
+      benches.append(bench)
+      _ = bench.fromCoordinator(.leases(Leases(grant: 1, units: UnitSet(ranges: [20..<24])!)))
+      let orders = bench.allValues(closed: 0).orders
+      benches.append(bench)
+      guard let order = orders.first else { continue }
+      _ = bench.ready(order, chunks: [0])
+      benches.append(bench)
+      _ = bench.compute(order)
+      benches.append(bench)
+    }
+    return benches
+  }
+
+  private func settle(_ bench: inout WorkerBench) {
+    _ = bench.after(500)
+    guard bench.handle(.timer).stops.isEmpty else { return }
+    let adopted = bench.adopt(view(bench.view.rules, 1 << 40, era: 9))
+    guard adopted.contains(.adopt(bench.view)) else { return }
+    for order in 1...2 as ClosedRange<UInt64> {
+      _ = bench.handle(.computeFinished(order: order, milliseconds: .max / 4))
+    }
+    if !bench.ledger.held.isEmpty { Issue.record("payloads outlive their era") }
+  }
+
+  @Test func aWorkerTakesNothingWrong() {
+    for bench in workers {
+      for message in Hostile.messages(to: .worker) {
+        for sender in [server(0), server(1), .coordinator] {
+          for bytes in Hostile.lengths {
+            var copy = bench
+            let payload = bytes.map { copy.arrive($0) }
+            let envelope = Envelope(
+              token: Job.token, view: bench.view.number, sender: sender,
+              incarnation: sender == .coordinator ? Incarnation(1) : Job.life(sender), message: message)
+            let source = sender == .coordinator ? Destination.coordinator : .server(sender)
+            let effects = copy.handle(.message(envelope, from: source, payload: payload))
+            if effects.stops.isEmpty { settle(&copy) }
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Coordinator
+
+  private var coordinators: [CoordinatorBench] {
+    var benches: [CoordinatorBench] = []
+    for plan in [
+      CoordinatorBench.plan(replicas: true, every: 1), CoordinatorBench.plan(.async, every: 1, interval: 100),
+      CoordinatorBench.plan(.ssp(2), every: 2),
+    ] {
+      var bench = CoordinatorBench(plan)
+      benches.append(bench)
+      _ = bench.handle(.started)
+      _ = bench.join(worker(0))
+      benches.append(bench)
+      _ = bench.join(server(0))
+      _ = bench.join(server(1))
+      _ = bench.join(worker(1))
+      benches.append(bench)
+      _ = bench.acceptAll()
+      benches.append(bench)
+      _ = bench.pass(500, steps: 3)
+      _ = bench.snapshot(0, closed: 3)
+      benches.append(bench)
+      var losing = bench
+      _ = losing.handle(.ended(name: "server.0"))
+      _ = losing.handle(.ended(name: "server.1"))
+      benches.append(losing)
+      benches.append(bench.restarted().bench)
+      _ = bench.handle(.interrupted)
+      benches.append(bench)
+    }
+    return benches
+  }
+
+  @Test func aCoordinatorTakesNothingWrong() {
+    for bench in coordinators {
+      for message in Hostile.messages(to: .coordinator) {
+        for sender in [worker(0), server(1)] {
+          for bytes in [nil, 64] as [Int?] {
+            var copy = bench
+            _ = copy.send(message, from: sender, bytes: bytes)
+            _ = copy.send(.progress(Progress(steps: 4, shards: 9, busy: 700)), from: worker(1))
+            // What was said is reckoned with: who goes, where the shards move, when a cut is due.
+            _ = copy.handle(.ended(name: "worker.1"))
+            if let view = copy.coordinator.currentView { for line in view.servers { accept(&copy, line.member) } }
+            copy.now += 250
+            _ = copy.handle(.timer)
+            _ = copy.handle(.ended(name: "worker.0"))
+            if !copy.ledger.held.isEmpty { Issue.record("\(message) leaves its payload") }
+          }
+        }
+      }
+    }
+  }
+
+  private func accept(_ bench: inout CoordinatorBench, _ member: Member) {
+    _ = bench.send(.viewAccepted(closed: 4), from: member)
+  }
+
+  @Test func theWrongTokenIsNeverTaken() {
+    for (bench, source) in [(servers[4], Destination.coordinator), (servers[4], ServerBench.connection(worker(0)))] {
+      for message in Hostile.messages(to: .server) {
+        var copy = bench
+        let payload = copy.arrive(64)
+        let envelope = Envelope(
+          token: Job.otherToken, view: bench.view.number, sender: source == .coordinator ? .coordinator : worker(0),
+          incarnation: source == .coordinator ? Incarnation(1) : Job.life(worker(0)), message: message)
+        let effects = copy.handle(.message(envelope, from: source, payload: payload))
+        #expect(effects.released == [payload.handle] && effects.stops.isEmpty && effects.updates.isEmpty)
       }
     }
   }

@@ -3,140 +3,142 @@ import Testing
 
 /// Joining, signs of life and the end, as servers and workers see them.
 @Suite struct SessionTests {
-  private let welcome = Message.welcome(Welcome(member: Member(.worker, 1), job: "toy"))
-
-  private func message(_ message: Message, sender: Member = .coordinator) -> WorkerEvent {
-    let envelope = Envelope(
-      token: ClusterSettings.token, view: .none, sender: sender, incarnation: Incarnation(1), message: message)
-    return .message(envelope, from: .coordinator, payload: nil)
-  }
-
-  private func worker() -> Worker {
-    Worker(name: "worker.1", token: ClusterSettings.token, incarnation: Incarnation(44))
-  }
+  private let rules = Job.rules()
 
   private func at(_ milliseconds: UInt64) -> Moment { Moment(milliseconds: milliseconds) }
 
-  private func timers(_ effects: [WorkerEffect]) -> [UInt64] {
-    effects.compactMap { if case .timer(let moment) = $0 { moment.milliseconds } else { nil } }
+  private func message(
+    _ message: Message, term: UInt64 = 1, sender: Member = .coordinator, token: JobToken = Job.token
+  ) -> WorkerEvent {
+    let envelope = Envelope(
+      token: token, view: .none, sender: sender, incarnation: Incarnation(term), message: message)
+    return .message(envelope, from: .coordinator, payload: nil)
   }
 
-  private var ready: Ready { ClusterSettings().workerReady(.worker(1)) }
+  private let welcome = Message.welcome(Welcome(member: Member(.worker, 1), job: "toy"))
+
+  /// A worker that has asked for its place.
+  private func asking() -> Worker {
+    var it = Worker(name: "worker.1", token: Job.token, incarnation: Incarnation(301))
+    _ = it.handle(.started, at: at(0))
+    return it
+  }
+
+  /// A worker that is ready.
+  private func waiting() -> Worker {
+    var it = asking()
+    _ = it.handle(message(welcome), at: at(0))
+    _ = it.handle(.prepared(Job.workerReady), at: at(0))
+    return it
+  }
 
   @Test func aLostWelcomeIsAskedForAgain() {
-    var worker = worker()
+    var it = asking()
     let hello = Message.hello(Hello(role: .worker, name: "worker.1"))
-    let started = worker.handle(.started, at: at(0))
-    #expect(started.messages == [hello] && timers(started) == [1000])
-    #expect(worker.handle(.timer, at: at(400)).isEmpty, "a timer that comes too early changes nothing")
-    #expect(worker.handle(.timer, at: at(1000)).messages == [hello])
-    let welcomed = worker.handle(message(welcome), at: at(1001))
-    #expect(welcomed.contains(.prepare(Welcome(member: Member(.worker, 1), job: "toy"))))
-    #expect(worker.member == Member(.worker, 1))
-    #expect(worker.handle(message(welcome), at: at(1002)).isEmpty, "the answer to the second hello")
-    #expect(worker.handle(.timer, at: at(60_000)).isEmpty, "reading the data takes as long as it takes")
-  }
-
-  @Test func aLostViewIsAskedForAgain() {
-    var worker = worker()
-    _ = worker.handle(.started, at: at(0))
-    _ = worker.handle(message(welcome), at: at(1))
-    #expect(worker.handle(.prepared(ready), at: at(50_000)).messages == [.ready(ready)])
-    #expect(worker.handle(.timer, at: at(51_000)).messages == [.ready(ready)])
-    #expect(worker.handle(.prepared(ready), at: at(51_001)).isEmpty, "said once")
+    #expect(it.handle(.timer, at: at(249)).isEmpty)
+    #expect(it.handle(.timer, at: at(250)).messages == [hello])
+    #expect(it.handle(message(welcome), at: at(251)).contains(.prepare(Welcome(member: worker(1), job: "toy"))))
+    #expect(it.handle(message(welcome), at: at(252)).isEmpty, "the answer to the second hello")
+    #expect(it.handle(.timer, at: at(90_000)).isEmpty, "reading the data takes as long as it takes")
+    #expect(it.handle(.prepared(Job.workerReady), at: at(90_000)).messages == [.ready(Job.workerReady)])
+    #expect(it.handle(.timer, at: at(90_250)).messages == [.ready(Job.workerReady)], "until the view comes")
+    #expect(it.handle(.prepared(Job.workerReady), at: at(90_251)).isEmpty)
   }
 
   @Test func theCoordinatorMustAnswerInTime() {
-    var worker = worker()
-    _ = worker.handle(.started, at: at(0))
-    for second in 1..<30 as Range<UInt64> { #expect(worker.handle(.timer, at: at(1000 * second)).messages.count == 1) }
-    let effects = worker.handle(.timer, at: at(30_000))
-    #expect(effects == [.stop(.unreachable("the coordinator did not answer within 30 s"))])
-    #expect(worker.handle(message(welcome), at: at(30_001)).isEmpty)
-  }
-
-  @Test func theCoordinatorsSilenceEndsAMember() {
-    var worker = worker()
-    _ = worker.handle(.started, at: at(0))
-    _ = worker.handle(message(welcome), at: at(1))
-    _ = worker.handle(.prepared(ready), at: at(100))
-    _ = worker.handle(message(.alive), at: at(5000))
-    #expect(worker.handle(.timer, at: at(14_999)).stops.isEmpty)
-    #expect(worker.handle(.timer, at: at(15_000)).stops == [.failed("the coordinator has been silent for 10 s")])
-  }
-
-  @Test func aRefusalOfTheCoordinatorEndsAMember() {
-    var worker = worker()
-    _ = worker.handle(.started, at: at(0))
-    let effects = worker.handle(message(.refused(Refusal(.jobFull, "no place"))), at: at(1))
-    #expect(effects.stops == [.rejected("the coordinator refused a worker not yet numbered: no place")])
-  }
-
-  @Test func aServersPlaceIsNoWorkers() {
-    var worker = worker()
-    _ = worker.handle(.started, at: at(0))
-    #expect(worker.handle(message(.welcome(Welcome(member: Member(.server, 0), job: ""))), at: at(1)).isEmpty)
-    #expect(worker.handle(message(welcome, sender: Member(.server, 0)), at: at(1)).isEmpty)
-    #expect(worker.refusals[.unknownMember] == 1)
-    #expect(!worker.handle(message(welcome), at: at(1)).isEmpty)
-  }
-
-  @Test func aViewThatDoesNotHoldTogetherEndsAMemberWithItsReason() {
-    let view = WorkerStage().view
-    let broken = View(number: view.number, rules: view.rules, servers: [], workers: view.workers)
-    let foreign = View(
-      number: view.number, rules: view.rules, servers: view.servers, workers: Array(view.workers.prefix(2)))
-    for (view, text) in [
-      (broken, "the coordinator's view 3 does not hold together: not every chunk has exactly one server"),
-      (foreign, "worker.1 is not in view 3"),
-    ] {
-      var worker = worker()
-      _ = worker.handle(.started, at: at(0))
-      _ = worker.handle(message(welcome), at: at(1))
-      _ = worker.handle(.prepared(ready), at: at(2))
-      let effects = worker.handle(message(.view(view)), at: at(3))
-      #expect(effects.stops == [.failed(text)])
-      #expect(effects.messages == [.leaving(text)], "the coordinator is told why")
+    var it = asking()
+    for time in stride(from: 250, to: 30_000, by: 250) as StrideTo<UInt64> {
+      #expect(it.handle(.timer, at: at(time)).stops.isEmpty)
     }
+    #expect(it.handle(.timer, at: at(30_000)).stops == [.unreachable("the coordinator did not answer within 30 s")])
+    #expect(it.handle(message(welcome), at: at(30_001)).isEmpty)
   }
 
-  @Test func aLaterViewEndsAMember() {
-    var stage = ServerStage()
-    #expect(stage.fromCoordinator(.view(stage.view)).isEmpty, "the same view again")
-    _ = stage.push(2, 0)
-    let later = View(
-      number: ViewNumber(4), rules: stage.view.rules, servers: stage.view.servers, workers: stage.view.workers)
-    #expect(stage.fromCoordinator(.view(later)).stops.count == 1)
-    #expect(stage.handle(.applied(chunk: 0)).isEmpty)
-    var workerStage = WorkerStage()
-    #expect(workerStage.fromCoordinator(.view(workerStage.view)).isEmpty)
-    #expect(workerStage.fromCoordinator(.view(later)).stops.count == 1)
+  @Test func aCoordinatorThatIsSilentForLongIsGivenUp() {
+    var it = waiting()
+    _ = it.handle(message(.alive), at: at(5000))
+    #expect(it.handle(.timer, at: at(64_999)).stops.isEmpty)
+    #expect(
+      it.handle(.timer, at: at(65_000)).stops == [.unreachable("the coordinator has been silent for 60 s")])
   }
 
-  @Test func aMemberThatIsStoppedSaysGoodbye() {
-    for reason in [StopReason.completed, .interrupted] {
-      var stage = WorkerStage()
-      let effects = stage.fromCoordinator(.stop(reason))
-      #expect(effects.messages == [.leaving("told to stop")] && effects.stops == [reason])
-    }
+  @Test func whatAnEarlierCoordinatorSaidIsVoid() {
+    var bench = WorkerBench(Job.view(rules))
+    let old = Envelope(
+      token: Job.token, view: .none, sender: .coordinator, incarnation: Incarnation(1), message: .stop(.interrupted))
+    let new = Envelope(
+      token: Job.token, view: .none, sender: .coordinator, incarnation: Incarnation(2), message: .alive)
+    _ = bench.handle(.message(new, from: .coordinator, payload: nil))
+    #expect(bench.handle(.message(old, from: .coordinator, payload: nil)).stops.isEmpty)
   }
 
-  @Test func aMemberThatFailsSaysWhy() {
-    var workerStage = WorkerStage()
-    let ofWorker = workerStage.handle(.failed("the loss is not a number"))
-    #expect(ofWorker.messages == [.leaving("the loss is not a number")])
-    #expect(ofWorker.stops == [.failed("the loss is not a number")])
-    var serverStage = ServerStage()
-    let ofServer = serverStage.handle(.failed("no memory"))
-    #expect(ofServer.messages == [.leaving("no memory")] && ofServer.stops == [.failed("no memory")])
+  @Test func aRemovedMemberStops() {
+    var it = waiting()
+    let refusal = Refusal(.deadIncarnation, "gone")
+    #expect(
+      it.handle(message(.refused(refusal)), at: at(1)).stops == [
+        .fenced("the coordinator no longer knows this worker.1: gone")
+      ])
+    var other = asking()
+    #expect(other.handle(message(.refused(refusal)), at: at(1)).stops.isEmpty, "of a life before this one")
+    var late = waiting()
+    #expect(late.handle(message(.refused(Refusal(.oldView, ""))), at: at(1)).isEmpty)
   }
 
-  @Test func aServerWithoutChunksIsFinishedAtOnce() {
-    var settings = ClusterSettings()
-    settings.elements = 5
-    settings.servers = 2
-    var cluster = Cluster(settings)
-    cluster.expectCompletion("five elements on two servers")
-    #expect(cluster.servers.contains { $0.chunks.isEmpty })
+  @Test func aMemberThatIsNotTakenStopsWithTheReason() {
+    var it = asking()
+    #expect(
+      it.handle(message(.refused(Refusal(.nameTaken, "taken"))), at: at(1)).stops == [
+        .rejected("the coordinator refused a worker not yet numbered: taken")
+      ])
+  }
+
+  @Test func anotherLifeInTheViewFencesThisOne() {
+    var bench = WorkerBench(Job.view(rules))
+    let stops = bench.adopt(Job.view(rules, 2, lives: [worker(0): 999])).stops
+    #expect(stops == [.fenced("worker.0 is another process in view 2")])
+  }
+
+  @Test func viewsOnlyGoForward() {
+    let rules = Job.rules()
+    var bench = WorkerBench(Job.view(rules, 5))
+    #expect(bench.adopt(Job.view(rules, 5)).isEmpty)
+    #expect(bench.adopt(Job.view(rules, 4, lives: [worker(0): 999])).isEmpty)
+    #expect(bench.adopt(Job.view(rules, 6)).contains(.adopt(Job.view(rules, 6))))
+  }
+
+  @Test func aViewThatDoesNotHoldTogetherIsAFailure() {
+    var bench = WorkerBench(Job.view(rules))
+    let stops = bench.adopt(Job.view(rules, 2, chunks: [[0]])).stops
+    #expect(
+      stops == [.failed("the coordinator's view 2 does not hold together: not every chunk has exactly one server")])
+    var other = WorkerBench(Job.view(rules))
+    let changed = other.adopt(Job.view(Job.rules(chunks: 3), 2, chunks: [[0, 1, 2]])).stops
+    #expect(changed == [.failed("the coordinator's view 2 does not hold together: it is of another job")])
+  }
+
+  @Test func onlyTheCoordinatorSpeaksThroughItsConnection() {
+    var it = asking()
+    #expect(it.handle(message(welcome, sender: server(0)), at: at(1)).isEmpty)
+    #expect(it.handle(message(welcome, token: Job.otherToken), at: at(1)).isEmpty)
+    #expect(it.handle(message(.welcome(Welcome(member: server(0), job: ""))), at: at(1)).isEmpty)
+    #expect(it.refusals[.unknownMember] == 1 && it.refusals[.wrongJob] == 1)
+    #expect(!it.handle(message(welcome), at: at(1)).isEmpty)
+  }
+
+  @Test func aMemberThatIsToldToStopSaysGoodbye() {
+    var bench = WorkerBench(Job.view(rules))
+    let effects = bench.fromCoordinator(.stop(.completed))
+    #expect(effects.stops == [.completed] && effects.messages.count == 1)
+    #expect(bench.values(0, closed: 0).released.count == 1, "what still comes is let go of")
+  }
+
+  @Test func aMemberThatFailsOrIsAskedSaysWhy() {
+    var bench = ServerBench(Job.view(rules))
+    let failed = bench.handle(.failed("no memory"))
+    let goodbye = Leaving(text: "no memory", isOrderly: false, progress: Progress(steps: 0, shards: 0))
+    #expect(failed.messages == [.leaving(goodbye)] && failed.stops == [.failed("no memory")])
+    var asked = WorkerBench(Job.view(rules))
+    #expect(asked.handle(.asked("SIGTERM")).stops == [.interrupted])
   }
 }

@@ -76,11 +76,9 @@ extension Coordinator {
     _ position: ChunkPosition, _ payload: ReceivedPayload, of envelope: Envelope, _ connection: Connection,
     at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    let chunk = Int(position.chunk)
     guard envelope.token == token,
       roster.hear(envelope.sender, envelope.incarnation, connection, at: now), case .running = phase, recovery == nil,
-      let view, envelope.view == view.number, chunk < view.rules.chunks.count,
-      position.closed <= UInt64(view.rules.steps),
+      let view, envelope.view == view.number, position.isSound(view.rules),
       view.server(envelope.sender)?.chunks.contains(position.chunk) == true
     else {
       effects.append(.release(payload.handle))
@@ -93,9 +91,17 @@ extension Coordinator {
       effects.append(.collect(position, cut: Int(position.closed), payload: payload.handle))
     } else {
       effects.append(.release(payload.handle))
+      if Int(position.closed) <= cuts.newest { noteStaleCut(at: now) }
     }
     send(.snapshotTaken(chunk: position.chunk, version: position.version), to: connection, &effects)
     if let complete { store(complete, view.rules, isLast: isLast, at: now, &effects) }
+  }
+
+  /// A cut that closes no more steps than the newest makes no checkpoint: it is over, and the next may begin.
+  private mutating func noteStaleCut(at now: Moment) {
+    guard cuts.isMarking else { return }
+    cuts.isMarking = false
+    cutAt = now
   }
 
   private mutating func store(
@@ -116,7 +122,7 @@ extension Coordinator {
     guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
     let mark = pendingMarks.remove(at: index)
     effects.append(.journal(.checkpoint(mark)))
-    effects.append(.journal(.totals(progress.epochs)))
+    effects.append(.journal(.totals(pastTotals)))
     effects.append(.report(.stored(step: step)))
     if step == mark.rules.steps {
       effects.append(.journal(.completed))
@@ -134,9 +140,10 @@ extension Coordinator {
 
   /// Begins a cut where pushes are applied one by one and the servers have gone far enough.
   mutating func progressed(at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard let view, isPlaced, recovery == nil, let every = plan.checkpointEvery else { return }
+    guard let view, isPlaced, recovery == nil else { return }
     let closed = servedSteps
-    guard closed < view.rules.steps, !view.rules.consistency(ofStep: closed).isSummed,
+    if closed <= view.rules.steps { book?.finish(below: closed * view.rules.schedule.tree.shards) }
+    guard let every = plan.checkpointEvery, closed < view.rules.steps, !view.rules.consistency(ofStep: closed).isSummed,
       closed / every > max(cuts.newest, view.origin.step) / every
     else { return }
     markCut(&effects)
@@ -171,7 +178,7 @@ extension Coordinator {
     guard view.rules.consistency(ofStep: closed).isSummed else { return markCut(&effects) }
     // Far enough ahead that no server has closed it before the message comes.
     cutAt = now
-    let step = roster.begunSteps + max(8, roster.begunSteps / 64)
+    let step = begunSteps + max(8, begunSteps / 64)
     for server in view.servers {
       send(.cut(UInt64(min(step, view.rules.steps))), to: roster[server.member]?.connection, &effects)
     }
@@ -182,7 +189,13 @@ extension Coordinator {
   mutating func stateLost(
     _ chunk: UInt32, by member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    guard recovery == nil, view?.server(member)?.chunks.contains(chunk) == true else { return }
+    // Whoever works in the view has all that it needs: what it said before it had is late.
+    guard recovery == nil, !accepted.contains(member), let view, let line = view.server(member) else { return }
+    if view.isBeginning, case .checkpoint = view.origin {
+      if line.chunks.contains(chunk) || line.replicas.contains(chunk) { restore([chunk], to: member, &effects) }
+      return
+    }
+    guard line.chunks.contains(chunk) else { return }
     disturb(at: now)
     lose(at: now, &effects)
   }

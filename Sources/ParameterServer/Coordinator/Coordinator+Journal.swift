@@ -29,9 +29,6 @@ extension Coordinator {
         digests: plan.digests, samples: agreed?.samples ?? 0, engineFingerprint: data.fingerprint, address: "")
       roster.add(entry(line.member, line.incarnation, line.name, ready, unheard))
     }
-    for holder in book?.holders ?? [] where !view.workers.contains(where: { $0.incarnation == holder }) {
-      book?.remove(holder)
-    }
   }
 
   private func entry(
@@ -45,6 +42,8 @@ extension Coordinator {
     if view.era != self.view?.era {
       book = LeaseBook(from: view.origin.step * view.rules.schedule.tree.shards, applied: UnitSet())
     }
+    // What a worker who is gone held was given to others only after this.
+    book?.keep(view.workers.map(\.incarnation))
     self.view = view
     closedSteps = view.origin.step
   }

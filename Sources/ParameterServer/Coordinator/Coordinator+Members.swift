@@ -41,7 +41,7 @@ extension Coordinator {
     case .stateLost(let chunk):
       if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
     case .progress(let progress):
-      roster.record(progress, of: sender, at: now)
+      roster.record(progress, of: sender, isCurrent: isCurrent)
       send(.alive, to: connection, &effects)
       let isWaitedFor = sender.role == .server && !isPlaced && !accepted.contains(sender)
       if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
@@ -112,7 +112,7 @@ extension Coordinator {
   private mutating func left(
     _ member: Member, _ leaving: Leaving, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    roster.record(leaving.progress, of: member, at: now)
+    roster.record(leaving.progress, of: member, isCurrent: false)
     let isEnding: Bool
     if case .ending = phase { isEnding = true } else { isEnding = false }
     forget(member)
@@ -149,6 +149,7 @@ extension Coordinator {
     let wereInView = members.filter { view.incarnation(of: $0) != nil }
     guard let first = wereInView.first else { return }
     disturb(at: since)
+    effects.append(.journal(.totals(pastTotals)))
     guard recovery == nil else { return }
     revise(.removed(first, text), at: now, &effects)
   }

@@ -32,6 +32,7 @@ extension Coordinator {
     let replicas = placed.map { plan.hasReplicas && servers.count > 1 ? ($0 + 1) % servers.count : -1 }
     book = LeaseBook(from: origin.step * rules.schedule.tree.shards, applied: covered)
     cuts.abandonAll(&effects)
+    roster.forgetSteps(of: .worker)
     let shares = ShardShares.nodes(of: rules.schedule.tree, rates: workerRates)
     establish(
       View(
@@ -40,6 +41,9 @@ extension Coordinator {
         workers: zip(roster.ready(.worker), shares).map { line($0, $1, earlier: []) }),
       view == nil ? .begun : .restored, at: now, &effects)
   }
+
+  /// The most steps that a worker has begun or a server closed, as far as is known: what a member says may be anything.
+  var begunSteps: Int { min(roster.begunSteps, view?.rules.steps ?? 0) }
 
   private var nextNumber: ViewNumber { ViewNumber((view?.number.rawValue ?? 0) + 1) }
 
@@ -71,7 +75,9 @@ extension Coordinator {
     accepted = []
     closedSteps = view.origin.step
     isPlaced = false
+    // Servers and workers give up a cut with their view: the next has a new number.
     cuts.isMarking = false
+    roster.forgetSteps(of: .server)
     disturb(at: now)
     effects.append(.journal(.view(view)))
     effects.append(.report(.view(view, reason)))
@@ -96,13 +102,17 @@ extension Coordinator {
       member.role == .server || isPlaced
     else { return }
     send(.view(view), to: entry.connection, &effects)
-    guard view.isBeginning, !isPlaced, case .checkpoint = view.origin, let line = view.server(member),
-      let mark = newestCheckpoint
-    else { return }
-    for chunk in (line.chunks + line.replicas).sorted() {
+    guard view.isBeginning, !isPlaced, case .checkpoint = view.origin, let line = view.server(member) else { return }
+    restore((line.chunks + line.replicas).sorted(), to: member, &effects)
+  }
+
+  /// Sends a server what chunks of its begin the era with.
+  func restore(_ chunks: [UInt32], to member: Member, _ effects: inout [CoordinatorEffect]) {
+    guard let mark = newestCheckpoint else { return }
+    for chunk in chunks {
       let position = ChunkPosition(
         chunk: chunk, version: mark.version, closed: UInt64(mark.step), covered: mark.covered)
-      send(.restore(position), to: entry.connection, restoring: Int(chunk), &effects)
+      send(.restore(position), to: roster[member]?.connection, restoring: Int(chunk), &effects)
     }
   }
 
@@ -111,7 +121,7 @@ extension Coordinator {
   ) {
     guard let view, view.server(member) != nil, !accepted.contains(member), recovery == nil else { return }
     accepted.append(member)
-    closedSteps = max(closedSteps, Int(clamping: closed))
+    closedSteps = max(closedSteps, Int(min(closed, UInt64(view.rules.steps))))
     guard accepted.count == view.servers.count else { return }
     if let wanted = wantedMode, switchMode(to: wanted, at: now, &effects) { return }
     isPlaced = true
@@ -197,7 +207,7 @@ extension Coordinator {
     let tree = view.rules.schedule.tree
     guard !ready.isEmpty else { return ([], 0) }
     let rates = workerRates
-    let isSettled = roster.begunSteps > view.since
+    let isSettled = begunSteps > view.since
     let lines = ready.map { entry in view.workers.first { $0.incarnation == entry.incarnation } }
     let own = lines.map { $0.map(\.nodes) ?? [] }
     let gone = view.workers.filter { line in !ready.contains { $0.incarnation == line.incarnation } }
@@ -210,13 +220,13 @@ extension Coordinator {
       // Two steps with different shards are open: only what holds for both is safe.
       return (zip(ready, current).map { line($0, $1, earlier: []) }, 0)
     }
-    let isReplacing = lines.contains { $0 == nil } || !gone.isEmpty
+    let isReplacing = lines.contains { $0 == nil } || !gone.isEmpty || Self.leavesIdle(current)
     guard plan.rebalances || isReplacing else {
       return (zip(ready, current).map { line($0, $1, earlier: []) }, 0)
     }
     let next = balanced(tree, rates, current: current, isForced: isReplacing || reason == .rebalanced)
     guard next != current else { return (zip(ready, current).map { line($0, $1, earlier: []) }, 0) }
-    let since = min(view.rules.steps, max(roster.begunSteps, closedSteps) + 2)
+    let since = min(view.rules.steps, max(begunSteps, closedSteps) + 2)
     return (
       ready.indices.map { line(ready[$0], next[$0], earlier: current[$0]) }, since
     )
@@ -228,12 +238,22 @@ extension Coordinator {
     isForced ? ShardShares.nodes(of: tree, rates: rates) : current
   }
 
-  /// Moves shards to faster workers where a step becomes shorter by a tenth at least.
+  /// Whether a worker has nothing to do although another could give it a shard: it came while shards were on the move.
+  private static func leavesIdle(_ nodes: [[ShardNode]]) -> Bool {
+    let counts = nodes.map { $0.reduce(0) { $0 + $1.shards.count } }
+    return counts.contains(0) && counts.contains { $0 > 1 }
+  }
+
+  /// Moves shards to idle workers, and to faster ones where a step becomes shorter by a tenth at least.
   mutating func rebalance(at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard plan.rebalances, isPlaced, recovery == nil, let view, view.workers.count > 1,
+    guard isPlaced, recovery == nil, let view, view.workers.count > 1, begunSteps > view.since else { return }
+    if Self.leavesIdle(view.workers.map(\.nodes)) {
+      disturb(at: now)
+      return revise(.rebalanced, at: now, &effects)
+    }
+    guard plan.rebalances,
       now.milliseconds(since: rebalancedAt ?? Moment(milliseconds: 0)) >= deadlines.rebalance,
-      roster.begunSteps > view.since,
-      !view.rules.consistency(ofStep: min(roster.begunSteps, view.rules.steps - 1)).isLeased
+      !view.rules.consistency(ofStep: min(begunSteps, view.rules.steps - 1)).isLeased
     else { return }
     let rates = workerRates
     guard rates.allSatisfy({ $0 != nil }), view.workers.count == rates.count else { return }

@@ -41,14 +41,15 @@ public struct Coordinator: Sendable {
   /// When what the next view answers to was seen, and whether training had begun before.
   var disturbedAt: Moment?
   var hasBegun = false
-  /// Whether a predecessor has stored the last checkpoint.
-  var isCompleted = false
   var rebalancedAt: Moment?
   var cutAt: Moment?
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
+  /// Whether a predecessor stored the last checkpoint.
+  var isCompleted = false
   private var timer: Moment?
+  private var handledAt: Moment?
   private var reportedMissingAt: Moment?
 
   /// What was refused since the start.
@@ -84,6 +85,7 @@ public struct Coordinator: Sendable {
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
       return effects
     }
+    noticePause(at: now)
     switch event {
     case .started: start(at: now, &effects)
     case .message(let envelope, let connection, let payload):
@@ -104,6 +106,13 @@ public struct Coordinator: Sendable {
       effects.append(.timer(deadline))
     }
     return effects
+  }
+
+  /// A coordinator that was stopped for a while has heard nobody, whoever spoke: it listens again before it judges.
+  private mutating func noticePause(at now: Moment) {
+    let pause = max(2 * deadlines.heartbeat, deadlines.silence / 2)
+    if let handledAt, now.milliseconds(since: handledAt) >= pause { roster.hearAll(at: now) }
+    handledAt = now
   }
 
   func envelope(_ message: Message) -> Envelope {
@@ -131,9 +140,10 @@ public struct Coordinator: Sendable {
     effects.append(.journal(.term(term)))
     roster.hearAll(at: now)
     guard view != nil else { return }
-    if isCompleted { return end(.completed, at: now, &effects) }
     phase = .running
     hasBegun = true
+    // Its predecessor died before everybody was told.
+    if isCompleted { return end(.completed, at: now, &effects) }
     // Its predecessor may have died while it told the view: a new one is told to all. Whoever has no state says so.
     revise(.begun, at: now, &effects)
   }

@@ -102,7 +102,7 @@ public enum JournalRecord: Hashable, Sendable {
   case finished(UnitSet)
   /// A checkpoint is complete on disk.
   case checkpoint(CheckpointMark)
-  /// The workers' totals so far.
+  /// The totals of the workers who are gone: those who live report theirs again to a successor.
   case totals([EpochTotals])
   /// The last checkpoint is stored: nothing is left to do.
   case completed
@@ -121,7 +121,7 @@ public enum CoordinatorEvent: Sendable {
   /// It could not be stored; the text says why. The job goes on.
   case notStored(step: Int, String)
   /// The state of a checkpoint is in memory: chunks can be sent. Nil where there is none that is good.
-  case loaded(CheckpointMark?)
+  indirect case loaded(CheckpointMark?)
   /// The launcher knows that the process of this name has ended.
   case ended(name: String)
   /// The time that was asked for has come.
@@ -137,19 +137,19 @@ public enum CoordinatorEffect: Hashable, Sendable {
   /// Send a message; with the state of a chunk of the loaded checkpoint where one is named.
   case send(Envelope, to: Connection, restoring: Int?)
   /// Write a record down so that it lasts, before anything that follows.
-  case journal(JournalRecord)
+  indirect case journal(JournalRecord)
   /// Keep the state of a chunk for the cut after so many closed steps, and let go of the payload.
-  case collect(ChunkPosition, cut: Int, payload: GradientHandle)
+  indirect case collect(ChunkPosition, cut: Int, payload: GradientHandle)
   /// Let go of what was kept for a cut.
   case abandon(cut: Int)
   /// Let go of a payload.
   case release(GradientHandle)
   /// Store the cut as a checkpoint while the job goes on, then say `stored` or `notStored`.
-  case store(CheckpointMark)
+  indirect case store(CheckpointMark)
   /// Load the newest good checkpoint of those that are stored, then say `loaded`.
   case load
   /// Tell the person who waits.
-  case report(CoordinatorReport)
+  indirect case report(CoordinatorReport)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// The job is over: leave.

@@ -31,7 +31,10 @@ struct LeaseBook: Sendable {
       return nil
     }
     if request.grant == accounts[index].last.grant {
-      accounts[index].held = request.held
+      // Between two grants what is held only shrinks: of what comes late or is made up, nothing is added.
+      var held = UnitSet()
+      for unit in accounts[index].held.ranges.joined() where request.held.contains(unit) { held.insert(unit) }
+      accounts[index].held = held
       return nil
     }
     return request.grant < accounts[index].last.grant ? accounts[index].last : nil
@@ -92,6 +95,14 @@ struct LeaseBook: Sendable {
     accounts.removeAll { $0.incarnation == incarnation }
   }
 
-  /// Workers that the book knows.
-  var holders: [Incarnation] { accounts.map(\.incarnation) }
+  /// Only these workers are still there.
+  mutating func keep(_ incarnations: [Incarnation]) {
+    for account in accounts where !incarnations.contains(account.incarnation) { remove(account.incarnation) }
+  }
+
+  /// Every server has applied all units below one: nothing of them is given out again.
+  mutating func finish(below unit: Int) {
+    returned.removeAll(below: unit)
+    for index in accounts.indices { accounts[index].held.removeAll(below: unit) }
+  }
 }

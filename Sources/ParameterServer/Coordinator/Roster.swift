@@ -65,7 +65,7 @@ struct Roster: Sendable {
     if let refusal = misnamed(hello) { return .failure(refusal) }
     removeDead(inTheWayOf: hello, at: now, silence: silence)
     if let holder = entries.firstIndex(where: { !hello.name.isEmpty && Self.holds($0, hello.name) }) {
-      return challenge(holder, hello.name, at: now)
+      return challenge(holder, hello.name, at: now, silence: silence)
     }
     guard let number = place(hello) else {
       return .failure(Refusal(.jobFull, "the job has \(Self.maximumMembers) \(hello.role)s and takes no more"))
@@ -84,7 +84,11 @@ struct Roster: Sendable {
 
   /// Somebody asks for a name that is taken. Its holder may be dead without anybody knowing: it keeps the name if it is
   /// heard from now on.
-  private mutating func challenge(_ holder: Int, _ name: String, at now: Moment) -> Joining {
+  private mutating func challenge(_ holder: Int, _ name: String, at now: Moment, silence: UInt64) -> Joining {
+    // A challenge that nobody has repeated for long says nothing of the holder now.
+    if entries[holder].challengedAt.map({ now.milliseconds(since: $0) >= silence }) ?? false {
+      entries[holder].challengedAt = nil
+    }
     if let challengedAt = entries[holder].challengedAt, entries[holder].heardAt > challengedAt {
       entries[holder].challengedAt = nil
       return .failure(
@@ -233,11 +237,14 @@ struct Roster: Sendable {
 
   // MARK: Training
 
-  mutating func record(_ progress: Progress, of member: Member, at now: Moment) {
+  /// Notes a report; of one from another view the steps say nothing, as they may be of another era.
+  mutating func record(_ progress: Progress, of member: Member, isCurrent: Bool) {
     guard let index = index(of: member) else { return }
+    let known = entries[index].progress
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
-    if progress.shards >= entries[index].progress.shards, progress.steps >= entries[index].progress.steps {
-      entries[index].progress = progress
+    if progress.shards >= known.shards, !isCurrent || progress.steps >= known.steps {
+      entries[index].progress = Progress(
+        steps: isCurrent ? progress.steps : known.steps, shards: progress.shards, busy: progress.busy)
       entries[index].speed.update(shards: progress.shards, busy: progress.busy)
     }
     for totals in progress.epochs.prefix(Progress.maximumEpochs) {
@@ -246,6 +253,15 @@ struct Roster: Sendable {
       } else if entries[index].epochs.count < Self.maximumEpochs {
         entries[index].epochs.append(totals)
       }
+    }
+  }
+
+  /// The steps of a role's members are void: those of servers with each view, which gives them other chunks, those of
+  /// workers with each era.
+  mutating func forgetSteps(of role: Role) {
+    for index in entries.indices where entries[index].member.role == role {
+      let progress = entries[index].progress
+      entries[index].progress = Progress(steps: 0, shards: progress.shards, busy: progress.busy)
     }
   }
 
@@ -274,10 +290,13 @@ struct SpeedMeter: Sendable {
 
   /// Milliseconds of computing that are averaged over.
   static let window: UInt64 = 500
+  /// Larger than any worker's: what a member says can be reckoned with.
+  static let maximumRate: UInt64 = 1 << 40
 
   mutating func update(shards: UInt64, busy: UInt64) {
-    guard busy >= self.busy + Self.window, shards > self.shards else { return }
-    rate = (shards - self.shards) * 1_000_000 / (busy - self.busy)
+    guard busy >= self.busy, busy - self.busy >= Self.window, shards > self.shards else { return }
+    rate = min(shards - self.shards, Self.maximumRate) * 1_000_000 / (busy - self.busy)
+    rate = min(rate ?? 0, Self.maximumRate)
     self.shards = shards
     self.busy = busy
   }

@@ -74,6 +74,7 @@ public struct JobRules: Hashable, Sendable {
 
   /// The segment of a step.
   public func segment(ofStep step: Int) -> Segment {
+    if segments.count == 1 { return segments[0] }
     var index = segments.count - 1
     while index > 0, segments[index].firstStep > step { index -= 1 }
     return segments[index]
@@ -94,7 +95,9 @@ public struct JobRules: Hashable, Sendable {
 
   /// Number of samples under a node in the round of a step.
   public func samples(ofRound step: Int, under node: ShardNode) -> Int {
-    round(ofStep: step).reduce(0) { $0 + schedule.sampleCount(ofStep: $1, under: node) }
+    let round = round(ofStep: step)
+    guard round.count > 1 else { return schedule.sampleCount(ofStep: step, under: node) }
+    return round.reduce(0) { $0 + schedule.sampleCount(ofStep: $1, under: node) }
   }
 
   /// Number of the shards that hold a sample in the round of a step.

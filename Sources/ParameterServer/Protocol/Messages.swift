@@ -22,34 +22,36 @@ public struct Envelope: Hashable, Sendable {
 }
 
 /// What members say to each other. A payload of floats, where there is one, travels beside the message.
+///
+/// What is large and seldom is kept by reference, so that pushes and their answers are copied cheaply.
 public enum Message: Hashable, Sendable {
   // To the coordinator.
   /// A process asks for a place.
-  case hello(Hello)
+  indirect case hello(Hello)
   /// A member has read the job and its data and can start.
-  case ready(Ready)
+  indirect case ready(Ready)
   /// A server works in the view that the envelope names; the most steps that a chunk of its has closed.
   case viewAccepted(closed: UInt64)
   /// A server was given chunks whose state it does not have.
   case stateLost(chunk: UInt32)
   /// A member lives, and how far a worker is.
-  case progress(Progress)
+  indirect case progress(Progress)
   /// A worker in a leased mode tells what it holds, and wants more.
-  case leaseRequest(LeaseRequest)
+  indirect case leaseRequest(LeaseRequest)
   /// A member leaves: before the job is over, and why; or because it was told to, its goodbye.
-  case leaving(Leaving)
+  indirect case leaving(Leaving)
   /// The state of a chunk at a cut, beside it as payload.
-  case snapshot(ChunkPosition)
+  indirect case snapshot(ChunkPosition)
 
   // From the coordinator.
   /// The place that a process was given, and the job.
-  case welcome(Welcome)
+  indirect case welcome(Welcome)
   /// A new view.
-  case view(View)
+  indirect case view(View)
   /// The state that a chunk begins an era with, beside it as payload.
-  case restore(ChunkPosition)
+  indirect case restore(ChunkPosition)
   /// Units of work for a worker in a leased mode.
-  case leases(Leases)
+  indirect case leases(Leases)
   /// A cut. Workers, where pushes are applied one by one, mark the one of this number; servers, where they are summed,
   /// snapshot when so many steps are closed.
   case cut(UInt64)
@@ -58,7 +60,7 @@ public enum Message: Hashable, Sendable {
   /// The coordinator lives.
   case alive
   /// The job is over.
-  case stop(StopReason)
+  indirect case stop(StopReason)
 
   // Between workers and servers.
   /// Asks for a chunk.
@@ -74,9 +76,9 @@ public enum Message: Hashable, Sendable {
 
   // Between servers.
   /// An update for a replica, the gradient beside it as payload.
-  case replicate(Update)
+  indirect case replicate(Update)
   /// The state of a chunk for its replica, beside it as payload.
-  case replica(ChunkPosition)
+  indirect case replica(ChunkPosition)
   /// A replica has a version.
   case replicated(chunk: UInt32, version: UInt64)
 
@@ -86,10 +88,10 @@ public enum Message: Hashable, Sendable {
   /// Another consistency, from a step on that the coordinator chooses.
   case setMode(Consistency)
   /// How the job does, as JSON.
-  case status(String)
+  indirect case status(String)
 
   /// The answer to what cannot be accepted.
-  case refused(Refusal)
+  indirect case refused(Refusal)
 }
 
 /// SHA-256 digests that must agree before a process may work on a job.

@@ -37,6 +37,28 @@ public struct ChunkPosition: Hashable, Sendable {
   }
 }
 
+extension ChunkPosition {
+  /// Whether a job of these rules can come to it: every update closes a step or covers a unit.
+  func isSound(_ rules: JobRules) -> Bool {
+    Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
+      && (covered.ranges.last?.upperBound ?? 0) <= rules.units
+  }
+}
+
+extension Update {
+  /// Whether a job of these rules can make it.
+  func isSound(_ rules: JobRules) -> Bool {
+    Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
+      && step < UInt64(rules.steps) && (unit == nil) == (kind != .single)
+      && unit.map { $0 < UInt64(rules.units) } ?? true
+  }
+
+  /// Bytes of its gradient.
+  func payloadBytes(_ rules: JobRules) -> Int {
+    kind == .single ? rules.chunks.bytes(of: Int(chunk)) : rules.payloadBytes(ofChunk: Int(chunk), step: Int(step))
+  }
+}
+
 /// How an update is made of what was pushed.
 public enum UpdateKind: UInt8, Hashable, Sendable {
   /// A step of the optimiser by the sum of a step's shards.

@@ -159,10 +159,14 @@ public struct View: Hashable, Sendable {
 
   /// The incarnation that fills a place in this view, or nil.
   public func incarnation(of member: Member) -> Incarnation? {
+    // By index: a line that is copied costs more than the search. Every message is checked by this.
     switch member.role {
-    case .coordinator, .client: nil
-    case .server: server(member)?.incarnation
-    case .worker: worker(member)?.incarnation
+    case .coordinator, .client: break
+    case .server:
+      for index in servers.indices where servers[index].member == member { return servers[index].incarnation }
+    case .worker:
+      for index in workers.indices where workers[index].member == member { return workers[index].incarnation }
     }
+    return nil
   }
 }

@@ -47,10 +47,9 @@ struct ServerCut: Sendable {
     return due
   }
 
-  /// Gives the cut up; returns what waited.
+  /// Gives the cut up; returns what waited. A coordinator that was restarted counts anew in its first view.
   mutating func abandon() -> [QueuedPush] {
     defer {
-      // A successor of the coordinator counts its cuts anew.
       number = 0
       marked = []
       open = []

@@ -114,9 +114,7 @@ extension Server {
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
-    guard let payload, update.step < UInt64(rules.steps), update.closed <= UInt64(rules.steps),
-      payload.bytes == rules.payloadBytes(ofChunk: chunk, step: Int(update.step)) || update.kind == .single
-    else {
+    guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
     }
     if !state.holdsState || update.version != state.version + 1 || state.open != nil {
@@ -140,8 +138,8 @@ extension Server {
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
-    guard let payload, position.closed <= UInt64(rules.steps) else {
-      return Refusal(.malformed, "a state of chunk \(chunk) came without its floats")
+    guard let payload, position.isSound(rules) else {
+      return Refusal(.malformed, "a state of chunk \(chunk) came without its floats, or is none of this job's")
     }
     if state.holdsState, state.open != nil || state.version >= position.version {
       effects.append(.release(payload.handle))
@@ -158,7 +156,14 @@ extension Server {
 
   /// Sends again what has had no answer.
   mutating func retry(_ effects: inout [ServerEffect]) {
-    guard view != nil, !isInitialising, unrestored == 0 else { return }
+    guard view != nil, !isInitialising else { return }
+    if let lost = chunks.firstIndex(where: { $0.map { !$0.holdsState && ($0.isPrimary || unrestored > 0) } ?? false }) {
+      // In a view that begins an era the coordinator sends it again; otherwise the job has to go back.
+      send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
+    } else if !workersCame {
+      accept(&effects)
+    }
+    guard unrestored == 0 else { return }
     for chunk in chunks.indices {
       guard let state = chunks[chunk], state.holdsState else { continue }
       if state.isPrimary, state.replica != nil {
@@ -167,9 +172,6 @@ extension Server {
       if let position = snapshots[chunk] {
         send(.snapshot(position), to: .coordinator, payload: .snapshot(chunk: chunk), &effects)
       }
-    }
-    if let lost = chunks.firstIndex(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false }) {
-      send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
     }
   }
 }

@@ -4,6 +4,7 @@ extension Server {
     let earlier = self.view
     let isNewEra = earlier?.era != view.era
     self.view = view
+    workersCame = false
     abandonCut(&effects)
     effects.append(.adopt(view))
     if isNewEra { forgetEra(&effects) }
@@ -99,6 +100,7 @@ extension Server {
   /// Gets the first states of an era, or goes on with what is held.
   private mutating func begin(_ view: View, isNewEra: Bool, _ effects: inout [ServerEffect]) {
     let missing = chunks.indices.filter { chunks[$0].map { !$0.holdsState } ?? false }
+    // Nobody has worked in an era while its views begin it: what is missing is what the era began with.
     if view.isBeginning, isNewEra || isInitialising || unrestored > 0 || !missing.isEmpty {
       switch view.origin {
       case .initial:
@@ -106,7 +108,10 @@ extension Server {
         effects.append(.initialise(chunks: missing))
       case .checkpoint:
         unrestored = missing.count
-        if unrestored == 0 { accept(&effects) }
+        if unrestored == 0 {
+          accept(&effects)
+          finishIfOver(&effects)
+        }
       }
       return
     }
@@ -122,8 +127,8 @@ extension Server {
     }
   }
 
-  /// Says that this server works in the view.
-  private func accept(_ effects: inout [ServerEffect]) {
+  /// Says that this server works in the view; said again until a worker has come, who was told only then.
+  func accept(_ effects: inout [ServerEffect]) {
     let closed = chunks.reduce(0) { max($0, $1.map { max($0.closed, Int($0.open?.update.closed ?? 0)) } ?? 0) }
     send(.viewAccepted(closed: UInt64(closed)), to: .coordinator, &effects)
   }
@@ -154,7 +159,7 @@ extension Server {
     _ position: ChunkPosition, _ payload: ReceivedPayload, in number: ViewNumber, _ effects: inout [ServerEffect]
   ) {
     let chunk = Int(position.chunk)
-    guard let view, number == view.number, unrestored > 0, chunks.indices.contains(chunk),
+    guard let view, number == view.number, unrestored > 0, position.isSound(view.rules), chunks.indices.contains(chunk),
       let state = chunks[chunk], !state.holdsState
     else {
       effects.append(.release(payload.handle))

@@ -11,6 +11,8 @@ public struct Server: Sendable {
   /// Whether the first parameters were ordered and are not there yet.
   var isInitialising = false
   var nextSum = GradientHandle.firstSum
+  /// Whether a worker has spoken in the view: then every server is known to work in it.
+  var workersCame = false
   /// Snapshots that the coordinator has not confirmed, by chunk.
   var snapshots: [ChunkPosition?] = []
   var cut = ServerCut()
@@ -134,6 +136,7 @@ public struct Server: Sendable {
       if case .refused = envelope.message { return }
       return refuse(refusal, to: source, &effects)
     }
+    if envelope.sender.role == .worker { workersCame = true }
     let refusal: Refusal?
     switch (envelope.message, envelope.sender.role) {
     case (.push(let push), .worker):

@@ -33,9 +33,9 @@ public enum ServerEvent: Sendable {
   /// A message came, with its payload where it has one.
   case message(Envelope, from: Destination, payload: ReceivedPayload?)
   /// Bytes came that are no message.
-  case unreadable(Refusal, from: Destination)
+  indirect case unreadable(Refusal, from: Destination)
   /// The job was read.
-  case prepared(Ready)
+  indirect case prepared(Ready)
   /// The chunks of the view hold their first parameters.
   case initialised
   /// An ordered update was made: the version that the chunk has become.
@@ -65,14 +65,14 @@ public enum ServerEffect: Hashable, Sendable {
   /// Send a message.
   case send(Envelope, to: Destination, payload: ServerPayload?)
   /// Read the job, open the address that workers reach, then say `prepared`.
-  case prepare(Welcome)
+  indirect case prepare(Welcome)
   /// Work in this view: know the ways to its servers. Of an earlier era nothing is kept.
-  case adopt(View)
+  indirect case adopt(View)
   /// Take memory for these chunks and fill it with the first parameters, then say `initialised`.
   case initialise(chunks: [Int])
   /// Replace all that is held of a chunk by a state that came, and let go of the payload. A state that cannot be read is
   /// a failure of this member.
-  case install(ChunkPosition, payload: GradientHandle)
+  indirect case install(ChunkPosition, payload: GradientHandle)
   /// Let go of all that is held of a chunk.
   case drop(chunk: Int)
   /// Add two gradients: left + right.
@@ -80,13 +80,13 @@ public enum ServerEffect: Hashable, Sendable {
   /// Let go of a gradient or a payload.
   case release(GradientHandle)
   /// Update a chunk by a gradient, which is kept, then say `applied`.
-  case apply(Update, gradient: GradientHandle)
+  indirect case apply(Update, gradient: GradientHandle)
   /// Keep a copy of a chunk's state as it is now, in the place of an earlier copy.
-  case snapshot(ChunkPosition)
+  indirect case snapshot(ChunkPosition)
   /// Let go of the copy.
   case forgetSnapshot(chunk: Int)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.
-  case stop(StopReason)
+  indirect case stop(StopReason)
 }

@@ -167,7 +167,11 @@ struct MemberSession: Sendable {
     if let current = self.view, view.number <= current.number {
       return view.number == current.number ? .adoptedBefore : .none
     }
-    if let problem = view.problem {
+    var problem = view.problem
+    if let current = self.view?.rules, current.chunks != view.rules.chunks || current.schedule != view.rules.schedule {
+      problem = "it is of another job"
+    }
+    if let problem {
       phase = .over
       return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))
     }

@@ -34,6 +34,8 @@ struct LeaseQueue: Sendable {
       units.append(unit)
       held.insert(unit)
     }
+    // What came back from another worker may be of steps before those that wait here.
+    units.sort()
     return true
   }
 

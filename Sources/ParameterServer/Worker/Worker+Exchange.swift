@@ -4,6 +4,7 @@ extension Worker {
     guard let holders = view.serverOfChunk else { return }
     let isNewEra = self.view?.era != view.era
     self.view = view
+    mine = view.worker(session.member)
     servers = holders.map { view.servers[$0].member }
     effects.append(.adopt(view))
     pendingCut = 0
@@ -13,7 +14,7 @@ extension Worker {
     wants = [Want?](repeating: nil, count: chunks)
     for chunk in servers.indices { resend(chunk, &effects) }
     // Where steps overlap, shards that were another's may be missing of steps that this worker has left behind.
-    if let target, target < view.rules.steps, view.rules.consistency(ofStep: target).slack > 0 { probe() }
+    if let target, overlap(at: target, view.rules) > 0 { probe() }
     requestLeases(&effects)
     advance(&effects)
   }
@@ -32,6 +33,7 @@ extension Worker {
     computed.removeAll()
     leases = LeaseQueue()
     readAheadEnd = 0
+    begunSteps = 0
   }
 
   // MARK: Pushing
@@ -137,7 +139,8 @@ extension Worker {
       effects.append(.release(payload.handle))
       if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { wants[chunk] = nil }
     }
-    advance(&effects)
+    // As long as something is waited for there is nothing to begin.
+    if !wants.contains(where: { $0 != nil }) { advance(&effects) }
     return nil
   }
 

@@ -5,10 +5,9 @@ extension Worker {
     guard let rules = view?.rules, computation == nil, !servers.isEmpty, !session.isOver else { return }
     markCut(&effects)
     guard isProbed(rules, &effects) else { return }
-    if !leases.waiting.isEmpty || sums.contains(where: { rules.consistency(ofStep: $0.step).isLeased }) {
-      return advanceLeased(rules, &effects)
-    }
-    while let step = target, step < rules.steps {
+    while let step = target {
+      if isLeasing(from: step, rules) { return advanceLeased(rules, &effects) }
+      guard step < rules.steps else { return }
       let isNext =
         switch rules.consistency(ofStep: step) {
         case .sync, .backup, .local: advanceSummed(step, rules, &effects)
@@ -44,7 +43,7 @@ extension Worker {
 
   /// Whether nothing is to be computed in this view.
   private func standsBy(_ rules: JobRules) -> Bool {
-    guard let mine = view?.worker(session.member) else { return true }
+    guard let mine else { return true }
     return mine.nodes.isEmpty && mine.earlierNodes.isEmpty && leases.waiting.isEmpty
       && !rules.segments.contains { $0.consistency.isLeased }
   }
@@ -80,14 +79,21 @@ extension Worker {
     target = step
     begunSteps = max(begunSteps, UInt64(min(step + 1, rules.steps)))
     // A worker that looks anew where the chunks are goes back by the slack at most.
-    let kept = step - rules.consistency(ofStep: min(step, rules.steps - 1)).slack - 1
+    let kept = step - overlap(at: step, rules) - 1
     computed.removeAll { $0.step < kept }
+  }
+
+  /// How many steps before one can be open where a worker has come to it: its own slack, or its predecessor's.
+  func overlap(at step: Int, _ rules: JobRules) -> Int {
+    let last = rules.steps - 1
+    return max(
+      rules.consistency(ofStep: min(step, last)).slack, step == 0 ? 0 : rules.consistency(ofStep: step - 1).slack)
   }
 
   /// This worker's nodes that hold samples in a round and that it has not computed.
   private func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
-    guard let view, let mine = view.worker(session.member) else { return [] }
-    let nodes = step >= view.since ? mine.nodes : mine.earlierNodes
+    guard let mine, let since = view?.since else { return [] }
+    let nodes = step >= since ? mine.nodes : mine.earlierNodes
     return nodes.filter { node in
       !computed.contains { $0.step == step && $0.node.covers(node) } && rules.samples(ofRound: step, under: node) > 0
     }
@@ -127,6 +133,12 @@ extension Worker {
     guard let next = rules.segments.first(where: { $0.firstStep > step }) else { return false }
     target = next.firstStep
     return true
+  }
+
+  /// Whether leased work comes first: what is leased of a later segment waits until the steps before it are done.
+  private func isLeasing(from step: Int, _ rules: JobRules) -> Bool {
+    if sums.contains(where: { rules.consistency(ofStep: $0.step).isLeased }) { return true }
+    return leases.waiting.first.map { rules.segment(ofStep: rules.unit($0).step).firstStep <= step } ?? false
   }
 
   private mutating func advanceLeased(_ rules: JobRules, _ effects: inout [WorkerEffect]) {

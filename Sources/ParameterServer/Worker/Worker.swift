@@ -27,6 +27,8 @@ public struct Worker: Sendable {
   private var timer: Moment?
 
   var view: View?
+  /// This worker's line of the view.
+  var mine: View.Worker?
   /// The server of each chunk, by chunk.
   var servers: [Member] = []
   var held: [Held?] = []

@@ -53,9 +53,9 @@ public enum WorkerEvent: Sendable {
   /// A message came, with its payload where it has one.
   case message(Envelope, from: Destination, payload: ReceivedPayload?)
   /// Bytes came that are no message.
-  case unreadable(Refusal, from: Destination)
+  indirect case unreadable(Refusal, from: Destination)
   /// The job and its data were read.
-  case prepared(Ready)
+  indirect case prepared(Ready)
   /// A part of an ordered sum is final: a chunk of a node's.
   case gradientReady(order: UInt64, node: ShardNode, chunk: Int)
   /// A shard was computed.
@@ -92,21 +92,21 @@ public enum WorkerEffect: Hashable, Sendable {
   /// Send a message; `gradient` names what goes along as payload.
   case send(Envelope, to: Destination, gradient: GradientPart?)
   /// Read the job and its data, then say `prepared`.
-  case prepare(Welcome)
+  indirect case prepare(Welcome)
   /// Work in this view: know the ways to its servers.
-  case adopt(View)
+  indirect case adopt(View)
   /// Copy a payload into the parameters, or the buffers where they are wanted, and let go of it.
   case install(chunk: Int, payload: GradientHandle)
   /// Let go of a payload.
   case release(GradientHandle)
   /// Read these samples ahead: they are likely to be computed next.
-  case readAhead(ComputeOrder)
+  indirect case readAhead(ComputeOrder)
   /// Compute; say `gradientReady`, `computed` and at the end `computeFinished`. Only one order at a time.
-  case compute(ComputeOrder)
+  indirect case compute(ComputeOrder)
   /// Let go of the sum of an order's node: every server has it. It may be sent no more.
   case discard(order: UInt64, node: ShardNode)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.
-  case stop(StopReason)
+  indirect case stop(StopReason)
 }

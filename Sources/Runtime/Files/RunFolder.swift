@@ -123,10 +123,15 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
-  /// Whether a path leads to this folder.
-  package func isSame(as other: String) -> Bool {
-    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
-      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
+  /// Whether the folder's processes were started by this launcher, by the mark that it left; then leaves the mark.
+  ///
+  /// Where the launcher is another, the processes of the one before are gone: they end with it.
+  package func isLaunched(by launch: String) throws(ConvoyError) -> Bool {
+    let file = "\(path)/launch"
+    let known = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
+    if known == launch { return true }
+    try write(Data(launch.utf8), to: file)
+    return false
   }
 
   /// The folder of the keys that a launcher made for the run, for as long as the job lasts.
@@ -138,6 +143,12 @@ package final class RunFolder {
   package func note(address: String?) {
     let file = "\(path)/\(Self.addressName)"
     if let address { try? write(Data((address + "\n").utf8), to: file) } else { unlink(file) }
+  }
+
+  /// Whether a path leads to this folder.
+  package func isSame(as other: String) -> Bool {
+    URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
+      == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
   }
 
   /// The model's file in a run folder and in a checkpoint.

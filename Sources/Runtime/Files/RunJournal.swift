@@ -46,16 +46,22 @@ package final class RunJournal {
     FileManager.default.fileExists(atPath: "\(folder)/journal")
   }
 
-  /// Begins anew, keeping only how many coordinators there were: for a job that goes on from a checkpoint by other
-  /// settings.
-  package func reset() throws(ConvoyError) -> [JournalRecord] {
+  /// Begins anew, keeping only how many coordinators there were, and what the workers had computed: for a job whose members
+  /// are gone, or have other settings now, and that goes on from a checkpoint.
+  ///
+  /// - Parameter keepsTotals: whether what was computed counts: there is a checkpoint.
+  package func reset(keepsTotals: Bool) throws(ConvoyError) -> [JournalRecord] {
     let term: UInt64 = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
     do throws(ModelFileError) {
       try journal.compact(WireFormat.encode(record: .term(term)))
     } catch {
       throw ConvoyError(.failed, error.description)
     }
-    return [.term(term)]
+    let totals = records.last { if case .totals = $0 { true } else { false } }
+    guard keepsTotals, let totals else { return [.term(term)] }
+    append(totals)
+    settle()
+    return [.term(term), totals]
   }
 
   /// Writes a record down; it lasts after the next `settle`.

@@ -36,6 +36,12 @@ extension CoordinatorRole {
     if schedule.batch != job.batch {
       return "the checkpoint of step \(mark.step) counts steps of \(schedule.batch) samples, the job of \(job.batch)"
     }
+    // A view's rules know which mode each step has; a job that begins anew has one for all.
+    if !mark.covered.isEmpty, view == nil, job.mode.isSummed {
+      let mode = mark.rules.consistency(ofStep: min(mark.step, mark.rules.steps - 1))
+      return
+        "the checkpoint of step \(mark.step) holds parts of later steps, which \(job.mode) cannot go on from: resume with --mode \(mode)"
+    }
     if !mark.covered.isEmpty, schedule.tree.shards != job.shards {
       return
         "the checkpoint of step \(mark.step) holds parts of steps in \(schedule.tree.shards) shards: resume with --shards \(schedule.tree.shards)"

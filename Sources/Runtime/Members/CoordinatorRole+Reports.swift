@@ -70,8 +70,9 @@ extension CoordinatorRole {
     else { return }
     let recent = meter.update(progress, at: MonotonicClock.seconds, since: reported)
     reported = progress
+    // At the end members are gone, and with them what they had begun.
     let event = ProgressEvent(
-      step: progress.steps, steps: progress.totalSteps,
+      step: meter.hasEnded ? progress.totalSteps : progress.steps, steps: progress.totalSteps,
       epoch: rules.schedule.epoch(ofStep: max(progress.steps - 1, 0)), loss: recent.loss,
       imagesPerSecond: recent.imagesPerSecond)
     metrics.add(event)

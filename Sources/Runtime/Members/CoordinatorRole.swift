@@ -21,6 +21,8 @@ package final class CoordinatorRole {
   let access: NetworkAccess
   let transport: any Transport
   let journal: RunJournal
+  /// What is taken over from the journal.
+  private let records: [JournalRecord]
   let keeper: CheckpointKeeper
   let outcomes: Mailbox<CheckpointKeeper.Outcome>
   let loop: EventLoop<Coordinator>
@@ -49,11 +51,14 @@ package final class CoordinatorRole {
   ///
   /// - Parameters:
   ///   - resume: a run folder or a checkpoint to go on from, where the run's own folder has none.
+  ///   - launch: what tells this launch from others, where whoever started it has started the members too: they end with
+  ///     it, and a journal of another launch speaks of processes that are gone. nil where members live on their own.
   ///   - launchedAt: when the command that the person gave began, in seconds of the monotonic clock.
   ///   - report: told of what happens, on the thread that runs.
   package init(
     job: Job, transport: any Transport, access: NetworkAccess = NetworkAccess(), folder: RunFolder, token: JobToken,
-    resume: String? = nil, deadlines: Deadlines = Deadlines(), stop: StopRequest, logger: Logger, launchedAt: Double,
+    resume: String? = nil, launch: String? = nil, deadlines: Deadlines = Deadlines(), stop: StopRequest,
+    logger: Logger, launchedAt: Double,
     report: @escaping (JobEvent) -> Void
   ) throws(ConvoyError) {
     try PreparedJob.requireData(of: job)
@@ -73,10 +78,14 @@ package final class CoordinatorRole {
     if journal.cutBytes > 0 {
       logger.warning("the journal's last \(journal.cutBytes) bytes were torn, and are cut off")
     }
-    let isSameJob = try folder.holds(job)
-    let records = isSameJob ? journal.records : try journal.reset()
-    if !isSameJob { try folder.replace(job) }
     var hasCheckpoint = try context.open()
+    let isSameJob = try folder.holds(job)
+    var isSameLaunch = true
+    if let launch { isSameLaunch = try folder.isLaunched(by: launch) }
+    let isOver = isSameJob && journal.records.contains(.completed)
+    let isSuccessor = isOver || isSameJob && isSameLaunch
+    records = isSuccessor ? journal.records : try journal.reset(keepsTotals: hasCheckpoint)
+    if !isSameJob { try folder.replace(job) }
     if !hasCheckpoint, let resume, !folder.isSame(as: resume) {
       try context.adopt(resume)
       hasCheckpoint = true
@@ -110,11 +119,11 @@ package final class CoordinatorRole {
   /// What the predecessor's journal says beside what the machine makes of it.
   private func recall(_ records: [JournalRecord]) {
     for record in records { note(record) }
-    if records.contains(.completed) { keeper.load() }
+    progressAtCheckpoint = progress
     if view != nil { logger.info("goes on from the journal: view \(view?.number.rawValue ?? 0)") }
   }
 
-  private var isCompleted: Bool { journal.records.contains(.completed) && view != nil }
+  private var isCompleted: Bool { records.contains(.completed) && view != nil }
 
   private func note(_ record: JournalRecord) {
     switch record {

@@ -70,6 +70,8 @@ package final class ServerRole {
       "\(applies) updates applied, \(counts.duplicates) duplicates, \(counts.late) late and \(counts.stale) stale contributions dropped, \(loop.machine.refusals.total) messages refused"
     )
     let bins = counts.staleness.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
+    let refused = context.transport.refusedConnections
+    if refused.total > 0 { logger.warning("connections refused: \(refused)") }
     if !bins.isEmpty { logger.info("contributions by staleness: \(bins.joined(separator: ", "))") }
   }
 
@@ -134,7 +136,10 @@ package final class ServerRole {
   private func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
-    if case .refused(let refusal) = envelope.message { logger.warning("refused: \(refusal.explanation)") }
+    if case .refused(let refusal) = envelope.message {
+      // What was under way when a view came is sent again: nothing that anybody has to look at.
+      logger.log(level: refusal.reason == .oldView ? .debug : .warning, "refused: \(refusal.explanation)")
+    }
     let peer = try peer(destination)
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
@@ -216,6 +221,7 @@ package final class ServerRole {
     }
     self.view = view
     workers = workers.filter { view.worker(Member(.worker, $0.value)) != nil }
+    store?.forgetWorkers(besides: Set(view.workers.map(\.member.number)))
     let server = view.server(own)
     primaries = Set(server?.chunks ?? [])
     activity.adopted()

@@ -19,8 +19,9 @@ package struct ThroughputMeter: Sendable {
   /// A meter that has not begun.
   package init() {}
 
-  /// Whether training has begun, and whether it has ended.
+  /// Whether training has begun.
   package var hasBegun: Bool { begunAt != nil }
+  /// Whether the last update was made.
   package var hasEnded: Bool { endedAt != nil }
 
   /// Training begins, or goes on after so many samples that are not measured.

@@ -179,6 +179,11 @@ import Transport
       compensated
         == gradient.indices.map { gradient[$0] + factor * gradient[$0] * gradient[$0] * (now[$0] - basis[$0]) })
     #expect(compensated != gradient)
+    // A worker that is gone is forgotten; the others are not.
+    store.forgetWorkers(besides: [2])
+    store.receive(Frame(floats: gradient), as: GradientHandle(3))
+    store.compensate(late, gradient: GradientHandle(3))
+    #expect(store.payload(of: GradientHandle(3)).floats == compensated)
     // Of a worker that nothing was sent to, or a version that is no longer known, nothing is compensated.
     for (worker, basis) in [(UInt32(1), UInt64(0)), (2, 1)] {
       store.receive(Frame(floats: gradient), as: GradientHandle(2))
@@ -186,5 +191,9 @@ import Transport
       store.compensate(update, gradient: GradientHandle(2))
       #expect(store.payload(of: GradientHandle(2)).floats == gradient)
     }
+    store.forgetWorkers(besides: [1])
+    store.receive(Frame(floats: gradient), as: GradientHandle(4))
+    store.compensate(late, gradient: GradientHandle(4))
+    #expect(store.payload(of: GradientHandle(4)).floats == gradient)
   }
 }

@@ -15,6 +15,7 @@ import Testing
       (.listening(address: "tcp://127.0.0.1:40001"), #"{"address":"tcp://127.0.0.1:40001","event":"listening"}"#),
       (.waiting(missing: ["server.1", "worker.0"]), #"{"event":"waiting","missing":["server.1","worker.0"]}"#),
       (.started(seconds: 0.75), #"{"event":"started","seconds":0.75}"#),
+      (.notice("worker.1 is gone"), #"{"event":"notice","message":"worker.1 is gone"}"#),
       (
         .failed(message: "a \"b\"\nc", exitCode: 65),
         #"{"event":"failed","exit_code":65,"message":"a \"b\"\nc"}"#

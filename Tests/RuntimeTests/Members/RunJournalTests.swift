@@ -42,10 +42,19 @@ import Testing
     }
     do {
       let journal = try RunJournal(folder: folder.path)
-      #expect(try journal.reset() == [.term(4)])
+      #expect(try journal.reset(keepsTotals: false) == [.term(4)])
       journal.append(.term(5))
       journal.settle()
     }
     #expect(try RunJournal(folder: folder.path).records == [.term(4), .term(5)])
+    do {
+      let journal = try RunJournal(folder: folder.path)
+      journal.append(.totals([EpochTotals(epoch: 3)]))
+    }
+    do {
+      let journal = try RunJournal(folder: folder.path)
+      #expect(try journal.reset(keepsTotals: true) == [.term(5), .totals([EpochTotals(epoch: 3)])])
+    }
+    #expect(try RunJournal(folder: folder.path).records == [.term(5), .totals([EpochTotals(epoch: 3)])])
   }
 }

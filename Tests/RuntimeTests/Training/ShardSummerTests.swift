@@ -99,6 +99,15 @@ import Testing
     }
   }
 
+  @Test("A worker is slowed by its own name, or with all others")
+  func slowed() {
+    #expect(WorkerRole.repetitions(nil, of: "worker.1") == 1)
+    #expect(WorkerRole.repetitions("5", of: "worker.1") == 5)
+    #expect(WorkerRole.repetitions("worker.1:5", of: "worker.1") == 5)
+    #expect(WorkerRole.repetitions("worker.1:5", of: "worker.2") == 1)
+    #expect(WorkerRole.repetitions("fast", of: "worker.2") == 1)
+  }
+
   @Test(
     "A node's sum has the same bits in one piece, in two, and computed five times over",
     arguments: [Consistency.sync, .local(3)])

@@ -43,6 +43,15 @@ package final class ChunkStore {
     self.rules = rules
   }
 
+  /// Lets go of what was sent to workers that are gone.
+  package func forgetWorkers(besides workers: Set<UInt32>) {
+    for index in chunks.indices where chunks[index]?.sent.isEmpty == false {
+      for worker in (chunks[index]?.sent.keys).map(Array.init) ?? [] where !workers.contains(worker) {
+        chunks[index]?.sent[worker] = nil
+      }
+    }
+  }
+
   /// Vectors of the optimiser's state of a chunk.
   func slotCount(of chunk: Int) -> Int {
     rules.chunks.kind(of: chunk) == .parameters ? settings.optimizer.stateVectors.count : 0
@@ -75,6 +84,9 @@ package final class ChunkStore {
     guard floats.version == position.version else {
       throw ConvoyError(
         .badData, "a state of chunk \(chunk) at version \(floats.version) came as version \(position.version)")
+    }
+    if let previous = position.previous, floats.previous?.version != previous.version {
+      throw ConvoyError(.badData, "a state of chunk \(chunk) came without version \(previous.version)")
     }
     let snapshot = chunks[chunk]?.snapshot
     chunks[chunk] = Chunk(floats: floats, pool: VectorPool(count: count), snapshot: snapshot)

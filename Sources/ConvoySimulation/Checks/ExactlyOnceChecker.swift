@@ -1,0 +1,42 @@
+import ParameterServer
+
+/// An acknowledged push is applied exactly once; an unacknowledged one at most once.
+struct ExactlyOnceChecker {
+  func applied(_ fact: AppliedFact, again: UInt64, _ violations: inout Violations) {
+    if again != 0 {
+      violations.add(
+        .exactlyOnce,
+        "chunk \(fact.chunk): shards \(shardList(again)) of step \(fact.payload.step) are applied a second time, with version \(fact.update.version)"
+      )
+    }
+    if fact.payload.isMixed {
+      violations.add(
+        .exactlyOnce, "chunk \(fact.chunk): version \(fact.update.version) has a shard twice, or shards of two steps")
+    }
+  }
+
+  func acknowledged(
+    _ contribution: Contribution, chunk: Int, era: UInt32, _ log: JobLog, _ violations: inout Violations
+  ) {
+    guard !contribution.isStale, let line = log.line(era, chunk), let rules = log.rules else { return }
+    let step = Int(contribution.step)
+    guard step < log.steps, era == log.newestEra else { return }
+    // Late shards of `backup` are dropped once the step is closed: their acknowledgement says that they may be forgotten.
+    if rules.consistency(ofStep: step).sparedShards > 0, line.closed > UInt64(step) { return }
+    var wanted: UInt64 = 0
+    for shard in contribution.node.shards
+    where rules.samples(ofRound: step, under: ShardNode(level: 0, index: UInt32(shard))) > 0 {
+      wanted |= 1 << UInt64(shard)
+    }
+    let missing = wanted & ~line.units[step]
+    if missing != 0 {
+      violations.add(
+        .exactlyOnce, "chunk \(chunk): shards \(shardList(missing)) of step \(step) are acknowledged and not applied")
+    }
+  }
+}
+
+/// The shards of some bits, for a person.
+func shardList(_ bits: UInt64) -> String {
+  (0..<64).filter { bits >> UInt64($0) & 1 == 1 }.map(String.init).joined(separator: ",")
+}

@@ -1,0 +1,39 @@
+import ParameterServer
+
+/// Parameters are the fold of the log of updates, and the recorded staleness is true.
+struct FoldOfLogChecker {
+  let model: ToyModel
+
+  func applied(_ fact: AppliedFact, _ log: JobLog, _ violations: inout Violations) {
+    let update = fact.update
+    if update.kind == .single {
+      let truth = update.version &- 1 &- fact.payload.version
+      if update.staleness != truth || update.basis != fact.payload.version {
+        violations.add(
+          .foldOfLog,
+          "chunk \(fact.chunk): version \(update.version) states staleness \(update.staleness), and its gradient is of version \(fact.payload.version)"
+        )
+      }
+      if fact.payload.shards.nonzeroBitCount != 1 {
+        violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
+      }
+    }
+    guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
+      let before = line.value(update.version &- 1), line.value(update.version) != nil
+    else { return }
+    if model.updated(before, by: fact.payload.bits, update) != fact.new {
+      violations.add(
+        .foldOfLog, "chunk \(fact.chunk): version \(update.version) is not its update of version \(update.version - 1)")
+    }
+  }
+
+  func served(_ fact: ServedFact, _ log: JobLog, _ violations: inout Violations) {
+    guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
+      let known = line.value(fact.version)
+    else { return }
+    if known.bits != fact.bits {
+      violations.add(
+        .foldOfLog, "chunk \(fact.chunk): version \(fact.version) as sent to a worker is not the fold of the log")
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import ParameterServer
+
+/// Each synchronous step applies exactly its shards; all workers read the same bytes; all equals the sequential run.
+///
+/// The sequential run is made here, step after step, without any message. It holds for modes in which nothing depends on
+/// who is quick: `sync` and `local`.
+struct SynchronousStepsChecker {
+  private let model: ToyModel
+  /// By round: the values of all chunks after it; the first entry is before any.
+  private var values: [[ToyChunk]] = []
+  /// The first step of the next round.
+  private var nextStep = 0
+  /// Which entry of `values` a number of closed steps has; -1 within a round.
+  private var roundOfClosed: [Int] = []
+
+  init(model: ToyModel) {
+    self.model = model
+  }
+
+  /// Whether a step's result does not depend on who is quick.
+  static func isDetermined(_ consistency: Consistency) -> Bool {
+    switch consistency {
+    case .sync, .local: true
+    case .ssp, .async, .backup: false
+    }
+  }
+
+  /// The values after so many closed steps; nil where they are not determined.
+  mutating func values(closed: Int, _ rules: JobRules) -> [ToyChunk]? {
+    guard rules.segments.allSatisfy({ Self.isDetermined($0.consistency) || $0.firstStep >= closed }) else { return nil }
+    if values.isEmpty {
+      values = [(0..<rules.chunks.count).map { ToyChunk(bits: model.initial($0)) }]
+      roundOfClosed = Array(repeating: -1, count: rules.steps + 1)
+      roundOfClosed[0] = 0
+    }
+    while nextStep < closed, nextStep < rules.steps { advance(rules) }
+    guard closed < roundOfClosed.count, roundOfClosed[closed] >= 0 else { return nil }
+    return values[roundOfClosed[closed]]
+  }
+
+  private mutating func advance(_ rules: JobRules) {
+    let round = rules.round(ofStep: nextStep)
+    let consistency = rules.consistency(ofStep: nextStep)
+    let before = values[values.count - 1]
+    let digest = before.reduce(2) { model.digest($0, $1.bits) }
+    let shards = rules.schedule.tree.shards
+    let after = before.indices.map { chunk in
+      let sum = sum(of: 0..<shards) { shard -> UInt64? in
+        shardSum(
+          model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: rules.schedule, digest: digest,
+          parameters: before[chunk].bits)
+      }
+      let update = Update(
+        chunk: UInt32(chunk), version: before[chunk].version + 1, closed: UInt64(round.upperBound), unit: nil,
+        kind: consistency.stepsPerRound > 1 ? .averaged : .summed, step: UInt64(round.lowerBound), staleness: 0,
+        basis: before[chunk].version, worker: nil,
+        samples: UInt64(rules.samples(ofRound: nextStep, under: rules.schedule.tree.root)),
+        shards: UInt32(rules.occupiedShards(ofRound: nextStep)))
+      return model.updated(before[chunk], by: sum ?? 0, update)
+    }
+    values.append(after)
+    nextStep = round.upperBound
+    roundOfClosed[nextStep] = values.count - 1
+  }
+
+  /// The sum over some shards, halved until one is left; nil where none has a sample.
+  private func sum(of shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
+    if shards.count == 1 { return gradient(shards.lowerBound) }
+    let middle = shards.lowerBound + shards.count / 2
+    let left = sum(of: shards.lowerBound..<middle, gradient)
+    let right = sum(of: middle..<shards.upperBound, gradient)
+    guard let left, let right else { return left ?? right }
+    return model.sum(left, right)
+  }
+
+  mutating func applied(_ fact: AppliedFact, _ rules: JobRules, _ violations: inout Violations) {
+    let step = Int(fact.payload.step)
+    guard step < rules.steps, Self.isDetermined(rules.consistency(ofStep: step)) else { return }
+    let occupied = JobLog.occupied(step, rules)
+    if fact.payload.shards != occupied {
+      violations.add(
+        .synchronousSteps,
+        "chunk \(fact.chunk): step \(step) applies shards \(shardList(fact.payload.shards)), not \(shardList(occupied))"
+      )
+    }
+    let closed = Int(fact.update.closed)
+    guard let expected = values(closed: closed, rules)?[fact.chunk] else { return }
+    if expected.bits != fact.new.bits || expected.optimizer != fact.new.optimizer {
+      violations.add(
+        .synchronousSteps, "chunk \(fact.chunk): after \(closed) steps it is not what the sequential run has")
+    }
+  }
+
+  mutating func computing(_ fact: ComputeFact, _ rules: JobRules, _ violations: inout Violations) {
+    guard Self.isDetermined(fact.order.consistency),
+      let expected = values(closed: fact.order.steps.lowerBound, rules)
+    else { return }
+    for (chunk, parameters) in fact.parameters.enumerated() where parameters.bits != expected[chunk].bits {
+      violations.add(
+        .synchronousSteps,
+        "chunk \(chunk): a worker computes step \(fact.order.steps.lowerBound) with other bytes than the sequential run"
+      )
+      return
+    }
+  }
+}
+
+/// What one shard adds to a round's sum; nil where it has no sample.
+func shardSum(
+  _ model: ToyModel, rounds steps: Range<Int>, _ consistency: Consistency, shard: Int, chunk: Int,
+  schedule: BatchSchedule, digest: UInt64, parameters: UInt64
+) -> UInt64? {
+  guard consistency.stepsPerRound > 1 else {
+    let samples = schedule.positions(ofStep: steps.lowerBound, shard: shard)
+    guard !samples.isEmpty else { return nil }
+    return model.gradient(step: steps.lowerBound, shard: shard, chunk: chunk, samples: samples, digest: digest)
+  }
+  var trained: UInt64?
+  for step in steps {
+    let samples = schedule.positions(ofStep: step, shard: shard)
+    guard !samples.isEmpty else { continue }
+    let gradient = model.gradient(step: step, shard: shard, chunk: chunk, samples: samples, digest: digest)
+    trained = model.trained(trained ?? parameters, by: gradient)
+  }
+  return trained
+}

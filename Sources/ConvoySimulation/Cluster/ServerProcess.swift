@@ -1,0 +1,295 @@
+import ParameterServer
+
+/// A server's process: its machine, and what Runtime holds for it, in toy numbers.
+struct ServerProcess {
+  private struct Pending {
+    let update: Update
+    let gradient: ToyPayload
+    /// What was held of the chunk when the update was ordered: an update of what was replaced meanwhile is void.
+    let installation: UInt32
+  }
+
+  private struct Held {
+    var chunk: ToyChunk
+    var installation: UInt32
+    var isUpdating = false
+    var snapshot: (position: ChunkPosition, state: ToyChunk)?
+  }
+
+  let slot: Int
+  let life: UInt16
+  private let incarnation: Incarnation
+  private(set) var machine: Server
+  private(set) var stopped: StopReason?
+  private var payloads = PayloadTable()
+  private var view: View?
+  private var routes: [(member: Member, slot: Int)] = []
+  private var isPrimary: [Bool] = []
+  private var held: [Held?] = []
+  private var pending: [Pending?] = []
+  private var installations: UInt32 = 0
+  /// Occasions for a planted bug.
+  private var occasions = 0
+
+  private enum Done: UInt64 {
+    case prepared
+    case initialised
+    case applied
+  }
+
+  init(slot: Int, life: UInt16, incarnation: Incarnation, machine: Server) {
+    self.slot = slot
+    self.incarnation = incarnation
+    self.life = life
+    self.machine = machine
+  }
+
+  /// How it knows who speaks on a connection that it made itself; nil where its view has no such server.
+  func destination(ofSlot slot: Int) -> Destination? {
+    if slot == SimulationContext.coordinatorSlot { return .coordinator }
+    return routes.first { $0.slot == slot }.map { .server($0.member) }
+  }
+
+  /// Takes a letter.
+  mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
+    if context.bug == .earlyAcknowledgement, case .replicate(let update) = letter.envelope.message, isOccasion(4) {
+      let answer = Envelope(
+        token: RunShape.token, view: letter.envelope.view, sender: machine.member, incarnation: incarnation,
+        message: .replicated(chunk: update.chunk, version: update.version))
+      if case .connection(let connection) = source { context.send(answer, nil, from: slot, to: connection) }
+      return
+    }
+    let payload = letter.payload.map { payloads.keep($0) }
+    handle(.message(letter.envelope, from: source, payload: payload), &context)
+    context.monitor.held(payloads.count, by: "\(context.names[slot])")
+  }
+
+  /// Something that it does itself is done.
+  mutating func finish(_ argument: UInt64, _ context: inout SimulationContext) {
+    switch Done(rawValue: argument >> 32) {
+    case .prepared: handle(.prepared(context.shape.ready(.server, slot: slot)), &context)
+    case .initialised: handle(.initialised, &context)
+    case .applied: finishApply(Int(argument & 0xffff_ffff), &context)
+    case nil: break
+    }
+  }
+
+  /// Takes an event and does what the machine decides.
+  mutating func handle(_ event: ServerEvent, _ context: inout SimulationContext) {
+    let wasOver = context.hasStopped[slot]
+    for effect in machine.handle(event, at: context.world.moment(of: slot)) {
+      if wasOver {
+        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
+      }
+      perform(effect, &context)
+    }
+    if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
+  }
+
+  private mutating func perform(_ effect: ServerEffect, _ context: inout SimulationContext) {
+    switch effect {
+    case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
+    case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
+    case .adopt(let view): adopt(view)
+    case .initialise(let chunks): initialise(chunks, &context)
+    case .install(let position, let payload): install(position, payload, &context)
+    case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
+    case .combine(let left, let right, let sum):
+      guard let first = payloads.read(left), let second = payloads.read(right) else { return }
+      payloads.hold(context.shape.model.sum(first, context.bug == .doubledPart ? first : second), as: sum)
+    case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
+    case .apply(let update, let gradient): apply(update, gradient, &context)
+    case .snapshot(let position): snapshot(position, &context)
+    case .forgetSnapshot(let chunk): if held.indices.contains(chunk) { held[chunk]?.snapshot = nil }
+    case .timer(let moment): context.world.setTimer(process: slot, at: moment)
+    case .stop(let reason):
+      stopped = reason
+      context.hasStopped[slot] = true
+    }
+  }
+
+  private mutating func adopt(_ view: View) {
+    if self.view?.era != view.era { held = Array(repeating: nil, count: view.rules.chunks.count) }
+    self.view = view
+    routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
+    isPrimary = Array(repeating: false, count: view.rules.chunks.count)
+    for chunk in view.server(machine.member)?.chunks ?? [] { isPrimary[Int(chunk)] = true }
+  }
+
+  private mutating func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
+    for chunk in chunks where held.indices.contains(chunk) {
+      installations += 1
+      held[chunk] = Held(chunk: ToyChunk(bits: context.shape.model.initial(chunk)), installation: installations)
+    }
+    context.world.finish(Done.initialised.rawValue << 32, process: slot, after: 200)
+  }
+
+  private mutating func install(
+    _ position: ChunkPosition, _ handle: GradientHandle, _ context: inout SimulationContext
+  ) {
+    guard let payload = payloads.release(handle), held.indices.contains(Int(position.chunk)) else { return }
+    if payload.version != position.version || UInt32(payload.chunk) != position.chunk {
+      context.misuse(
+        slot,
+        "installs version \(payload.version) of chunk \(payload.chunk) as \(position.version) of \(position.chunk)")
+    }
+    installations += 1
+    let state = ToyChunk(
+      version: position.version, bits: payload.bits, previousBits: payload.previousBits,
+      optimizer: payload.optimizerBits)
+    held[Int(position.chunk)] = Held(chunk: state, installation: installations)
+  }
+
+  private mutating func snapshot(_ position: ChunkPosition, _ context: inout SimulationContext) {
+    let chunk = Int(position.chunk)
+    guard held.indices.contains(chunk), let state = held[chunk]?.chunk else {
+      return context.misuse(slot, "takes a snapshot of chunk \(chunk), which it does not hold")
+    }
+    if state.version != position.version {
+      context.misuse(slot, "takes version \(state.version) of chunk \(chunk) for version \(position.version)")
+    }
+    held[chunk]?.snapshot = (position, state)
+  }
+
+  /// Whether a planted bug shows this time.
+  private mutating func isOccasion(_ rarity: Int) -> Bool {
+    occasions += 1
+    return occasions % rarity == 0
+  }
+
+  // MARK: Updates
+
+  private mutating func apply(_ update: Update, _ gradient: GradientHandle, _ context: inout SimulationContext) {
+    let chunk = Int(update.chunk)
+    guard let payload = payloads.read(gradient), held.indices.contains(chunk), let state = held[chunk] else {
+      return context.misuse(slot, "updates chunk \(chunk), which it does not hold")
+    }
+    if state.isUpdating { context.misuse(slot, "updates chunk \(chunk) twice at once") }
+    held[chunk]?.isUpdating = true
+    let place = pending.firstIndex { $0 == nil } ?? pending.count
+    let entry = Pending(update: update, gradient: payload, installation: state.installation)
+    if place == pending.count { pending.append(entry) } else { pending[place] = entry }
+    context.world.finish(Done.applied.rawValue << 32 | UInt64(place), process: slot, after: 20 + UInt64(chunk) * 3)
+  }
+
+  private mutating func finishApply(_ place: Int, _ context: inout SimulationContext) {
+    guard let order = pending[place] else { return }
+    pending[place] = nil
+    let chunk = Int(order.update.chunk)
+    if let old = held[chunk], old.installation == order.installation, let view {
+      var new = context.shape.model.updated(old.chunk, by: order.gradient.bits, order.update)
+      if context.bug == (isPrimary[chunk] ? .lostUpdate : .forgetfulReplica), isOccasion(16) {
+        new = old.chunk
+        new.version = order.update.version
+      }
+      held[chunk]?.chunk = new
+      held[chunk]?.isUpdating = false
+      if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
+      context.monitor.violations.now = context.world.now
+      context.monitor.applied(
+        AppliedFact(
+          slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
+          payload: order.gradient, old: old.chunk, new: new))
+    }
+    handle(.applied(chunk: chunk, version: order.update.version), &context)
+  }
+
+  // MARK: Sending
+
+  private mutating func send(
+    _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
+  ) {
+    var envelope = envelope
+    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message {
+      envelope = Self.overstated(envelope, parameters, steps: context.shape.job.steps)
+    }
+    var content: ToyPayload?
+    if let payload {
+      content = self.payload(payload, &context)
+      // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
+      if content == nil { return }
+      if case .parameters(let parameters) = envelope.message, let rules = view?.rules {
+        // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
+        content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
+      }
+    }
+    note(envelope.message, content, &context)
+    switch destination {
+    case .coordinator:
+      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+    case .server(let member):
+      guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
+      context.send(envelope, content, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
+    }
+  }
+
+  private static func overstated(_ envelope: Envelope, _ parameters: Parameters, steps: Int) -> Envelope {
+    let closed = min(parameters.closed + 3, UInt64(steps))
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .parameters(
+        Parameters(
+          chunk: parameters.chunk, version: parameters.version, closed: closed, answers: parameters.answers)))
+  }
+
+  private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
+    switch message {
+    case .parameters(let parameters):
+      guard let content, let view, let state = held[Int(parameters.chunk)] else { return }
+      context.monitor.violations.now = context.world.now
+      context.monitor.served(
+        ServedFact(
+          slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
+          held: state.chunk.version, version: parameters.version, bits: content.bits))
+    case .replica: context.coverage.count(.replicaBuilt)
+    default: break
+    }
+  }
+
+  private mutating func payload(_ wanted: ServerPayload, _ context: inout SimulationContext) -> ToyPayload? {
+    switch wanted {
+    case .gradient(let handle): return payloads.read(handle)
+    case .values(let chunk, let version):
+      guard let state = state(chunk, &context) else { return nil }
+      guard version == state.version || version + 1 == state.version else {
+        context.misuse(slot, "sends version \(version) of chunk \(chunk), which is at \(state.version)")
+        return nil
+      }
+      return ToyPayload(
+        bits: version == state.version || context.bug == .wrongVersion ? state.bits : state.previousBits,
+        version: version,
+        bytes: bytes(of: chunk), chunk: UInt16(chunk))
+    case .state(let chunk):
+      guard var state = state(chunk, &context) else { return nil }
+      if context.bug == .lostOptimizer { state.optimizer = 0 }
+      return payload(of: chunk, state)
+    case .snapshot(let chunk):
+      guard let snapshot = held[chunk]?.snapshot else {
+        context.misuse(slot, "sends a snapshot of chunk \(chunk), which it has not")
+        return nil
+      }
+      guard context.bug == .lateSnapshot, var current = held[chunk]?.chunk else {
+        return payload(of: chunk, snapshot.state)
+      }
+      current.version = snapshot.state.version
+      return payload(of: chunk, current)
+    }
+  }
+
+  private func state(_ chunk: Int, _ context: inout SimulationContext) -> ToyChunk? {
+    guard held.indices.contains(chunk), let state = held[chunk] else {
+      context.misuse(slot, "sends chunk \(chunk), which it does not hold")
+      return nil
+    }
+    return state.chunk
+  }
+
+  private func payload(of chunk: Int, _ state: ToyChunk) -> ToyPayload {
+    ToyPayload(
+      bits: state.bits, previousBits: state.previousBits, optimizerBits: state.optimizer, version: state.version,
+      bytes: bytes(of: chunk) * 3, chunk: UInt16(chunk))
+  }
+
+  private func bytes(of chunk: Int) -> Int32 { Int32(view?.rules.chunks.bytes(of: chunk) ?? 0) }
+}

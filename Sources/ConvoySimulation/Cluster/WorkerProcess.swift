@@ -1,0 +1,240 @@
+import ParameterServer
+
+/// A worker's process: its machine, and an engine of toy numbers whose gradients depend on all the parameters.
+struct WorkerProcess {
+  /// What was computed of an order's node, by chunk.
+  private struct Sum {
+    let order: UInt64
+    let node: ShardNode
+    let parts: [ToyPayload]
+  }
+
+  private struct Computation {
+    let order: ComputeOrder
+    let digest: UInt64
+    /// The parameters that the engine reads, by chunk.
+    let parameters: [ToyPayload]
+    let beganAt: UInt64
+    var node = 0
+    /// The engine still reads the chunks below: those above have their last gradient.
+    var readsUpTo = Int.max
+  }
+
+  let slot: Int
+  let life: UInt16
+  private(set) var machine: Worker
+  private(set) var stopped: StopReason?
+  private var payloads = PayloadTable()
+  private var view: View?
+  private var routes: [(member: Member, slot: Int)] = []
+  private var parameters: [ToyPayload?] = []
+  private var sums: [Sum] = []
+  private var computation: Computation?
+  /// Occasions for a planted bug.
+  private var occasions = 0
+
+  private static let sumsBound = 4096
+
+  init(slot: Int, life: UInt16, machine: Worker) {
+    self.slot = slot
+    self.life = life
+    self.machine = machine
+  }
+
+  /// How it knows who speaks: the coordinator, or a server of its view.
+  func destination(ofSlot slot: Int) -> Destination? {
+    if slot == SimulationContext.coordinatorSlot { return .coordinator }
+    return routes.first { $0.slot == slot }.map { .server($0.member) }
+  }
+
+  /// Takes a letter.
+  mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
+    let payload = letter.payload.map { payloads.keep($0) }
+    if case .parameters(let parameters) = letter.envelope.message, let contribution = parameters.answers, let view,
+      letter.envelope.view == view.number, letter.envelope.token == RunShape.token
+    {
+      if contribution.isStale { context.coverage.count(.stalePush) }
+      context.monitor.violations.now = context.world.now
+      context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: view.era)
+    }
+    if context.bug == .hastyInstall { installHastily(letter, &context) }
+    handle(.message(letter.envelope, from: source, payload: payload), &context)
+    context.monitor.held(payloads.count, by: "\(context.names[slot])")
+  }
+
+  /// The planted bug `hastyInstall`.
+  private mutating func installHastily(_ letter: Letter, _ context: inout SimulationContext) {
+    guard case .parameters(let parameters) = letter.envelope.message, let payload = letter.payload, let view,
+      letter.envelope.view == view.number, self.parameters.indices.contains(Int(parameters.chunk))
+    else { return }
+    self.parameters[Int(parameters.chunk)] = payload
+    context.monitor.installed(
+      InstalledFact(
+        slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
+        version: payload.version))
+  }
+
+  /// Something that it does itself is done: it is prepared, or a node is computed.
+  mutating func finish(_ argument: UInt64, _ context: inout SimulationContext) {
+    if argument == 0 {
+      return handle(.prepared(context.shape.ready(.worker, slot: slot)), &context)
+    }
+    finishNode(of: argument - 1, &context)
+  }
+
+  /// Takes an event and does what the machine decides.
+  mutating func handle(_ event: WorkerEvent, _ context: inout SimulationContext) {
+    let wasOver = context.hasStopped[slot]
+    for effect in machine.handle(event, at: context.world.moment(of: slot)) {
+      if wasOver {
+        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
+      }
+      perform(effect, &context)
+    }
+    if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
+  }
+
+  private mutating func perform(_ effect: WorkerEffect, _ context: inout SimulationContext) {
+    switch effect {
+    case .send(let envelope, let destination, let part): send(envelope, to: destination, part, &context)
+    case .prepare: context.world.finish(0, process: slot, after: 2000)
+    case .adopt(let view): adopt(view)
+    case .install(let chunk, let handle): install(chunk, handle, &context)
+    case .release(let handle): payloads.release(handle)
+    case .readAhead: break
+    case .compute(let order): compute(order, &context)
+    case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
+    case .timer(let moment): context.world.setTimer(process: slot, at: moment)
+    case .stop(let reason):
+      stopped = reason
+      context.hasStopped[slot] = true
+    }
+  }
+
+  private mutating func adopt(_ view: View) {
+    if self.view?.era != view.era { parameters = Array(repeating: nil, count: view.rules.chunks.count) }
+    self.view = view
+    routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
+  }
+
+  private mutating func install(_ chunk: Int, _ handle: GradientHandle, _ context: inout SimulationContext) {
+    guard let payload = payloads.release(handle), let view, parameters.indices.contains(chunk) else { return }
+    if Int(payload.chunk) != chunk { context.misuse(slot, "installs chunk \(payload.chunk) as chunk \(chunk)") }
+    if let computation, computation.readsUpTo > chunk {
+      context.misuse(slot, "replaces chunk \(chunk), which the engine still reads")
+    }
+    occasions += 1
+    if context.bug != .staleParameters || occasions % 16 != 0 { parameters[chunk] = payload }
+    context.monitor.violations.now = context.world.now
+    context.monitor.installed(
+      InstalledFact(
+        slot: slot, life: life, view: view.number, era: view.era, chunk: chunk, version: payload.version))
+  }
+
+  // MARK: Computing
+
+  private mutating func compute(_ order: ComputeOrder, _ context: inout SimulationContext) {
+    let held = parameters.compactMap(\.self)
+    guard let view, held.count == parameters.count, computation == nil, !order.nodes.isEmpty else {
+      return context.misuse(slot, "computes step \(order.steps.lowerBound) without parameters, or while it computes")
+    }
+    let digest = held.reduce(2) { context.shape.model.digest($0, $1.bits) }
+    computation = Computation(order: order, digest: digest, parameters: held, beganAt: context.world.now)
+    context.monitor.violations.now = context.world.now
+    context.monitor.computing(ComputeFact(slot: slot, era: view.era, order: order, parameters: held))
+    scheduleNode(of: order, 0, &context)
+  }
+
+  private func scheduleNode(of order: ComputeOrder, _ node: Int, _ context: inout SimulationContext) {
+    let shards = order.nodes[node].shards.count * order.steps.count
+    var time = UInt64(shards) * context.shape.computeTime * context.slowness[slot]
+    if context.bug == .unseeded { time += UInt64.random(in: 0...100) }
+    context.world.finish(order.number + 1, process: slot, after: time)
+  }
+
+  private mutating func finishNode(of number: UInt64, _ context: inout SimulationContext) {
+    guard var current = computation, current.order.number == number else { return }
+    let order = current.order
+    let node = order.nodes[current.node]
+    sums.append(sum(of: node, current, context.shape.model))
+    current.node += 1
+    computation = current
+    if sums.count > Self.sumsBound { context.misuse(slot, "keeps more than \(Self.sumsBound) sums") }
+    for chunk in parameters.indices.reversed() {
+      if current.node == order.nodes.count { computation?.readsUpTo = chunk }
+      handle(.gradientReady(order: number, node: node, chunk: chunk), &context)
+    }
+    for shard in node.shards {
+      for step in order.steps {
+        let samples = order.schedule.positions(ofStep: step, shard: shard).count
+        guard samples > 0 else { continue }
+        handle(
+          .computed(
+            ShardResult(step: step, shard: shard, samples: samples, lossSum: Double(samples) / 2, correct: samples / 2)),
+          &context)
+      }
+    }
+    if current.node < order.nodes.count { return scheduleNode(of: order, current.node, &context) }
+    computation = nil
+    let milliseconds = (context.world.now - current.beganAt) / 1000
+    handle(.computeFinished(order: number, milliseconds: milliseconds), &context)
+  }
+
+  private func sum(of node: ShardNode, _ computation: Computation, _ model: ToyModel) -> Sum {
+    let order = computation.order
+    let parts = computation.parameters.indices.map { chunk in
+      let read = computation.parameters[chunk]
+      var shards: UInt64 = 0
+      let bits = Self.sum(model, node.shards) { shard in
+        let own = shardSum(
+          model, rounds: order.steps, order.consistency, shard: shard, chunk: chunk, schedule: order.schedule,
+          digest: computation.digest, parameters: read.bits)
+        if own != nil { shards |= 1 << UInt64(shard) }
+        return own
+      }
+      return ToyPayload(
+        bits: bits ?? 0, version: read.version, shards: shards, step: UInt32(order.steps.lowerBound),
+        bytes: Int32(view?.rules.payloadBytes(ofChunk: chunk, step: order.steps.lowerBound) ?? 0),
+        chunk: UInt16(chunk), worker: UInt16(slot))
+    }
+    return Sum(order: order.number, node: node, parts: parts)
+  }
+
+  /// The sum over some shards, halved until one is left; nil where none has a sample.
+  private static func sum(_ model: ToyModel, _ shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
+    if shards.count == 1 { return gradient(shards.lowerBound) }
+    let middle = shards.lowerBound + shards.count / 2
+    let left = sum(model, shards.lowerBound..<middle, gradient)
+    let right = sum(model, middle..<shards.upperBound, gradient)
+    guard let left, let right else { return left ?? right }
+    return model.sum(left, right)
+  }
+
+  // MARK: Sending
+
+  private mutating func send(
+    _ envelope: Envelope, to destination: Destination, _ part: GradientPart?, _ context: inout SimulationContext
+  ) {
+    var content: ToyPayload?
+    if let part {
+      guard let sum = sums.last(where: { $0.order == part.order && $0.node == part.node }) else {
+        return context.misuse(slot, "sends a gradient of \(part.node), order \(part.order), which it does not hold")
+      }
+      content = sum.parts[part.chunk]
+      if context.bug == .mixedOrders, let earlier = sums.first(where: { $0.node == part.node }) {
+        content = earlier.parts[part.chunk]
+      }
+      if context.bug == .forgottenSums, part.chunk == 0 {
+        sums.removeAll { $0.order == part.order && $0.node == part.node }
+      }
+    }
+    switch destination {
+    case .coordinator:
+      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+    case .server(let member):
+      guard let route = routes.first(where: { $0.member == member }) else { return }
+      context.send(envelope, content, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import ParameterServer
+
+/// Things that a run may come to, beside faults: counted, so that none goes untested unseen.
+public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyRepresentable {
+  /// A message was lost, or dropped by a full queue or a router without the peer.
+  case messageLost
+  case messageDroppedFull
+  case messageUnreachable
+  /// A message came twice, or was overtaken.
+  case messageDoubled
+  case messageOvertaken
+  /// Messages were lost with their connection.
+  case lostWithConnection
+  /// A process was started again.
+  case restart
+  /// A view was made because a member joined, was removed, for speed, for another mode, from a checkpoint.
+  case viewJoined
+  case viewRemoved
+  case viewRebalanced
+  case viewSwitched
+  case viewRestored
+  /// A process found itself fenced.
+  case fenced
+  /// A message was refused: of another job, an old view, a dead life.
+  case refusedJob
+  case refusedView
+  case refusedIncarnation
+  case refusedOther
+  /// A checkpoint was stored, or not.
+  case checkpointStored
+  case checkpointFailed
+  /// A job failed because its last checkpoint could not be stored.
+  case endedByDisk
+  /// A state was sent to a replica or from a checkpoint.
+  case replicaBuilt
+  case stateRestored
+  /// An update was repeated by a replica.
+  case replicaApplied
+  /// A gradient was refused for its age.
+  case stalePush
+  /// A coordinator's journal was read by its successor.
+  case journalRead
+  /// A message of long ago was said again by a stranger.
+  case replayed
+}
+
+/// How often what happened.
+public struct Coverage: Hashable, Sendable, Codable {
+  /// Faults that struck, by kind.
+  public private(set) var faults: [FaultKind: Int] = [:]
+  /// Runs in which something rare was on.
+  public private(set) var branches: [RareBranch: Int] = [:]
+  /// Other events.
+  public private(set) var events: [Event: Int] = [:]
+
+  /// Nothing has happened.
+  public init() {}
+
+  mutating func count(_ fault: FaultKind) { faults[fault, default: 0] += 1 }
+  mutating func count(_ branch: RareBranch) { branches[branch, default: 0] += 1 }
+  mutating func count(_ event: Event, _ times: Int = 1) {
+    if times > 0 { events[event, default: 0] += times }
+  }
+
+  mutating func add(_ other: Coverage) {
+    faults.merge(other.faults, uniquingKeysWith: +)
+    branches.merge(other.branches, uniquingKeysWith: +)
+    events.merge(other.events, uniquingKeysWith: +)
+  }
+}

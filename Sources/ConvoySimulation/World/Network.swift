@@ -1,0 +1,223 @@
+/// Connections between processes, as ZeroMQ makes them, and the letters on their way.
+///
+/// A connection is made by one process (the dealer) to another's address (the router). Each direction keeps its order.
+/// A dealer keeps what it sends while the connection is down, up to the high-water mark; a router drops what it sends
+/// to a connection that is not there. Making a connection anew loses what was under way, and gives it a new number.
+package struct Network<Content: Sendable> {
+  /// One direction of a connection.
+  package struct Link {
+    /// When the last letter arrives that the next may not overtake.
+    var lastArrival: UInt64 = 0
+    /// Nothing arrives before: a partition. TCP sends again what it holds.
+    var blockedUntil: UInt64 = 0
+    /// Letters on their way.
+    var queued: Int32 = 0
+    /// Letters that were queued at once at most.
+    var peak: Int32 = 0
+    /// Of 65,536 letters so many are lost, doubled, or overtaken by later ones.
+    package var loss: UInt32 = 0
+    /// See `loss`.
+    package var duplicates: UInt32 = 0
+    /// See `loss`.
+    package var reordering: UInt32 = 0
+    /// Microseconds that each letter travels longer.
+    package var extraLatency: UInt64 = 0
+
+    var isDisturbed: Bool { loss | duplicates | reordering != 0 }
+  }
+
+  /// A connection: which of its lives it is in, and until when it is down.
+  struct Line {
+    var generation: UInt32 = 1
+    var downUntil: UInt64 = 0
+  }
+
+  /// Something under way.
+  struct Letter {
+    var content: Content
+    let dealer: UInt16
+    let router: UInt16
+    let toRouter: Bool
+    let generation: UInt32
+  }
+
+  /// When a letter arrives, by its place in the slab.
+  struct Arrival {
+    let letter: UInt32
+    let time: UInt64
+  }
+
+  /// What became of a letter, and what has to be scheduled.
+  struct Dispatch {
+    var outcome: SendOutcome
+    var arrival: Arrival?
+    /// The second arrival of one that was doubled.
+    var copy: Arrival?
+  }
+
+  let shape: NetworkShape
+  private let processes: Int
+  private var links: [Link]
+  private var lines: [Line]
+  /// When a process's own network card has sent what it was given.
+  private var cardFreeAt: [UInt64]
+  private var letters: [Letter?] = []
+  private var free: [UInt32] = []
+  private var stream: SeededStream
+  /// How often each outcome came about, by `SendOutcome`.
+  package private(set) var outcomes = [UInt64](repeating: 0, count: SendOutcome.allCases.count)
+  /// Letters that were doubled.
+  package private(set) var doubled: UInt64 = 0
+  /// Letters that may be overtaken.
+  package private(set) var overtaken: UInt64 = 0
+  /// Letters that were lost with their connection.
+  package private(set) var lostWithConnection: UInt64 = 0
+
+  init(shape: NetworkShape, processes: Int, seed: UInt64) {
+    self.shape = shape
+    self.processes = processes
+    links = Array(repeating: Link(), count: processes * processes * 2)
+    lines = Array(repeating: Line(), count: processes * processes)
+    cardFreeAt = Array(repeating: 0, count: processes)
+    letters.reserveCapacity(512)
+    stream = SeededStream(seed: seed, purpose: "network")
+  }
+
+  /// Letters that wait on one direction of a connection at most so far.
+  package var peakQueue: Int { links.reduce(0) { max($0, Int($1.peak)) } }
+
+  @inline(__always)
+  private func line(_ dealer: Int, _ router: Int) -> Int { dealer * processes + router }
+
+  /// The life of a connection that a letter sent now belongs to.
+  package func generation(dealer: Int, router: Int) -> UInt32 { lines[line(dealer, router)].generation }
+
+  /// Sends a letter; the arrivals have to be scheduled.
+  ///
+  /// - Parameter generation: the connection's life that a router answers to; nil from the dealer, which means its own.
+  mutating func send(
+    _ content: Content, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?, now: UInt64
+  ) -> Dispatch {
+    let line = line(dealer, router)
+    let down = lines[line].downUntil > now
+    if !toRouter, down || (generation ?? lines[line].generation) != lines[line].generation {
+      return count(.unreachable)
+    }
+    let link = line * 2 + (toRouter ? 1 : 0)
+    guard Int(links[link].queued) < shape.highWaterMark else { return count(.full) }
+    let source = toRouter ? dealer : router
+    let departure = max(now, cardFreeAt[source], down ? lines[line].downUntil : 0)
+    let sent = departure + UInt64(bytes) / shape.bytesPerMicrosecond
+    if !down { cardFreeAt[source] = sent }
+    let random = stream.next()
+    var arrival = sent + shape.latency + links[link].extraLatency + random % (shape.jitter + 1)
+    var inOrder = true
+    var copy: Arrival?
+    if links[link].isDisturbed {
+      if UInt32(random >> 48) < links[link].loss { return count(.lost) }
+      if UInt32(random >> 32 & 0xffff) < links[link].duplicates {
+        doubled += 1
+        copy = Arrival(
+          letter: put(content, dealer, router, toRouter, link), time: arrival + (random >> 40 & 0xfff) * 10)
+      }
+      if UInt32(random >> 16 & 0xffff) < links[link].reordering {
+        overtaken += 1
+        inOrder = false
+        arrival += (random >> 40 & 0xfff) * 10
+      }
+    }
+    arrival = max(arrival, links[link].blockedUntil)
+    if inOrder {
+      arrival = max(arrival, links[link].lastArrival + 1)
+      links[link].lastArrival = arrival
+    }
+    var dispatch = count(.sent)
+    dispatch.arrival = Arrival(letter: put(content, dealer, router, toRouter, link), time: arrival)
+    dispatch.copy = copy
+    return dispatch
+  }
+
+  private mutating func count(_ outcome: SendOutcome) -> Dispatch {
+    outcomes[outcome.rawValue] += 1
+    return Dispatch(outcome: outcome)
+  }
+
+  private mutating func put(
+    _ content: Content, _ dealer: Int, _ router: Int, _ toRouter: Bool, _ link: Int
+  ) -> UInt32 {
+    let letter = Letter(
+      content: content, dealer: UInt16(dealer), router: UInt16(router), toRouter: toRouter,
+      generation: lines[line(dealer, router)].generation)
+    links[link].queued += 1
+    links[link].peak = max(links[link].peak, links[link].queued)
+    if let index = free.popLast() {
+      letters[Int(index)] = letter
+      return index
+    }
+    letters.append(letter)
+    return UInt32(letters.count - 1)
+  }
+
+  /// Takes a letter that has arrived; nil where its connection was lost meanwhile.
+  mutating func take(_ index: UInt32) -> Letter? {
+    guard let letter = letters[Int(index)] else { return nil }
+    letters[Int(index)] = nil
+    free.append(index)
+    let line = line(Int(letter.dealer), Int(letter.router))
+    guard letter.generation == lines[line].generation else {
+      lostWithConnection += 1
+      return nil
+    }
+    links[line * 2 + (letter.toRouter ? 1 : 0)].queued -= 1
+    return letter
+  }
+
+  // MARK: What disturbs it
+
+  /// Makes a connection anew, after a while: what was under way is lost.
+  package mutating func cut(dealer: Int, router: Int, until: UInt64) {
+    let line = line(dealer, router)
+    lines[line].generation &+= 1
+    lines[line].downUntil = max(lines[line].downUntil, until)
+    for link in [line * 2, line * 2 + 1] {
+      links[link].queued = 0
+      links[link].lastArrival = 0
+    }
+  }
+
+  /// Loses all connections of a process, which ended.
+  mutating func cutAll(of process: Int, now: UInt64) {
+    for other in 0..<processes where other != process {
+      cut(dealer: process, router: other, until: now)
+      cut(dealer: other, router: process, until: now)
+    }
+    cardFreeAt[process] = now
+  }
+
+  /// Changes the links of one direction from one process to another: both connections that there may be.
+  package mutating func change(from source: Int, to target: Int, _ body: (inout Link) -> Void) {
+    body(&links[line(source, target) * 2 + 1])
+    body(&links[line(target, source) * 2])
+  }
+
+  /// Nothing gets through in one direction until a moment; past the heartbeats' limit the connections are lost.
+  package mutating func block(from source: Int, to target: Int, until: UInt64, now: UInt64) {
+    change(from: source, to: target) { $0.blockedUntil = max($0.blockedUntil, until) }
+    if until > now + shape.connectionTimeout {
+      cut(dealer: source, router: target, until: until)
+      cut(dealer: target, router: source, until: until)
+    }
+  }
+
+  /// Everything is as the shape says: no disturbance is left.
+  package mutating func heal(now: UInt64) {
+    for index in links.indices {
+      links[index].loss = 0
+      links[index].duplicates = 0
+      links[index].reordering = 0
+      links[index].extraLatency = 0
+      links[index].blockedUntil = 0
+    }
+    for index in lines.indices { lines[index].downUntil = min(lines[index].downUntil, now) }
+  }
+}
