@@ -106,6 +106,24 @@ import WireFormat
   }
 
   @Test(
+    "The keys of a run are found by its folder, and go with the job",
+    .enabled(if: outerHost != nil, "this machine has no address but loopback"))
+  func status() throws {
+    let host = try #require(Self.outerHost)
+    let folder = TemporaryFolder()
+    let job = try Running(
+      ["train", "--epochs", "1000", "--listen", "tcp://\(host):0", "--run-dir", "\(folder.path)/run"])
+    try #require(job.waitForLine(containing: "the first step begins"), "\(job.wait().errors)")
+    let status = try Convoy.run(["status", "\(folder.path)/run", "--json"])
+    #expect(try status.json()["refused_connections"] as? Int == 0, "\(status.errors)")
+    let stranger = try Convoy.run(["status", "\(folder.path)/run", "--keys", "\(folder.path)/none"])
+    #expect(stranger.exitCode == 78)
+    job.send(SIGTERM)
+    #expect(job.wait().exitCode == 143)
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/run/keys"))
+  }
+
+  @Test(
     "A job on an address that others reach makes keys for itself, or does without where it is told so",
     .enabled(if: outerHost != nil, "this machine has no address but loopback"))
   func outer() throws {
