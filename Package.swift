@@ -91,7 +91,7 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: [
         "Runtime", "ParameterServer", "WireFormat", "Transport", "Engines", "Datasets", "ModelFiles", "Networks",
-        "Tensors",
+        "Tensors", logging,
       ]
     ),
     .testTarget(

@@ -86,7 +86,8 @@ extension Cluster {
       self.summary = summary
       for slot in slots { slot.restartAt = nil }
     case .failed(let message, let exitCode):
-      isExplained = failure == nil
+      // It says so when it knows, and again when it ends.
+      if failure == nil { isExplained = true }
       fail(ConvoyError(ExitCode(rawValue: exitCode) ?? .failed, message))
     default: break
     }

@@ -1,19 +1,19 @@
 import Glibc
-import Runtime
+package import Runtime
 
 /// How a process ended.
-enum ProcessEnding: Hashable {
+package enum ProcessEnding: Hashable {
   case exit(Int32)
   case signal(Int32)
 
   /// From what `waitpid` says.
-  init(status: Int32) {
+  package init(status: Int32) {
     let signal = status & 0x7F
     self = signal == 0 ? .exit(status >> 8 & 0xFF) : .signal(signal)
   }
 
   /// One phrase for a person.
-  var text: String {
+  package var text: String {
     switch self {
     case .exit(let code): "ended with exit code \(code)"
     case .signal(let number): "was ended by signal \(number) (\(String(cString: strsignal(number))))"
@@ -21,7 +21,7 @@ enum ProcessEnding: Hashable {
   }
 
   /// What the launcher makes of a member's end while the job goes on.
-  enum Verdict: Hashable {
+  package enum Verdict: Hashable {
     /// It went because somebody asked it to, or because it had nothing left to do.
     case left
     /// It may live again.
@@ -30,7 +30,7 @@ enum ProcessEnding: Hashable {
     case final
   }
 
-  var verdict: Verdict {
+  package var verdict: Verdict {
     switch self {
     case .exit(ExitCode.success.rawValue), .exit(ExitCode.terminated.rawValue), .signal(SIGTERM): .left
     case .exit(let code):
@@ -43,7 +43,7 @@ enum ProcessEnding: Hashable {
   }
 
   /// A process's own exit code says what kind of failure it was, where it is one of ours.
-  var exitCode: ExitCode {
+  package var exitCode: ExitCode {
     guard case .exit(let code) = self, let known = ExitCode(rawValue: code) else { return .failed }
     return known == .interrupted || known == .terminated ? .failed : known
   }

@@ -19,13 +19,13 @@ package struct RestartPolicy: Hashable, Sendable {
 }
 
 /// The restarts of one process so far.
-struct RestartRecord {
+package struct RestartRecord {
   /// Restarts that were granted.
   private(set) var count = 0
   private var wait: Double?
 
   /// Grants a restart to a process that lived so many seconds: the seconds to wait first. Nil when none is left.
-  mutating func grant(_ policy: RestartPolicy, lived seconds: Double) -> Double? {
+  package mutating func grant(_ policy: RestartPolicy, lived seconds: Double) -> Double? {
     guard count < policy.budget else { return nil }
     count += 1
     let next: Double

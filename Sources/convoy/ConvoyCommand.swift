@@ -60,13 +60,26 @@ enum Terminal {
     write(text + "\n")
   }
 
-  /// Text on standard error as it is.
+  /// Text on standard error as it is. Where nobody reads it, it is lost.
   static func write(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
+    _ = put(text, STDERR_FILENO)
   }
 
-  /// A line of the result, on standard output.
+  /// A line of the result, on standard output. Where its reader has left, as after `| head`, it is lost; where it cannot
+  /// be written, the command has failed.
   static func result(_ text: String) {
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    guard let problem = put(text + "\n", STDOUT_FILENO), problem != EPIPE else { return }
+    error("the result cannot be written to standard output: \(String(cString: strerror(problem)))")
+    Foundation.exit(Runtime.ExitCode.failed.rawValue)
+  }
+
+  /// Writes all of a text; the error's number where that fails. Foundation's handle would end the process.
+  private static func put(_ text: String, _ descriptor: Int32) -> Int32? {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR, errno != EAGAIN { return errno }
+    }
+    return nil
   }
 }

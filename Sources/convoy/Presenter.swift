@@ -6,6 +6,7 @@ import Synchronization
 /// Shows a job to the person who waits for it: how far it is, what happened, how it ended and what to do next.
 final class Presenter: Sendable {
   private let line: Mutex<ProgressLine>
+  private let isEndTold = Mutex(false)
   private let job: Job
   private let runDirectory: String
 
@@ -35,7 +36,13 @@ final class Presenter: Sendable {
         step: progress.step, steps: progress.steps, epoch: progress.epoch + 1, loss: progress.loss,
         imagesPerSecond: progress.imagesPerSecond)
       line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds)) }
-      if progress.step >= progress.steps { note("the last step is applied: storing and evaluating the model") }
+      guard progress.step >= progress.steps else { return }
+      // The last step's progress may be told more than once.
+      let isTold = isEndTold.withLock { isTold in
+        defer { isTold = true }
+        return isTold
+      }
+      if !isTold { note("the last step is applied: storing and evaluating the model") }
     case .notice(let text): note(text)
     case .finished, .failed: break
     }

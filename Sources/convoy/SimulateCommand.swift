@@ -73,7 +73,7 @@ struct SimulateCommand: ParsableCommand {
         "seed \(report.seed): \(violation)\(file.map { "; run it again: convoy simulate --replay \($0)" } ?? "")")
     }
     let seconds = (ContinuousClock.now - began) / .seconds(1)
-    let report = SimulationReport(total, plan, failures, seconds: seconds)
+    let report = SimulationReport(total, campaign, failures, seconds: seconds)
     Terminal.result(json ? JSONText.line(report) : report.text)
     if !failures.isEmpty { throw ExitCode(1) }
   }
@@ -154,7 +154,7 @@ private struct SimulationReport: Encodable {
   let never: [String]
   let trace_hash: String
 
-  init(_ total: CampaignReport, _ plan: FaultPlan, _ failures: [Failure], seconds: Double) {
+  init(_ total: CampaignReport, _ campaign: Campaign, _ failures: [Failure], seconds: Double) {
     runs = total.runs
     completed = total.completed
     self.failures = failures
@@ -165,7 +165,7 @@ private struct SimulationReport: Encodable {
     faults = Dictionary(uniqueKeysWithValues: total.coverage.faults.map { ($0.key.rawValue, $0.value) })
     rare_branches = Dictionary(uniqueKeysWithValues: total.coverage.branches.map { ($0.key.rawValue, $0.value) })
     occurrences = Dictionary(uniqueKeysWithValues: total.coverage.events.map { ($0.key.rawValue, $0.value) })
-    never = total.missing(plan)
+    never = total.missing(campaign)
     trace_hash = total.hash
   }
 
@@ -183,7 +183,7 @@ private struct SimulationReport: Encodable {
     if !faults.isEmpty { lines.append(table("faults", faults)) }
     if !rare_branches.isEmpty { lines.append(table("rare branches", rare_branches)) }
     lines.append(table("occurrences", occurrences))
-    if !never.isEmpty { lines.append("never: " + never.joined(separator: ", ")) }
+    if runs > 1, !never.isEmpty { lines.append("never: " + never.joined(separator: ", ")) }
     lines.append("trace \(trace_hash)")
     return lines.joined(separator: "\n")
   }

@@ -36,8 +36,9 @@ struct StatusCommand: ParsableCommand {
     if let refused = status.refusedConnections { Terminal.result("  \(refused) connections refused") }
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
+      let shards = member.place.hasPrefix("worker") ? "  \(member.shards) shards" : ""
       Terminal.result(
-        "  \(member.place)\(name)  \(member.state)  step \(member.steps)  \(member.shards) shards  heard \(member.silentMilliseconds) ms ago"
+        "  \(member.place)\(name)  \(member.state)  step \(member.steps)\(shards)  heard \(member.silentMilliseconds) ms ago"
       )
     }
     if !status.missing.isEmpty { Terminal.result("  missing: \(status.missing.joined(separator: ", "))") }

@@ -8,7 +8,7 @@ import Testing
       (["trian"], "did you mean train?"),
       (["export"], "there is no command export"),
       (["train", "--modle", "lenet"], "Did you mean '--mode'?"),
-      (["train", "--replicas", "1"], "Unknown option '--replicas'"),
+      (["train", "--replicas", "2"], "--replicas: 2 is no whole number from 0 to 1"),
       (["train", "--model", "lenett"], "--model: there is no model lenett; did you mean lenet?"),
       (
         ["train", "--data", "fashion-minst"], "--data: there is no data set fashion-minst; did you mean fashion-mnist?"
@@ -126,6 +126,21 @@ import Testing
     let wrong = try Convoy.run(["benchmark", "kernels", "--elements", "0"])
     #expect(wrong.exitCode == 64)
     #expect(wrong.errors.contains("--elements: 0 is no whole number from 1 to"))
+  }
+
+  @Test("A result that cannot be written is a failure with one line, and no crash")
+  func unwritable() throws {
+    let shell = Process()
+    let errors = Pipe()
+    shell.executableURL = URL(filePath: "/bin/sh")
+    shell.arguments = ["-c", "exec \"$0\" models --json >/dev/full", Convoy.executable.path]
+    shell.standardError = errors
+    try shell.run()
+    let said = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    shell.waitUntilExit()
+    #expect(shell.terminationReason == .exit)
+    #expect(shell.terminationStatus == 1)
+    #expect(said == "convoy: the result cannot be written to standard output: No space left on device\n")
   }
 
   @Test("Help and version go to standard output")

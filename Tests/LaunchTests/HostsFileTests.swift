@@ -1,7 +1,7 @@
 import Runtime
 import Testing
 
-@testable import Launch
+import Launch
 
 /// The hosts file, who runs where, and the words that reach a host.
 @Suite struct HostsFileTests {

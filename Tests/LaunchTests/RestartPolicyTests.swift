@@ -2,7 +2,7 @@ import Glibc
 import Runtime
 import Testing
 
-@testable import Launch
+import Launch
 
 /// Waits, budgets and verdicts, as values.
 @Suite struct RestartPolicyTests {

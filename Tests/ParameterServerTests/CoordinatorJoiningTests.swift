@@ -127,6 +127,9 @@ import Testing
 
   @Test func aLostViewIsToldAgain() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    #expect(
+      bench.send(.ready(Job.workerReady), from: worker(0), view: ViewNumber.none).views.isEmpty, "it is on its way")
+    bench.now += Deadlines().retry
     #expect(bench.send(.ready(Job.workerReady), from: worker(0), view: ViewNumber.none).views.count == 1)
     #expect(bench.send(.progress(Progress(steps: 0, shards: 0)), from: worker(0)).views.isEmpty)
   }

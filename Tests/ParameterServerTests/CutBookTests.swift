@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ParameterServer
+import ParameterServer
 
 @Suite struct CutBookTests {
   private func position(_ chunk: UInt32, _ closed: UInt64) -> ChunkPosition {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ParameterServer
+import ParameterServer
 
 /// The coordinator's book of leases, against a naive model of the same.
 @Suite struct LeaseBookTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ParameterServer
+import ParameterServer
 
 @Suite struct ShardSharesTests {
   /// All ways to give so many shards to so many workers, at least one each.

@@ -3,7 +3,9 @@ import ParameterServer
 /// Nobody computes further ahead of the oldest open step than the slack of `ssp` allows.
 struct BoundedSpreadChecker {
   func computing(_ fact: ComputeFact, _ log: JobLog, _ violations: inout Violations) {
-    guard case .ssp(let slack) = fact.order.consistency, let lines = log.lines(fact.era) else { return }
+    guard let rules = log.rules, case .ssp(let slack) = rules.consistency(ofStep: fact.order.steps.lowerBound),
+      let lines = log.lines(fact.era)
+    else { return }
     let oldest = lines.reduce(UInt64.max) { min($0, $1.closed) }
     let step = fact.order.steps.lowerBound
     if UInt64(step) > oldest + UInt64(slack) {

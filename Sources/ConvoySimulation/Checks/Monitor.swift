@@ -116,9 +116,20 @@ struct Monitor {
     if isOn(.contract) { violations.add(.contract, text()) }
   }
 
-  /// The run is over.
-  mutating func ended(isCompleted: Bool, reason: @autoclosure () -> String) {
-    if isOn(.progress) { progress.ended(isCompleted: isCompleted, reason: reason(), &violations) }
-    if isCompleted, isOn(.samplesOnce), let rules = log.rules { samplesOnce.ended(log, rules, &violations) }
+  /// The job is completed, with this as its newest checkpoint.
+  mutating func completed(with checkpoint: StoredCheckpoint?) {
+    guard let rules = log.rules else { return }
+    guard let checkpoint, checkpoint.mark.step == rules.steps else {
+      if isOn(.completeCheckpoint) {
+        violations.add(.completeCheckpoint, "the job is completed and has no checkpoint of its last step")
+      }
+      return
+    }
+    if isOn(.samplesOnce) { samplesOnce.ended(in: checkpoint.era, log, rules, &violations) }
+  }
+
+  /// The run ends as it should not.
+  mutating func failed(_ reason: @autoclosure () -> String) {
+    if isOn(.progress) { progress.failed(reason(), &violations) }
   }
 }

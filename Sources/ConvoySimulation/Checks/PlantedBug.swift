@@ -7,12 +7,12 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case lostUpdate
   /// A replica counts an update that it has not made.
   case forgetfulReplica
-  /// A server sends a chunk as it is now in place of its snapshot.
-  case lateSnapshot
+  /// A snapshot has the parameters of one version and the optimiser's state of the next.
+  case tornSnapshot
   /// A server never lets go of a payload.
   case leakedPayloads
-  /// A server states more closed steps than there are.
-  case overstatedSteps
+  /// A worker takes the slack of `ssp` for a larger one.
+  case looseSlack
   /// A replica acknowledges updates before it has them, and loses some.
   case earlyAcknowledgement
   /// A state travels without its optimiser's part.
@@ -25,8 +25,10 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case hastyInstall
   /// A worker lets go of a sum when it has sent it.
   case forgottenSums
-  /// A worker sends what an earlier order made of the same node.
-  case mixedOrders
+  /// A worker sends the part of another chunk.
+  case swappedChunks
+  /// A replica sends workers what it keeps, as if it served it.
+  case talkativeReplica
   /// A coordinator says that a checkpoint is stored before it is.
   case earlyStored
   /// A coordinator forgets its journal when it starts again.

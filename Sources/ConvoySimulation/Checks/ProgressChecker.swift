@@ -13,7 +13,5 @@ struct ProgressChecker {
     if count > bound { violations.add(.progress, "\(slot) holds \(count) payloads, more than \(bound)") }
   }
 
-  func ended(isCompleted: Bool, reason: @autoclosure () -> String, _ violations: inout Violations) {
-    if !isCompleted { violations.add(.progress, reason()) }
-  }
+  func failed(_ reason: String, _ violations: inout Violations) { violations.add(.progress, reason) }
 }

@@ -28,8 +28,9 @@ struct SamplesOnceChecker {
     }
   }
 
-  func ended(_ log: JobLog, _ rules: JobRules, _ violations: inout Violations) {
-    for (chunk, line) in (log.lines(log.newestEra) ?? []).enumerated() {
+  /// The job is over; its last checkpoint was cut in an era.
+  func ended(in era: UInt32, _ log: JobLog, _ rules: JobRules, _ violations: inout Violations) {
+    for (chunk, line) in (log.lines(era) ?? []).enumerated() {
       for step in 0..<rules.steps where rules.round(ofStep: step).lowerBound == step {
         let occupied = JobLog.occupied(step, rules)
         let missing = (occupied & ~line.units[step])

@@ -8,6 +8,9 @@ struct SynchronousStepsChecker {
   private let model: ToyModel
   /// By round: the values of all chunks after it; the first entry is before any.
   private var values: [[ToyChunk]] = []
+  /// The shards of each step that hold a sample, as far as they were asked for.
+  private var occupied: [UInt64] = []
+  private var segments = 0
   /// The first step of the next round.
   private var nextStep = 0
   /// Which entry of `values` a number of closed steps has; -1 within a round.
@@ -43,19 +46,20 @@ struct SynchronousStepsChecker {
     let consistency = rules.consistency(ofStep: nextStep)
     let before = values[values.count - 1]
     let digest = before.reduce(2) { model.digest($0, $1.bits) }
-    let shards = rules.schedule.tree.shards
+    let schedule = rules.schedule
+    let samples = UInt64(rules.samples(ofRound: nextStep, under: schedule.tree.root))
+    let occupied = UInt32(rules.occupiedShards(ofRound: nextStep))
     let after = before.indices.map { chunk in
-      let sum = sum(of: 0..<shards) { shard -> UInt64? in
+      let sum = model.sum(of: 0..<schedule.tree.shards) { shard in
         shardSum(
-          model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: rules.schedule, digest: digest,
+          model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: schedule, digest: digest,
           parameters: before[chunk].bits)
       }
       let update = Update(
         chunk: UInt32(chunk), version: before[chunk].version + 1, closed: UInt64(round.upperBound), unit: nil,
         kind: consistency.stepsPerRound > 1 ? .averaged : .summed, step: UInt64(round.lowerBound), staleness: 0,
         basis: before[chunk].version, worker: nil,
-        samples: UInt64(rules.samples(ofRound: nextStep, under: rules.schedule.tree.root)),
-        shards: UInt32(rules.occupiedShards(ofRound: nextStep)))
+        samples: samples, shards: occupied)
       return model.updated(before[chunk], by: sum ?? 0, update)
     }
     values.append(after)
@@ -63,20 +67,16 @@ struct SynchronousStepsChecker {
     roundOfClosed[nextStep] = values.count - 1
   }
 
-  /// The sum over some shards, halved until one is left; nil where none has a sample.
-  private func sum(of shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
-    if shards.count == 1 { return gradient(shards.lowerBound) }
-    let middle = shards.lowerBound + shards.count / 2
-    let left = sum(of: shards.lowerBound..<middle, gradient)
-    let right = sum(of: middle..<shards.upperBound, gradient)
-    guard let left, let right else { return left ?? right }
-    return model.sum(left, right)
-  }
-
   mutating func applied(_ fact: AppliedFact, _ rules: JobRules, _ violations: inout Violations) {
     let step = Int(fact.payload.step)
     guard step < rules.steps, Self.isDetermined(rules.consistency(ofStep: step)) else { return }
-    let occupied = JobLog.occupied(step, rules)
+    if rules.segments.count != segments {
+      // Rounds may be other ones.
+      segments = rules.segments.count
+      occupied.removeAll()
+    }
+    while occupied.count <= step { occupied.append(JobLog.occupied(occupied.count, rules)) }
+    let occupied = occupied[step]
     if fact.payload.shards != occupied {
       violations.add(
         .synchronousSteps,

@@ -28,4 +28,6 @@ public enum RareBranch: String, Hashable, Sendable, Codable, CaseIterable, Codin
   case fixedShards
   /// Computing takes no time against exchanging.
   case quickCompute
+  /// Pushes outside summed modes are refused past a small staleness.
+  case boundedStaleness
 }

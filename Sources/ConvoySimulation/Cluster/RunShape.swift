@@ -32,7 +32,8 @@ struct RunShape: Sendable {
   init(cluster: Cluster, job: ToyJob) {
     var stream = SeededStream(seed: cluster.seed, purpose: "shape")
     var branches: Set<RareBranch> = []
-    for branch in RareBranch.allCases where stream.chance(25) { branches.insert(branch) }
+    for branch in RareBranch.allCases where branch != .boundedStaleness && stream.chance(25) { branches.insert(branch) }
+    if SeededStream.word(seed: cluster.seed, purpose: "staleness") % 4 == 0 { branches.insert(.boundedStaleness) }
     if let stated = cluster.branches { branches = stated }
     self.branches = branches
     seed = cluster.seed
@@ -55,7 +56,7 @@ struct RunShape: Sendable {
     buffers = branches.contains(.buffers) ? Self.chunkElements * 2 : 0
     var network = cluster.network
     if branches.contains(.slowNetwork) { network.latency = UInt64(stream.number(in: 1000...10_000)) }
-    if branches.contains(.shortQueues) { network.highWaterMark = stream.number(in: 24...64) }
+    if branches.contains(.shortQueues) { network.highWaterMark = stream.number(in: 6...24) }
     self.network = network
     let numbers = job.numbers ?? (cluster.seed % 2 == 0 ? .integers : .doubles)
     model = ToyModel(numbers: numbers, seed: SeededStream.word(seed: cluster.seed, purpose: "numbers"))
@@ -84,6 +85,7 @@ struct RunShape: Sendable {
     plan.buffers = buffers
     plan.slots = 1
     plan.checkpointEvery = checkpointEvery
+    if branches.contains(.boundedStaleness) { plan.maximumStaleness = UInt64(shards) }
     return plan
   }
 

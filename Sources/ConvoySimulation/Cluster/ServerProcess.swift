@@ -28,8 +28,9 @@ struct ServerProcess {
   private var held: [Held?] = []
   private var pending: [Pending?] = []
   private var installations: UInt32 = 0
-  /// Occasions for a planted bug.
+  /// For planted bugs: occasions, and a worker that was heard.
   private var occasions = 0
+  private var worker: Connection?
 
   private enum Done: UInt64 {
     case prepared
@@ -59,6 +60,7 @@ struct ServerProcess {
       if case .connection(let connection) = source { context.send(answer, nil, from: slot, to: connection) }
       return
     }
+    if case .connection(let connection) = source, case .push = letter.envelope.message { worker = connection }
     let payload = letter.payload.map { payloads.keep($0) }
     handle(.message(letter.envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
@@ -96,7 +98,9 @@ struct ServerProcess {
     case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
     case .combine(let left, let right, let sum):
       guard let first = payloads.read(left), let second = payloads.read(right) else { return }
-      payloads.hold(context.shape.model.sum(first, context.bug == .doubledPart ? first : second), as: sum)
+      var total = context.shape.model.sum(first, context.bug == .doubledPart ? first : second)
+      total.shards |= second.shards
+      payloads.hold(total, as: sum)
     case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
@@ -191,7 +195,19 @@ struct ServerProcess {
           slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
           payload: order.gradient, old: old.chunk, new: new))
     }
+    if context.bug == .talkativeReplica, !isPrimary[chunk] { publishAsReplica(order.update, &context) }
     handle(.applied(chunk: chunk, version: order.update.version), &context)
+  }
+
+  /// The planted bug `talkativeReplica`.
+  private mutating func publishAsReplica(_ update: Update, _ context: inout SimulationContext) {
+    guard let worker, let view else { return }
+    let parameters = Parameters(chunk: update.chunk, version: update.version, closed: update.closed)
+    let envelope = Envelope(
+      token: RunShape.token, view: view.number, sender: machine.member, incarnation: incarnation,
+      message: .parameters(parameters))
+    send(
+      envelope, to: .connection(worker), .values(chunk: Int(update.chunk), version: update.version), &context)
   }
 
   // MARK: Sending
@@ -199,10 +215,6 @@ struct ServerProcess {
   private mutating func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
-    var envelope = envelope
-    if context.bug == .overstatedSteps, case .parameters(let parameters) = envelope.message {
-      envelope = Self.overstated(envelope, parameters, steps: context.shape.job.steps)
-    }
     var content: ToyPayload?
     if let payload {
       content = self.payload(payload, &context)
@@ -222,15 +234,6 @@ struct ServerProcess {
       context.send(envelope, content, from: slot, toAddressOf: route.slot)
     case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
     }
-  }
-
-  private static func overstated(_ envelope: Envelope, _ parameters: Parameters, steps: Int) -> Envelope {
-    let closed = min(parameters.closed + 3, UInt64(steps))
-    return Envelope(
-      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
-      message: .parameters(
-        Parameters(
-          chunk: parameters.chunk, version: parameters.version, closed: closed, answers: parameters.answers)))
   }
 
   private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
@@ -269,11 +272,9 @@ struct ServerProcess {
         context.misuse(slot, "sends a snapshot of chunk \(chunk), which it has not")
         return nil
       }
-      guard context.bug == .lateSnapshot, var current = held[chunk]?.chunk else {
-        return payload(of: chunk, snapshot.state)
-      }
-      current.version = snapshot.state.version
-      return payload(of: chunk, current)
+      var state = snapshot.state
+      if context.bug == .tornSnapshot { state.bits = state.previousBits }
+      return payload(of: chunk, state)
     }
   }
 

@@ -51,9 +51,7 @@ extension Simulation {
     switch fault.kind {
     case .crash: start(slot)
     case .pause: context.world.resume(slot)
-    case .zombie:
-      context.world.resume(slot)
-      isKept[slot] = true
+    case .zombie: context.world.resume(slot)
     case .straggler: context.slowness[slot] = shape.slowness(ofSlot: slot)
     case .fullDisk: context.isDiskFull[slot] = false
     case .failingSync: context.isSyncFailing[slot] = false
@@ -156,6 +154,10 @@ extension Simulation {
   private mutating func askToLeave() {
     let slot = shape.servers + shape.workers
     guard context.world.processes[slot].isAlive, !context.world.processes[slot].isPaused else { return }
+    guard context.monitor.log.newestEra > 0 else {
+      // A job that has not begun waits for all its workers: nobody leaves it.
+      return context.world.plan(fault: Self.leaving, begins: true, at: context.world.now + 20_000)
+    }
     isKept[slot] = false
     workers[slot]?.handle(.asked("a person"), &context)
   }

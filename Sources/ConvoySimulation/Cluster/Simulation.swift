@@ -220,7 +220,8 @@ struct Simulation {
       // The last checkpoint cannot be stored: the job ends loudly, as it has to.
       return context.coverage.count(.endedByDisk)
     }
-    context.monitor.ended(isCompleted: reason == .completed, reason: "the job ends: \(reason), era \(era)")
+    guard reason == .completed else { return context.monitor.failed("the job ends: \(reason), era \(era)") }
+    context.monitor.completed(with: disk.newest)
   }
 
   /// The launcher tells the coordinator that a process has ended, where there is one that tells.
@@ -239,12 +240,12 @@ struct Simulation {
       context.monitor.violations.now = context.world.now
       let text =
         "\(closedSteps) of \(shape.job.steps) steps are closed \((deadline - healTime) / 1000) ms after the last fault"
-      context.monitor.ended(isCompleted: false, reason: text)
+      context.monitor.failed(text)
     } else if isAnyoneAlive {
       let alive = context.world.processes.indices.filter { context.world.processes[$0].isAlive }
       let names = alive.map { context.names[$0] }.joined(separator: ", ")
       context.monitor.violations.now = context.world.now
-      context.monitor.ended(isCompleted: false, reason: "the job is over and \(names) do not end")
+      context.monitor.failed("the job is over and \(names) do not end")
     }
     countNetwork()
     return RunReport(
@@ -254,6 +255,7 @@ struct Simulation {
   }
 
   private var closedSteps: Int {
+    if coordinator?.stopped == .completed { return disk.newest?.mark.step ?? 0 }
     let lines = context.monitor.log.lines(context.monitor.log.newestEra) ?? []
     return Int(lines.map(\.closed).min() ?? 0)
   }

@@ -49,6 +49,7 @@ struct SimulationContext {
   /// Sends to whoever connected.
   mutating func send(_ envelope: Envelope, _ payload: ToyPayload?, from router: Int, to connection: Connection) {
     let dealer = Int(connection.rawValue & 0xffff)
+    if case .refused(let refusal) = envelope.message { count(refusal) }
     // A stranger's connection leads nowhere.
     guard dealer < roles.count else { return }
     post(
@@ -75,7 +76,6 @@ struct SimulationContext {
       let ending = outcome == .sent ? "" : " (\(outcome))"
       trace?.append("\(world.now) \(names[from]) → \(names[to]): \(letter.envelope.message.summary)\(ending)")
     }
-    if case .refused(let refusal) = letter.envelope.message { count(refusal) }
   }
 
   private mutating func capture(_ letter: (letter: Letter, dealer: Int, router: Int, toRouter: Bool)) {

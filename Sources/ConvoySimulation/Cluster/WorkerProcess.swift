@@ -58,8 +58,22 @@ struct WorkerProcess {
       context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: view.era)
     }
     if context.bug == .hastyInstall { installHastily(letter, &context) }
-    handle(.message(letter.envelope, from: source, payload: payload), &context)
+    let envelope = context.bug == .looseSlack ? Self.loosened(letter.envelope) : letter.envelope
+    handle(.message(envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
+  }
+
+  /// The planted bug `looseSlack`.
+  private static func loosened(_ envelope: Envelope) -> Envelope {
+    guard case .view(let view) = envelope.message, let rules = view.rules.switched(to: .ssp(8), fromStep: 0) else {
+      return envelope
+    }
+    let loose = View(
+      number: view.number, era: view.era, origin: view.origin, isBeginning: view.isBeginning, rules: rules,
+      servers: view.servers, workers: view.workers, since: view.since)
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .view(loose))
   }
 
   /// The planted bug `hastyInstall`.
@@ -185,7 +199,7 @@ struct WorkerProcess {
     let parts = computation.parameters.indices.map { chunk in
       let read = computation.parameters[chunk]
       var shards: UInt64 = 0
-      let bits = Self.sum(model, node.shards) { shard in
+      let bits = model.sum(of: node.shards) { shard in
         let own = shardSum(
           model, rounds: order.steps, order.consistency, shard: shard, chunk: chunk, schedule: order.schedule,
           digest: computation.digest, parameters: read.bits)
@@ -200,16 +214,6 @@ struct WorkerProcess {
     return Sum(order: order.number, node: node, parts: parts)
   }
 
-  /// The sum over some shards, halved until one is left; nil where none has a sample.
-  private static func sum(_ model: ToyModel, _ shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
-    if shards.count == 1 { return gradient(shards.lowerBound) }
-    let middle = shards.lowerBound + shards.count / 2
-    let left = sum(model, shards.lowerBound..<middle, gradient)
-    let right = sum(model, middle..<shards.upperBound, gradient)
-    guard let left, let right else { return left ?? right }
-    return model.sum(left, right)
-  }
-
   // MARK: Sending
 
   private mutating func send(
@@ -221,9 +225,7 @@ struct WorkerProcess {
         return context.misuse(slot, "sends a gradient of \(part.node), order \(part.order), which it does not hold")
       }
       content = sum.parts[part.chunk]
-      if context.bug == .mixedOrders, let earlier = sums.first(where: { $0.node == part.node }) {
-        content = earlier.parts[part.chunk]
-      }
+      if context.bug == .swappedChunks { content = sum.parts[part.chunk ^ 1] }
       if context.bug == .forgottenSums, part.chunk == 0 {
         sums.removeAll { $0.order == part.order && $0.node == part.node }
       }

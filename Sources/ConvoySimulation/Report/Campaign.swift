@@ -1,3 +1,5 @@
+import ParameterServer
+
 /// Many runs that differ in their seed only, and what they came to together.
 public struct Campaign: Sendable {
   /// The cluster; its seed is replaced by each run's.
@@ -147,10 +149,21 @@ public struct CampaignReport: Hashable, Sendable, Codable {
     for byte in report.hash.utf8 { combined.mix(UInt64(byte)) }
   }
 
-  /// What never occurred, of what a plan asks for and of what is rare.
-  public func missing(_ plan: FaultPlan) -> [String] {
-    plan.kinds.filter { coverage.faults[$0] == nil }.map(\.rawValue)
+  /// What never occurred of what a campaign asks for: its faults, what is rare, and what its job can come to.
+  public func missing(_ campaign: Campaign) -> [String] {
+    campaign.plan.kinds.filter { coverage.faults[$0] == nil }.map(\.rawValue)
       + RareBranch.allCases.filter { coverage.branches[$0] == nil }.map(\.rawValue)
-      + Event.allCases.filter { coverage.events[$0] == nil }.map(\.rawValue)
+      + Event.allCases.filter { coverage.events[$0] == nil && $0.isPossible(in: campaign) }.map(\.rawValue)
+  }
+}
+
+extension Event {
+  /// Whether a campaign's runs can come to it, with all faults.
+  fileprivate func isPossible(in campaign: Campaign) -> Bool {
+    switch self {
+    case .replicaBuilt, .replicaApplied: campaign.cluster.replicas > 0
+    case .stalePush: !campaign.job.mode.consistency.isSummed
+    default: !campaign.plan.kinds.isEmpty
+    }
   }
 }

@@ -23,7 +23,7 @@ package struct Host: Hashable, Sendable {
   }
 
   /// Arguments of its processes beside those that every member has.
-  func arguments(forRole role: String) -> [String] {
+  package func arguments(forRole role: String) -> [String] {
     var arguments: [String] = []
     if role == "worker", let threads { arguments += ["--threads", "\(threads)"] }
     if let interface { arguments += ["--interface", interface] }

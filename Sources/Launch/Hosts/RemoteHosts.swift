@@ -4,7 +4,7 @@ package import Runtime
 /// The hosts of a job: who runs where, and how they are reached.
 package struct RemoteHosts: Sendable {
   /// The program that reaches them.
-  let program: String
+  package let program: String
   private let hosts: [Host]
   /// Further words for the program, before the host.
   private let options: [String]
@@ -58,7 +58,7 @@ package struct RemoteHosts: Sendable {
   }
 
   /// Where a member runs.
-  func host(of member: Member) -> Host? {
+  package func host(of member: Member) -> Host? {
     places[member].map { hosts[$0] }
   }
 
@@ -75,7 +75,7 @@ package struct RemoteHosts: Sendable {
   // MARK: ssh
 
   /// The words behind `ssh` that run a member on a host.
-  func sshArguments(to host: Host, running arguments: [String]) -> [String] {
+  package func sshArguments(to host: Host, running arguments: [String]) -> [String] {
     // Nobody is there to answer, no terminal, and a connection of its own: one that is shared would stay.
     var words = ["-T", "-a", "-x"]
     for option in ["BatchMode=yes", "ControlMaster=no", "ControlPath=none", "ClearAllForwardings=yes"] {
@@ -97,7 +97,7 @@ package struct RemoteHosts: Sendable {
   }
 
   /// A word as a shell takes it literally.
-  static func quoted(_ word: String) -> String {
+  package static func quoted(_ word: String) -> String {
     let isPlain =
       !word.isEmpty
       && word.utf8.allSatisfy { byte in
@@ -109,7 +109,7 @@ package struct RemoteHosts: Sendable {
   }
 
   /// An address of this machine that the hosts reach, with a free port.
-  func listenAddress() throws(ConvoyError) -> String {
+  package func listenAddress() throws(ConvoyError) -> String {
     var found: [String] = []
     for host in hosts {
       found.append(try Route.localAddress(toReach: try hostName(of: host), for: host.destination))

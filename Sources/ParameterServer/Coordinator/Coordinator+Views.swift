@@ -91,7 +91,7 @@ extension Coordinator {
   mutating func tellAgain(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     let restores = view.map { $0.isBeginning && !isPlaced && $0.origin != .initial } ?? false
     let pause = restores ? 4 * deadlines.retry : deadlines.retry
-    guard now.milliseconds(since: roster[member]?.toldAt ?? Moment(milliseconds: 0)) >= pause else { return }
+    guard roster[member]?.toldAt.map({ now.milliseconds(since: $0) >= pause }) ?? true else { return }
     roster.told(member, at: now)
     tellView(to: member, &effects)
   }

@@ -1,5 +1,5 @@
 /// Which units of work are leased to whom: each is given out until it is finished, to one worker at a time.
-struct LeaseBook: Sendable {
+package struct LeaseBook: Sendable {
   /// What a worker holds.
   private struct Account: Sendable {
     let member: Member
@@ -9,24 +9,24 @@ struct LeaseBook: Sendable {
   }
 
   /// The first unit that was never leased.
-  private(set) var frontier: Int
+  package private(set) var frontier: Int
   /// Units that were leased to workers who are gone.
-  private(set) var returned = UnitSet()
+  package private(set) var returned = UnitSet()
   /// Units that are applied although they lie beyond the frontier.
   private var applied: UnitSet
   private var accounts: [Account] = []
 
   /// The book of an era that begins where some units are applied.
-  init(from frontier: Int, applied: UnitSet) {
+  package init(from frontier: Int, applied: UnitSet) {
     self.frontier = frontier
     self.applied = applied
   }
 
   /// Leaves out what is not leased: the steps before a segment.
-  mutating func skip(to unit: Int) { frontier = max(frontier, unit) }
+  package mutating func skip(to unit: Int) { frontier = max(frontier, unit) }
 
   /// Notes what a worker says that it holds; returns the grant to send again, where it did not come.
-  mutating func note(_ request: LeaseRequest, of member: Member, _ incarnation: Incarnation) -> Leases? {
+  package mutating func note(_ request: LeaseRequest, of member: Member, _ incarnation: Incarnation) -> Leases? {
     guard let index = accounts.firstIndex(where: { $0.member == member && $0.incarnation == incarnation }) else {
       return nil
     }
@@ -41,7 +41,8 @@ struct LeaseBook: Sendable {
   }
 
   /// Units for a worker: those that came back first, then new ones, below a limit.
-  mutating func grant(_ count: Int, below limit: Int, to member: Member, _ incarnation: Incarnation) -> Leases? {
+  package mutating func grant(_ count: Int, below limit: Int, to member: Member, _ incarnation: Incarnation) -> Leases?
+  {
     var units = UnitSet()
     var taken = 0
     while taken < count, let unit = returned.ranges.first?.lowerBound, unit < limit {
@@ -74,7 +75,7 @@ struct LeaseBook: Sendable {
   }
 
   /// Goes on from a journal: a grant that was given.
-  mutating func replay(_ leases: Leases, to member: Member, _ incarnation: Incarnation) {
+  package mutating func replay(_ leases: Leases, to member: Member, _ incarnation: Incarnation) {
     for unit in leases.units.ranges.joined() {
       returned.remove(unit)
       frontier = max(frontier, unit + 1)
@@ -88,7 +89,7 @@ struct LeaseBook: Sendable {
   }
 
   /// A worker is gone: what it holds can be leased to others.
-  mutating func remove(_ incarnation: Incarnation) {
+  package mutating func remove(_ incarnation: Incarnation) {
     for account in accounts where account.incarnation == incarnation {
       for unit in account.held.ranges.joined() { returned.insert(unit) }
     }
@@ -96,12 +97,12 @@ struct LeaseBook: Sendable {
   }
 
   /// Only these workers are still there.
-  mutating func keep(_ incarnations: [Incarnation]) {
+  package mutating func keep(_ incarnations: [Incarnation]) {
     for account in accounts where !incarnations.contains(account.incarnation) { remove(account.incarnation) }
   }
 
   /// Every server has applied all units below one: nothing of them is given out again.
-  mutating func finish(below unit: Int) {
+  package mutating func finish(below unit: Int) {
     returned.removeAll(below: unit)
     for index in accounts.indices { accounts[index].held.removeAll(below: unit) }
   }

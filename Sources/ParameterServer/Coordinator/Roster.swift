@@ -165,7 +165,7 @@ struct Roster: Sendable {
 
   /// Notes that a member was sent the view.
   mutating func told(_ member: Member, at now: Moment) {
-    if let index = index(of: member) { entries[index].toldAt = now }
+    if let index = index(of: member), entries[index].connection != nil { entries[index].toldAt = now }
   }
 
   /// Everyone counts as heard now: after a pause of the coordinator's own, silence says nothing of others.
@@ -279,25 +279,4 @@ struct Agreement: Sendable {
   let fingerprint: String
   let data: [UInt8]
   let samples: UInt64
-}
-
-/// How fast a worker computes, lately.
-struct SpeedMeter: Sendable {
-  private var shards: UInt64 = 0
-  private var busy: UInt64 = 0
-  /// Shards in a thousand seconds of computing; nil before enough was seen.
-  private(set) var rate: UInt64?
-
-  /// Milliseconds of computing that are averaged over.
-  static let window: UInt64 = 500
-  /// Larger than any worker's: what a member says can be reckoned with.
-  static let maximumRate: UInt64 = 1 << 40
-
-  mutating func update(shards: UInt64, busy: UInt64) {
-    guard busy >= self.busy, busy - self.busy >= Self.window, shards > self.shards else { return }
-    rate = min(shards - self.shards, Self.maximumRate) * 1_000_000 / (busy - self.busy)
-    rate = min(rate ?? 0, Self.maximumRate)
-    self.shards = shards
-    self.busy = busy
-  }
 }

@@ -1,10 +1,10 @@
 /// Which worker computes which shards.
-enum ShardShares {
+package enum ShardShares {
   /// The nodes of each worker: contiguous shards, more for those that compute faster, so that all end together.
   ///
   /// Every worker gets at least one where there are enough. `rates` may be nil for workers that were not measured:
   /// they count as the mean of the others. Cost: shards × workers.
-  static func nodes(of tree: ShardTree, rates: [UInt64?]) -> [[ShardNode]] {
+  package static func nodes(of tree: ShardTree, rates: [UInt64?]) -> [[ShardNode]] {
     let counts = shards(tree.shards, rates: rates)
     var next = 0
     return counts.map { count in
@@ -14,7 +14,7 @@ enum ShardShares {
   }
 
   /// Shards of each worker.
-  static func shards(_ shards: Int, rates: [UInt64?]) -> [Int] {
+  package static func shards(_ shards: Int, rates: [UInt64?]) -> [Int] {
     guard !rates.isEmpty else { return [] }
     let known = rates.compactMap { $0 }
     let mean = known.isEmpty ? 1 : max(1, known.reduce(0, +) / UInt64(known.count))
@@ -34,14 +34,14 @@ enum ShardShares {
   }
 
   /// The time that a step takes with these shards, in units that can be compared: the slowest worker's.
-  static func time(_ counts: [Int], rates: [UInt64?]) -> UInt64 {
+  package static func time(_ counts: [Int], rates: [UInt64?]) -> UInt64 {
     zip(counts, rates).reduce(0) { longest, worker in
       max(longest, worker.1.map { UInt64(worker.0) * 1_000_000_000 / max(1, $0) } ?? 0)
     }
   }
 
   /// The nodes of each worker once those of one who is gone are given to the others, the least laden first.
-  static func adopting(_ orphans: [ShardNode], by nodes: [[ShardNode]], rates: [UInt64?]) -> [[ShardNode]] {
+  package static func adopting(_ orphans: [ShardNode], by nodes: [[ShardNode]], rates: [UInt64?]) -> [[ShardNode]] {
     guard !nodes.isEmpty else { return nodes }
     var nodes = nodes
     for orphan in orphans.sorted() {

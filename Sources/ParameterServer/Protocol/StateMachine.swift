@@ -5,7 +5,7 @@ public protocol StateMachine: Sendable {
   /// What can happen to it.
   associatedtype Event: Sendable
   /// What it can want done.
-  associatedtype Effect: Sendable
+  associatedtype Effect: Hashable & Sendable
 
   /// Takes what happened at a moment and returns what to do, in order.
   mutating func handle(_ event: Event, at now: Moment) -> [Effect]

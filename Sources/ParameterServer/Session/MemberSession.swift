@@ -49,6 +49,8 @@ struct MemberSession: Sendable {
   let deadlines: Deadlines
 
   private(set) var phase = Phase.idle
+  /// The number of the view that the member works in: what every message names, without a copy of the view.
+  private(set) var viewNumber = ViewNumber.none
   private(set) var member: Member
   private var heardAt = Moment(milliseconds: 0)
   private var startedAt = Moment(milliseconds: 0)
@@ -83,7 +85,7 @@ struct MemberSession: Sendable {
   /// A message of this member's.
   func envelope(_ message: Message) -> Envelope {
     Envelope(
-      token: token, view: view?.number ?? .none, sender: member, incarnation: incarnation, message: message)
+      token: token, view: viewNumber, sender: member, incarnation: incarnation, message: message)
   }
 
   /// Asks the coordinator for a place.
@@ -180,6 +182,7 @@ struct MemberSession: Sendable {
       return .stop(.fenced("\(member) is another process in view \(view.number.rawValue)"))
     }
     phase = .working(view)
+    viewNumber = view.number
     return .adopt(view)
   }
 

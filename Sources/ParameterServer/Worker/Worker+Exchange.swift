@@ -139,8 +139,7 @@ extension Worker {
       effects.append(.release(payload.handle))
       if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { wants[chunk] = nil }
     }
-    // As long as something is waited for there is nothing to begin.
-    if !wants.contains(where: { $0 != nil }) { advance(&effects) }
+    advance(&effects)
     return nil
   }
 

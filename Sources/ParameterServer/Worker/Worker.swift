@@ -188,7 +188,7 @@ public struct Worker: Sendable {
     _ envelope: Envelope, from source: Destination, payload: ReceivedPayload?, at now: Moment,
     _ effects: inout [WorkerEffect]
   ) {
-    var refusal = Fence.refusal(of: envelope, token: session.token, view: session.view)
+    var refusal = Fence.refusal(of: envelope, token: session.token, view: view)
     if refusal == nil, source != .server(envelope.sender) {
       refusal = Refusal(.unknownMember, "\(envelope.sender) speaks through another server's connection")
     }

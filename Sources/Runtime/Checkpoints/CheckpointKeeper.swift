@@ -14,6 +14,8 @@ package final class CheckpointKeeper {
     case stored(step: Int, milliseconds: UInt64, result: RunFolder.StoredModel?, ModelVectors?)
     /// It is not; why.
     case notStored(step: Int, String)
+    /// The last cut is no checkpoint on disk; why. The job's model is in its place.
+    case modelStored(step: Int, String, result: RunFolder.StoredModel, ModelVectors)
     /// The newest good checkpoint, and what was passed over; nil where there is none.
     case loaded(LoadedCut?, passedOver: [String])
     /// There are checkpoints, and the newest good one is of no use; why.
@@ -95,8 +97,13 @@ package final class CheckpointKeeper {
           throw ConvoyError(.failed, "\(frames.count) of \(mark.rules.chunks.count) chunks are there")
         }
         let cut = try CutVectors(mark, states: frames, form: context.form)
-        let result = try context.write(cut, mark, data: data, era: era)
         let isLast = mark.step == mark.rules.steps
+        let result: RunFolder.StoredModel
+        do throws(ConvoyError) { result = try context.write(cut, mark, data: data, era: era) } catch {
+          // A disk that is full for a checkpoint may have room for the model, and the model is what was trained for.
+          guard isLast, let model = try? context.writeModel(of: cut, step: mark.step) else { throw error }
+          return report(.modelStored(step: mark.step, error.message, result: model, cut.model))
+        }
         if let loss { best.note(step: mark.step, loss: loss, in: context) }
         context.prune(best: best.step(in: context))
         report(
@@ -142,6 +149,24 @@ extension CheckpointKeeper.Context {
     }
   }
 
+  /// Refuses to resume a run that has checkpoints and none that the job can go on from: it would begin anew, over them.
+  ///
+  /// - Parameter isSameJob: whether the job is the run's own; another may be of another network.
+  func requireUsable(isSameJob: Bool) throws(ConvoyError) {
+    guard FileManager.default.fileExists(atPath: store.folder) else { return }
+    do throws(ModelFileError) {
+      if let newest = try store.newest() {
+        if !isSameJob { _ = try read(newest.name, from: store) }
+        return
+      }
+      for entry in try store.verify().reversed() {
+        if case .damaged(let error) = entry.state { throw error }
+      }
+    } catch {
+      throw ConvoyError(.badData, "--resume: \(error)")
+    }
+  }
+
   fileprivate func write(
     _ cut: CutVectors, _ mark: CheckpointMark, data: [UInt8], era: UInt32
   ) throws(ConvoyError) -> RunFolder.StoredModel {
@@ -156,26 +181,32 @@ extension CheckpointKeeper.Context {
       counters: LoadedCut.counters(mark, updates: cut.updates))
     do throws(ModelFileError) {
       let written = try store.write(checkpoint)
-      let path = "\(folder)/\(RunFolder.modelName)"
-      if mark.step == mark.rules.steps {
-        try cut.model.write(
-          of: prepared.network, metadata: metadata(mark.step, written, hasBuffers: cut.model.buffers.count > 0),
-          to: [path])
-      }
-      return RunFolder.StoredModel(
-        path: path, parametersSHA256: written.parametersSHA256, buffersSHA256: written.buffersSHA256)
+      let model = RunFolder.StoredModel(
+        path: "\(folder)/\(RunFolder.modelName)", parametersSHA256: written.parametersSHA256,
+        buffersSHA256: written.buffersSHA256)
+      if mark.step == mark.rules.steps { try write(model, of: cut, step: mark.step) }
+      return model
     } catch {
       throw ConvoyError(.failed, error.description)
     }
   }
 
-  private func metadata(_ step: Int, _ written: CheckpointStore.Written, hasBuffers: Bool) -> [String: String] {
+  /// Writes the job's model where it has no last checkpoint.
+  fileprivate func writeModel(of cut: CutVectors, step: Int) throws(ModelFileError) -> RunFolder.StoredModel {
+    let model = RunFolder.StoredModel(
+      path: "\(folder)/\(RunFolder.modelName)", parametersSHA256: cut.model.parameters.sha256().description,
+      buffersSHA256: cut.model.buffers.sha256().description)
+    try write(model, of: cut, step: step)
+    return model
+  }
+
+  private func write(_ model: RunFolder.StoredModel, of cut: CutVectors, step: Int) throws(ModelFileError) {
     var metadata = [
       "format": "pt", "convoy.model": prepared.job.model, "convoy.data": prepared.job.data, "convoy.step": "\(step)",
-      "convoy.parameters_sha256": written.parametersSHA256,
+      "convoy.parameters_sha256": model.parametersSHA256,
     ]
-    if hasBuffers { metadata["convoy.buffers_sha256"] = written.buffersSHA256 }
-    return metadata
+    if cut.model.buffers.count > 0 { metadata["convoy.buffers_sha256"] = model.buffersSHA256 }
+    try cut.model.write(of: prepared.network, metadata: metadata, to: [model.path])
   }
 
   /// Removes all checkpoints but the newest and the best; what cannot be removed now goes another time.

@@ -103,10 +103,16 @@ package struct StatusClient {
     transport = try access.makeTransport()
     if let keys {
       token = try keys.token()
-    } else {
-      let file = tokenFile ?? (isFolder ? "\(place)/token" : TokenFile.shared(for: address.description))
-      token = try TokenFile.read(file)
+      return
     }
+    let file = tokenFile ?? (isFolder ? "\(place)/token" : TokenFile.shared(for: address.description))
+    if tokenFile == nil, !FileManager.default.fileExists(atPath: file) {
+      throw ConvoyError(
+        .tryAgain,
+        "no coordinator at \(address) has left its token in \(file): none runs there, or name the token's file with --token-file"
+      )
+    }
+    token = try TokenFile.read(file)
   }
 
   /// Asks, and asks for a mode where one is given; returns the answer.
@@ -123,7 +129,9 @@ package struct StatusClient {
       let waited = Int(MonotonicClock.now.milliseconds(since: start))
       guard waited < Self.deadlineMilliseconds else {
         throw ConvoyError(
-          .tryAgain, "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s")
+          .tryAgain,
+          "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s: nobody is there, it is being started again, or it evaluates the model"
+        )
       }
       try post.send(envelope, payload: nil, to: peer)
       let answer = try post.receive(timeoutMilliseconds: Self.repeatMilliseconds)

@@ -17,6 +17,7 @@ package final class EventLoop<Machine: StateMachine> {
   private var events: [Machine.Event] = []
   private var deadline: Moment?
   private let timerEvent: Machine.Event
+  private let tape: Tape<Machine>?
 
   /// A loop that has not begun; `timerEvent` is what the machine is told when its time has come.
   package init(_ machine: Machine, post: Post, timerEvent: Machine.Event) {
@@ -24,6 +25,7 @@ package final class EventLoop<Machine: StateMachine> {
     self.post = post
     self.timerEvent = timerEvent
     mailbox = Mailbox(waker: post.waker)
+    tape = JobRecording.current?.begin(machine)
   }
 
   /// Adds something that follows from what is being done, to be handled after what already waits.
@@ -75,7 +77,10 @@ package final class EventLoop<Machine: StateMachine> {
     _ event: Machine.Event, failure: (ConvoyError) -> Machine.Event,
     perform: (Machine.Effect) throws(ConvoyError) -> StopReason?
   ) -> StopReason? {
-    for effect in machine.handle(event, at: MonotonicClock.now) {
+    let now = MonotonicClock.now
+    let effects = machine.handle(event, at: now)
+    tape?.record(event, at: now, effects)
+    for effect in effects {
       do throws(ConvoyError) {
         if let reason = try perform(effect) { return reason }
       } catch {

@@ -40,9 +40,7 @@ package final class RunFolder {
   /// Refuses a folder that holds anything, unless it is the run that is resumed.
   package static func requireFree(_ path: String, resuming resume: String?) throws(ConvoyError) {
     if let resume {
-      guard FileManager.default.fileExists(atPath: resume) else {
-        throw ConvoyError(.badData, "--resume: there is no run folder or checkpoint at \(resume)")
-      }
+      try requireThere(resume)
       if let run = run(of: resume),
         URL(fileURLWithPath: run).standardizedFileURL.path
           == URL(fileURLWithPath: path).standardizedFileURL.path
@@ -53,6 +51,12 @@ package final class RunFolder {
     try requireEmpty(path)
   }
 
+  private static func requireThere(_ resume: String) throws(ConvoyError) {
+    guard FileManager.default.fileExists(atPath: resume) else {
+      throw ConvoyError(.badData, "--resume: there is no run folder or checkpoint at \(resume)")
+    }
+  }
+
   /// The path itself where it is a run folder, nil where it is a checkpoint or nothing.
   package static func run(of path: String) -> String? {
     FileManager.default.fileExists(atPath: "\(path)/job.yaml") ? path : nil
@@ -60,6 +64,7 @@ package final class RunFolder {
 
   /// The job file of the run that a run folder or a checkpoint is of.
   package static func jobFile(resuming path: String) throws(ConvoyError) -> String {
+    try requireThere(path)
     for folder in [path, "\(path)/../.."] where run(of: folder) != nil { return "\(folder)/job.yaml" }
     throw ConvoyError(
       .badData, "--resume: \(path) is neither a run folder nor a checkpoint in one: name its job file with --job")

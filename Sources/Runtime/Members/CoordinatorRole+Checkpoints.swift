@@ -18,13 +18,22 @@ extension CoordinatorRole {
     case .notStored(let step, let text):
       rest()
       return .notStored(step: step, text)
+    case .modelStored(let step, let text, let stored, let vectors):
+      rest()
+      notStored(step, text)
+      result = (stored, vectors)
+      return .stored(step: step)
     case .loaded(let cut, let passedOver):
-      for text in passedOver { logger.warning("a checkpoint is passed over: \(text)") }
+      for text in passedOver {
+        logger.warning("a checkpoint is passed over: \(text)")
+        report(.notice("a checkpoint is passed over: \(text)"))
+      }
       if let cut, let problem = problem(of: cut.mark) { return .failed(problem) }
       loaded = cut
-      logger.info(
-        "goes back to \(cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint")"
-      )
+      let place = cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint"
+      let text = meter.hasBegun ? "the job goes back to \(place)" : "the job goes on from \(place)"
+      logger.info("\(text)")
+      report(.notice(text))
       return .loaded(cut?.mark)
     case .notLoaded(let error): return .failed(error.message)
     }

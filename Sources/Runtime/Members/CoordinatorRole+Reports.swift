@@ -10,32 +10,40 @@ extension CoordinatorRole {
       report(.waiting(missing: missing))
     case .joined(let member, let name):
       logger.info("\(member) has joined\(name == member.description ? "" : " as \(name)")")
-    case .refused(let refusal): logger.warning("refused: \(refusal.explanation)")
+    case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     case .view(let view, let reason): tell(view, reason)
     case .begun(let view): begin(view)
     case .resumed(let view, let milliseconds): resume(view, milliseconds)
     // The keeper's outcome was told already.
     case .stored: break
-    case .notStored(let step, let text):
-      let text = "the checkpoint of step \(step) could not be stored: \(text)"
-      logger.error("\(text)")
-      metrics.add(.checkpointFailed(step: step))
-      report(.notice(text))
+    case .notStored(let step, let text): notStored(step, text)
     case .progress(let progress):
       self.progress = progress
       try tell(progress)
-    case .trained(let progress):
+    case .trained(var progress):
       meter.end(at: MonotonicClock.seconds)
+      // Members that have left no longer count there, and all steps are made.
+      progress = JobProgress(
+        steps: progress.totalSteps, totalSteps: progress.totalSteps, samples: progress.samples, epochs: progress.epochs,
+        shards: progress.shards)
       self.progress = progress
       try tell(progress)
       trained = progress
     }
   }
 
+  /// A checkpoint that fails is told loudly, and everywhere.
+  func notStored(_ step: Int, _ text: String) {
+    let text = "the checkpoint of step \(step) could not be stored: \(text)"
+    logger.error("\(text)")
+    metrics.add(.checkpointFailed(step: step))
+    report(.notice(text))
+  }
+
   private func tell(_ view: View, _ reason: ViewReason) {
     self.view = view
-    // What the next resumption answers to is the first reason; later views are part of the same disturbance.
-    if viewReason == nil { viewReason = reason }
+    // What the next resumption answers to is the gravest reason, of equal ones the first: they are one disturbance.
+    if reason.weight > viewReason?.weight ?? -1 { viewReason = reason }
     logger.info(
       "view \(view.number.rawValue), era \(view.era): \(reason.text); \(view.servers.count) servers, \(view.workers.count) workers, shards as given from step \(view.since) on"
     )
@@ -56,13 +64,17 @@ extension CoordinatorRole {
 
   private func resume(_ view: View, _ milliseconds: UInt64) {
     let reason = viewReason ?? .begun
+    // The coordinator that began the job tells so elsewhere: this one has taken its place, or all is resumed.
+    let again = loaded == nil ? "the coordinator was started again" : "the job was resumed from a checkpoint"
+    let text = reason == .begun ? again : reason.text
     viewReason = nil
     loaded = nil
     // A coordinator that took over from another measures from here on.
     if !meter.hasBegun { meter.begin(at: MonotonicClock.seconds, samples: progress?.samples ?? 0) }
-    logger.info("training goes on in view \(view.number.rawValue), \(milliseconds) ms after: \(reason.text)")
-    metrics.add(.view(view, reason: reason.text, milliseconds: milliseconds))
-    report(.notice("training goes on after \(milliseconds) ms: \(reason.text)"))
+    logger.info("training goes on in view \(view.number.rawValue), \(milliseconds) ms after: \(text)")
+    metrics.add(.view(view, reason: text, milliseconds: milliseconds))
+    // Shards move every few seconds where workers' speeds change: the log has it.
+    if reason != .rebalanced { report(.notice("training goes on after \(milliseconds) ms: \(text)")) }
   }
 
   private func tell(_ progress: JobProgress) throws(ConvoyError) {
@@ -92,4 +104,23 @@ extension ViewReason {
     case .restored: "the job went back to its last checkpoint"
     }
   }
+}
+
+extension ViewReason {
+  /// How much a reason says of why training stood still, where there are several.
+  fileprivate var weight: Int {
+    switch self {
+    case .rebalanced: 0
+    case .joined, .switched: 1
+    case .removed: 2
+    case .restored: 3
+    case .begun: 4
+    }
+  }
+}
+
+extension Refusal {
+  /// How loudly a refusal is told. What was under way to an old view is refused at every change of views, and the peer
+  /// sends it again: it is counted, and no line for a person.
+  var logLevel: Logger.Level { reason == .oldView ? .debug : .warning }
 }

@@ -80,6 +80,8 @@ package final class CoordinatorRole {
     }
     var hasCheckpoint = try context.open()
     let isSameJob = try folder.holds(job)
+    // What is refused leaves the run as it was.
+    if let resume, folder.isSame(as: resume) { try context.requireUsable(isSameJob: isSameJob) }
     var isSameLaunch = true
     if let launch { isSameLaunch = try folder.isLaunched(by: launch) }
     let isOver = isSameJob && journal.records.contains(.completed)
@@ -120,6 +122,8 @@ package final class CoordinatorRole {
   private func recall(_ records: [JournalRecord]) {
     for record in records { note(record) }
     progressAtCheckpoint = progress
+    // The predecessor has told of it.
+    reported = progress
     if view != nil { logger.info("goes on from the journal: view \(view?.number.rawValue ?? 0)") }
   }
 
@@ -160,6 +164,10 @@ package final class CoordinatorRole {
         failure: { .failed($0.message) },
         perform: { effect throws(ConvoyError) in try perform(effect) })
       journal.settle()
+      // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
+      if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
+        report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
+      }
     }
     tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }

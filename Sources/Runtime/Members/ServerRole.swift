@@ -58,7 +58,8 @@ package final class ServerRole {
       first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
-    logCounts()
+    // Who was not let in has nothing to tell.
+    if prepared != nil { logCounts() }
     if let failure = loop.failure { throw failure }
     try context.check(reason, post.state(of: coordinator))
     return reason
@@ -137,8 +138,7 @@ package final class ServerRole {
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
     if case .refused(let refusal) = envelope.message {
-      // What was under way when a view came is sent again: nothing that anybody has to look at.
-      logger.log(level: refusal.reason == .oldView ? .debug : .warning, "refused: \(refusal.explanation)")
+      logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     }
     let peer = try peer(destination)
     var frame: Frame?

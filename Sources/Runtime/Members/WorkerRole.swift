@@ -72,7 +72,8 @@ package final class WorkerRole {
       first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
-    logShards()
+    // Who was not let in has nothing to tell.
+    if work != nil { logShards() }
     if let failure = loop.failure { throw failure }
     try context.check(reason, post.state(of: coordinator))
     return reason

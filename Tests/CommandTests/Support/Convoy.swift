@@ -62,6 +62,9 @@ final class Running: @unchecked Sendable {
 
   var identifier: pid_t { process.processIdentifier }
 
+  /// Whether it has not ended.
+  var isRunning: Bool { process.isRunning }
+
   /// Waits until a line on standard error or output holds a text; false when the command ends without it.
   func waitForLine(containing text: String) -> Bool {
     errors.waitForLine(containing: text)
