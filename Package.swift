@@ -99,7 +99,10 @@ let package = Package(
     .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["convoy", "Transport", "Datasets", "Engines", "Networks", "Tensors", "TestSupport"]),
+      dependencies: [
+        "convoy", "Runtime", "ParameterServer", "WireFormat", "Transport", "Datasets", "Engines", "Networks", "Tensors",
+        "TestSupport",
+      ]),
   ]
 )
 

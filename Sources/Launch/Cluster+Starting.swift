@@ -6,6 +6,7 @@ extension Cluster {
   /// interface by which the first host is reached.
   func coordinatorAddress() throws(ConvoyError) -> String {
     if let listen { return listen }
+    if let interface = network.interface { return try NetworkOptions.address(on: interface) }
     if let hosts { return try hosts.listenAddress() }
     switch job.transport {
     case .tcp: return "tcp://127.0.0.1:0"
@@ -26,6 +27,7 @@ extension Cluster {
   func coordinatorArguments(_ address: String) -> [String] {
     ["coordinator", "--job", jobFile, "--listen", address, "--run-dir", runDirectory]
       + (resume.map { ["--resume", $0] } ?? [])
+      + (secrets?.arguments(isLocal: true) ?? [])
   }
 
   /// Starts servers and workers for the coordinator's address.
@@ -54,7 +56,8 @@ extension Cluster {
   private func arguments(of name: String, on host: Host?) -> [String] {
     let address = address ?? ""
     guard let member = Member(name: name) else { return coordinatorArguments(address) }
-    let arguments = [member.role, "--coordinator", address, "--name", name]
+    let arguments =
+      [member.role, "--coordinator", address, "--name", name] + (secrets?.arguments(isLocal: host == nil) ?? [])
     return host.map { arguments + $0.arguments(forRole: member.role) } ?? arguments
   }
 
@@ -96,7 +99,7 @@ extension Cluster {
       !$0.key.hasPrefix("CONVOY_") || kept.contains($0.key)
     }
     environment.merge(Self.mathEnvironment) { $1 }
-    environment["CONVOY_TOKEN_FILE"] = "\(runDirectory)/token"
+    environment["CONVOY_TOKEN_FILE"] = secrets?.tokenFile(runDirectory: runDirectory)
     environment["CONVOY_LIFELINE"] = "1"
     environment["CONVOY_LAUNCHED_AT"] = "\(launchedAt)"
     return environment

@@ -14,6 +14,7 @@ package final class Cluster {
   let restarts: RestartPolicy
   let listen: String?
   let hosts: RemoteHosts?
+  let network: NetworkOptions
   let jobFile: String
   let resume: String?
   let report: (JobEvent) -> Void
@@ -60,6 +61,7 @@ package final class Cluster {
   ///   - restarts: what is done about processes that end unexpectedly.
   ///   - listen: the coordinator's address; nil for one that its members reach.
   ///   - hosts: where servers and workers run; nil for this machine.
+  ///   - network: the job's keys, where others than the launcher's own are wanted, and the coordinator's interface.
   ///   - jobFile: the job's file; nil for the run folder's.
   ///   - resume: what the job goes on from.
   ///   - report: told of what the coordinator tells.
@@ -67,7 +69,7 @@ package final class Cluster {
   package init(
     job: Job, runDirectory: String, executable: String = "/proc/self/exe", launchedAt: Double,
     restarts: RestartPolicy = RestartPolicy(), listen: String? = nil, hosts: RemoteHosts? = nil,
-    jobFile: String? = nil, resume: String? = nil,
+    network: NetworkOptions = NetworkOptions(), jobFile: String? = nil, resume: String? = nil,
     report: @escaping (JobEvent) -> Void, notice: @escaping (String) -> Void
   ) {
     self.job = job
@@ -77,6 +79,7 @@ package final class Cluster {
     self.restarts = restarts
     self.listen = listen
     self.hosts = hosts
+    self.network = network
     self.jobFile = jobFile ?? "\(runDirectory)/job.yaml"
     self.resume = resume
     self.report = report
@@ -91,7 +94,7 @@ package final class Cluster {
     stop.listen { [signals] in signals.put($0) }
     defer { cleanUp() }
     let address = try coordinatorAddress()
-    secrets = try JobSecrets.make(for: job, runDirectory: runDirectory, address: address)
+    secrets = try JobSecrets.make(for: job, runDirectory: runDirectory, address: address, network: network)
     do throws(SpawnFailure) {
       lifeline = try ChildProcess.Pipe()
       try start("coordinator", coordinatorArguments(address), on: nil)
@@ -149,6 +152,6 @@ package final class Cluster {
       close(lifeline.writing)
     }
     if let socketFolder { try? FileManager.default.removeItem(atPath: socketFolder) }
-    try? FileManager.default.removeItem(atPath: "\(runDirectory)/token")
+    secrets?.remove()
   }
 }

@@ -24,6 +24,8 @@ public struct CoordinatorOptions: Sendable {
   public var launchedAt: Double?
   /// A run folder, or a checkpoint, to go on from: the run's own folder, or another's.
   public var resume: String?
+  /// Keys, and whether it does without.
+  public var network = NetworkOptions()
   /// What a launcher says while the coordinator runs.
   package var words: LauncherWords?
 
@@ -52,6 +54,10 @@ public struct MemberOptions: Sendable {
   public var tokenFile: String?
   /// Seconds until the coordinator must have answered.
   public var joinTimeoutSeconds: Double?
+  /// Keys, the interface, and whether it does without keys.
+  public var network = NetworkOptions()
+  /// Threads of a worker; nil for the job's.
+  public var threads: Int?
   /// What a launcher on another host has handed over; it comes before the file of the token.
   package var secrets: LaunchSecrets?
 
@@ -86,23 +92,30 @@ public struct MemberOptions: Sendable {
 package func runCoordinator(
   _ options: CoordinatorOptions, stop: StopRequest, logger: Logger, report: @escaping (JobEvent) -> Void
 ) throws(ConvoyError) -> JobSummary {
+  let keys = try options.network.keyFolder()
+  let access = NetworkAccess(
+    security: try keys?.security(for: Member.coordinator.description), isInsecure: options.network.isInsecure,
+    interface: options.network.interface)
+  let listen = try access.coordinatorAddress(try parseAddress(options.listen))
+  // Before anything is made that would be left.
+  try access.requireAllowed(listen)
   let folder = try RunFolder(path: options.runDirectory)
   let ownToken = "\(options.runDirectory)/token"
-  let tokenFile = options.tokenFile ?? ownToken
+  let tokenFile = keys?.tokenFile ?? options.tokenFile ?? ownToken
   // A coordinator that takes another's place finds its token, and the members that know it.
-  let token = try TokenFile.create(at: tokenFile)
+  let token = if let keys { try keys.token() } else { try TokenFile.create(at: tokenFile) }
   let coordinator = try CoordinatorRole(
-    job: options.job, transport: ZeroMQTransport(), folder: folder, token: token, resume: options.resume,
-    launch: options.launchedAt.map { "\($0)" }, stop: stop,
-    logger: logger, launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
+    job: options.job, transport: try access.makeTransport(), access: access, folder: folder, token: token,
+    resume: options.resume, launch: options.launchedAt.map { "\($0)" }, stop: stop, logger: logger,
+    launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
   try folder.write(options.job)
   options.words?.listen { [ended = coordinator.ended] word in
     switch word {
     case .ended(let name): ended(name)
     }
   }
-  let address = try coordinator.listen(on: try parseAddress(options.listen))
-  let shared = options.sharesToken ? try TokenFile.share(token, for: address.description) : nil
+  let address = try coordinator.listen(on: listen)
+  let shared = options.sharesToken && keys == nil ? try TokenFile.share(token, for: address.description) : nil
   defer {
     if let shared { unlink(shared) }
     // The job is over, whichever way: a token that somebody else made stays.
@@ -113,34 +126,34 @@ package func runCoordinator(
 
 /// Runs a server until its job is over.
 package func runServer(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
-  try ServerRole.serve(memberContext(options, stop: stop, logger: logger))
+  try ServerRole.serve(memberContext(options, .server, stop: stop, logger: logger))
 }
 
 /// Runs a worker until its job is over.
 package func runWorker(_ options: MemberOptions, stop: StopRequest, logger: Logger) throws(ConvoyError) {
-  try WorkerRole.work(memberContext(options, stop: stop, logger: logger))
+  try WorkerRole.work(memberContext(options, .worker, stop: stop, logger: logger))
 }
 
 private func memberContext(
-  _ options: MemberOptions, stop: StopRequest, logger: Logger
+  _ options: MemberOptions, _ role: PeerRole, stop: StopRequest, logger: Logger
 ) throws(ConvoyError) -> MemberContext {
   let address = try parseAddress(options.coordinator)
-  try MemberContext.requireLoopback(address)
   if case .inproc = address {
     throw ConvoyError(.usage, "\(address) is inside another process: use tcp:// or ipc://")
   }
   let deadlines = try options.deadlines()
-  let token: JobToken
-  if let secrets = options.secrets {
-    token = secrets.token
-  } else if let file = options.tokenFile {
-    token = try TokenFile.read(file)
-  } else {
-    token = try waitForSharedToken(address, deadlines, stop: stop)
+  if options.network.keys == nil, options.secrets == nil {
+    // Before it waits for a token that would be of no use.
+    try NetworkAccess(isInsecure: options.network.isInsecure).requireAllowed(address)
   }
+  let (name, token, access) = try options.credentials(role) { () throws(ConvoyError) in
+    if let file = options.tokenFile { return try TokenFile.read(file) }
+    return try waitForSharedToken(address, deadlines, stop: stop)
+  }
+  try access.requireAllowed(address)
   return MemberContext(
-    transport: ZeroMQTransport(), coordinator: address, name: options.name ?? "", token: token,
-    deadlines: deadlines, stop: stop, logger: logger)
+    transport: try access.makeTransport(), coordinator: address, name: name, token: token, access: access,
+    threads: options.threads, deadlines: deadlines, stop: stop, logger: logger)
 }
 
 /// A member may be started before its coordinator: it waits for the token as long as it would for an answer.

@@ -28,7 +28,7 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     let checks =
       [Self.program, Self.processor, Self.libraries] + DatasetCatalogue.names.map(Self.data) + [
-        Self.loopback, Self.temporaryFolder,
+        Self.loopback, Self.interfaces, Self.temporaryFolder,
       ]
     let isHealthy = checks.allSatisfy(\.ok)
     if json {
@@ -95,6 +95,21 @@ struct DoctorCommand: ParsableCommand {
       return Check(name: "loopback", ok: true, found: "a socket can listen, on \(address)")
     } catch {
       return Check(name: "loopback", ok: false, found: error.description)
+    }
+  }
+
+  /// By which addresses other machines reach this one: what servers tell workers is one of them.
+  private static var interfaces: Check {
+    do throws(TransportError) {
+      let reached = try Interfaces.all().filter { interface in
+        interface.hosts.contains { !Address.tcp(host: $0, port: 1).isLoopback }
+      }
+      let found = reached.map { "\($0)" }.joined(separator: ", ")
+      return Check(
+        name: "interfaces", ok: true,
+        found: found.isEmpty ? "none but loopback: jobs stay on this machine" : "other machines reach \(found)")
+    } catch {
+      return Check(name: "interfaces", ok: false, found: error.description)
     }
   }
 

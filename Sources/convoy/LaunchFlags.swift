@@ -24,6 +24,7 @@ struct LaunchFlags: ParsableArguments {
       "the coordinator's address, as in tcp://192.0.2.1:5555 (default: one that the members reach)",
       valueName: "address"))
   var listen: String?
+  @OptionGroup(title: "Other machines") var network: NetworkFlags
 
   func validate() throws {
     guard (0...1_000_000).contains(restarts) else {
@@ -33,6 +34,9 @@ struct LaunchFlags: ParsableArguments {
       guard value > 0, value <= 3600 else {
         throw ValidationError("--\(name): \(value) is no number of seconds above 0, up to 3600")
       }
+    }
+    if listen != nil, network.interface != nil {
+      throw ValidationError("--listen states the interface: leave out --interface")
     }
     if hosts == nil, !sshOption.isEmpty { throw ValidationError("--ssh-option is for the machines of --hosts") }
   }
@@ -45,6 +49,12 @@ struct LaunchFlags: ParsableArguments {
   func place(_ job: inout Job) throws(ConvoyError) -> RemoteHosts? {
     if listen != nil, job.transport == .inproc {
       throw ConvoyError(.usage, "--listen: an inproc job listens on no address that others reach")
+    }
+    if network.interface != nil {
+      guard job.transport == .auto || job.transport == .tcp else {
+        throw ConvoyError(.usage, "--interface: \(job.transport.rawValue) stays on one machine: leave out --transport")
+      }
+      job.transport = .tcp
     }
     guard let hosts else { return nil }
     guard job.transport == .auto || job.transport == .tcp else {

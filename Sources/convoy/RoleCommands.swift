@@ -59,7 +59,14 @@ struct CoordinatorCommand: ParsableCommand {
   var resume: String?
   @Option(help: ArgumentHelp("file of the job's token (default: token in the run's folder)", valueName: "file"))
   var tokenFile: String?
+  @OptionGroup(title: "Other machines") var network: NetworkFlags
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
+
+  func validate() throws {
+    if tokenFile != nil, network.keys != nil {
+      throw ValidationError("--keys holds the job's token: leave out --token-file")
+    }
+  }
 
   func run() throws {
     let process = try RoleProcess()
@@ -71,6 +78,7 @@ struct CoordinatorCommand: ParsableCommand {
       job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
       sharesToken: !process.isLaunched, launchedAt: process.launchedAt, resume: resume)
     options.words = process.words
+    options.network = network.options
     let presenter = Presenter(
       style: .standardError(environment: process.environment), job: job, runDirectory: folder)
     let logger = process.logger("coordinator")
@@ -102,6 +110,7 @@ struct MemberFlags: ParsableArguments {
   var tokenFile: String?
   @Option(help: ArgumentHelp("seconds to wait for the coordinator (default: 30)", valueName: "seconds"))
   var joinTimeout: Double?
+  @OptionGroup(title: "Other machines") var network: NetworkFlags
   @Flag(help: "read the job's secrets from standard input, and leave when it closes: what a launcher does over ssh")
   var secretsStdin = false
 
@@ -109,16 +118,24 @@ struct MemberFlags: ParsableArguments {
     if secretsStdin, tokenFile != nil {
       throw ValidationError("--secrets-stdin holds the job's token: leave out --token-file")
     }
+    if secretsStdin, network.keys != nil {
+      throw ValidationError("--secrets-stdin holds the job's keys: leave out --keys")
+    }
+    if tokenFile != nil, network.keys != nil {
+      throw ValidationError("--keys holds the job's token: leave out --token-file")
+    }
   }
 
   func run(
-    as role: String, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
+    as role: String, threads: Int? = nil, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
   ) throws {
     let process = try RoleProcess(readsSecrets: secretsStdin)
     defer { process.leave(coordinator) }
     let logger = process.logger(name ?? role)
     var options = MemberOptions(
       coordinator: coordinator, name: name, tokenFile: tokenFile ?? process.tokenFile, joinTimeoutSeconds: joinTimeout)
+    options.network = network.options
+    options.threads = threads
     options.secrets = process.secrets
     do throws(ConvoyError) {
       try body(options, process.stop, logger)
@@ -149,9 +166,16 @@ struct WorkerCommand: ParsableCommand {
     commandName: "worker", abstract: "Compute gradients: joins a coordinator, reads the data, trains.")
 
   @OptionGroup var flags: MemberFlags
+  @Option(help: ArgumentHelp("threads to compute with (default: the job's)", valueName: "n")) var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...256).contains(threads) {
+      throw ValidationError("--threads: \(threads) is no whole number from 1 to 256")
+    }
+  }
 
   func run() throws {
-    try flags.run(as: "worker") { options, stop, logger throws(ConvoyError) in
+    try flags.run(as: "worker", threads: threads) { options, stop, logger throws(ConvoyError) in
       try runWorker(options, stop: stop, logger: logger)
     }
   }

@@ -12,6 +12,7 @@ struct StatusCommand: ParsableCommand {
   var job: String
   @Option(help: ArgumentHelp("file of the job's token (default: the run folder's)", valueName: "file"))
   var tokenFile: String?
+  @OptionGroup(title: "Other machines") var network: ClientFlags
   @Option(
     help: ArgumentHelp("switch at a coming step: sync, ssp:S, async, backup:K or local:H", valueName: "mode"))
   var setMode: String?
@@ -26,12 +27,13 @@ struct StatusCommand: ParsableCommand {
       }
       mode = known
     }
-    let status = try StatusClient(job, tokenFile: tokenFile).ask(settingMode: mode)
+    let status = try StatusClient(job, tokenFile: tokenFile, network: network.options).ask(settingMode: mode)
     if json { return Terminal.result(JSONText.line(status)) }
     if let mode { Terminal.note("\(mode) from a coming step on") }
     Terminal.result(
       "\(status.state)  step \(status.step) of \(status.steps)  mode \(status.mode)  view \(status.view)  era \(status.era)  \(status.refused) messages refused"
     )
+    if let refused = status.refusedConnections { Terminal.result("  \(refused) connections refused") }
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
       let shards = member.place.hasPrefix("worker") ? "  \(member.shards) shards" : ""

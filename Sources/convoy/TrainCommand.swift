@@ -61,7 +61,7 @@ struct TrainCommand: ParsableCommand {
     let jobFile = try RunFolder(path: folder).prepare(job)
     let cluster = Cluster(
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
-      listen: processes.listen, hosts: hosts, jobFile: jobFile,
+      listen: processes.listen, hosts: hosts, network: processes.network.options, jobFile: jobFile,
       resume: resume, report: { presenter.show($0) }, notice: { presenter.note($0) })
     SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)

@@ -16,12 +16,17 @@ struct HostsTests {
   /// The words that send a job's members through a daemon, into a folder.
   private func words(_ daemon: LoopbackSSH, _ folder: TemporaryFolder) throws -> [String] {
     let file = "\(folder.path)/hosts"
-    let line = "127.0.0.1 convoy=\(Convoy.executable.path) dir=\(folder.path)\n"
+    let line = "127.0.0.1 convoy=\(Convoy.executable.path) dir=\(folder.path) threads=1 interface=lo\n"
     try Data(line.utf8).write(to: URL(filePath: file))
     let options = daemon.options()
     return ["--hosts", file]
       + stride(from: 0, to: options.count, by: 2).flatMap { ["--ssh-option", "\(options[$0]) \(options[$0 + 1])"] }
   }
+
+  /// The words that have a job listen where other machines reach it, and so take keys.
+  private static let outside = KeyedJobTests.outerHost.map { ["--listen", "tcp://\($0):0"] }
+  /// A job on the loopback interface without keys, and one with keys where this machine has another address.
+  private static let listening = [[]] + [outside].compactMap { $0 }
 
   /// The processes that run in a folder: only those on "other hosts" do.
   private func processes(in folder: TemporaryFolder) -> [pid_t] {
@@ -32,13 +37,16 @@ struct HostsTests {
     }
   }
 
-  @Test("A job over ssh ends in the same bytes as on this machine, and leaves nothing")
-  func sameBytes() throws {
+  @Test(
+    "A job over ssh, with keys or without, ends in the same bytes as on this machine, and leaves nothing",
+    arguments: listening)
+  func sameBytes(_ listen: [String]) throws {
     let folder = TemporaryFolder()
     let daemon = try LoopbackSSH()
     let steps = ["--max-steps", "3", "--json"]
     let here = try Convoy.run(Self.job + steps + ["--run-dir", "\(folder.path)/here"])
-    let there = try Convoy.run(Self.job + steps + ["--run-dir", "\(folder.path)/there"] + words(daemon, folder))
+    let there = try Convoy.run(
+      Self.job + steps + listen + ["--run-dir", "\(folder.path)/there"] + words(daemon, folder))
     #expect(there.exitCode == 0, "\(there.errors)")
     let digests = try [here, there].map {
       try #require($0.output.firstMatch(of: /"parameters_sha256":"([0-9a-f]{64})"/)).1
@@ -46,7 +54,11 @@ struct HostsTests {
     #expect(digests[0] == digests[1])
     #expect(there.errors.contains("127.0.0.1: server.0, worker.0, worker.1\n"))
     #expect(processes(in: folder).isEmpty)
-    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/there/token"))
+    #expect(there.errors.contains(", with keys of coordinator, server.0 to ") == !listen.isEmpty)
+    #expect(try folder.read("there/logs/server.0.log").contains("server.0 listens on tcp://127.0.0.1:"))
+    for secret in ["token", "keys"] {
+      #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/there/\(secret)"))
+    }
   }
 
   @Test(
@@ -73,6 +85,38 @@ struct HostsTests {
     job.send(signal)
     #expect(job.wait().exitCode == code)
     for process in watched { #expect(process.ends(withinSeconds: 10)) }
+  }
+
+  @Test(
+    "With keys, each host is handed its processes' own by standard input: none is in a command line",
+    .enabled(if: outside != nil, "this machine has no address but loopback"))
+  func keyed() throws {
+    let folder = TemporaryFolder()
+    let daemon = try LoopbackSSH()
+    let job = try Running(
+      Self.job + ["--epochs", "1000", "--run-dir", "\(folder.path)/run"] + (Self.outside ?? [])
+        + words(daemon, folder))
+    try #require(job.waitForLine(containing: "the first step begins"), "\(job.wait().errors)")
+    let keys = try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/run/keys")
+    let secrets = try keys.filter { $0.hasSuffix(".key") }.compactMap {
+      try folder.read("run/keys/\($0)").split(separator: "\n").last?.split(separator: " ").last
+    }
+    // Spare ones among them, for processes that come later.
+    #expect(secrets.count > 3 + 2)
+    let members = processes(in: folder)
+    #expect(members.count == 3)
+    for process in members + children(of: job.identifier) {
+      for file in ["cmdline", "environ"] {
+        let bytes = FileManager.default.contents(atPath: "/proc/\(process)/\(file)") ?? Data()
+        let text = String(decoding: bytes, as: UTF8.self)
+        #expect(!text.isEmpty && !secrets.contains { text.contains($0) })
+        // Nor do they find a file of it: they might be anywhere.
+        #expect(!members.contains(process) || !text.contains("run/keys"))
+      }
+    }
+    job.send(SIGINT)
+    #expect(job.wait().exitCode == 130)
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/run/keys"))
   }
 
   @Test("A member that reads its secrets from standard input says when there are none")

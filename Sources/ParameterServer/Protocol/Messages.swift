@@ -387,4 +387,6 @@ public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
   case malformed = 9
   /// The sender speaks another version of the protocol.
   case wrongProtocol = 10
+  /// The sender's key is another's than the message says.
+  case wrongKey = 11
 }

@@ -39,10 +39,17 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var era: Int
   /// Messages refused.
   public var refused: Int
+  /// Connections refused for want of a key that the job knows; nil in a job without keys.
+  public var refusedConnections: Int?
   /// Places that nobody fills.
   public var missing: [String]
   /// The members.
   public var members: [Member]
+
+  enum CodingKeys: String, CodingKey {
+    case state, mode, step, steps, view, era, refused, missing, members
+    case refusedConnections = "refused_connections"
+  }
 }
 
 /// Asks a coordinator how its job does, or for another consistency.
@@ -50,6 +57,7 @@ package struct StatusClient {
   private let address: Address
   private let token: JobToken
   private let transport: any Transport
+  private let access: NetworkAccess
 
   /// Milliseconds until the coordinator must have answered.
   package static let deadlineMilliseconds = 5000
@@ -60,10 +68,15 @@ package struct StatusClient {
     self.address = address
     self.token = token
     self.transport = transport
+    access = NetworkAccess()
   }
 
   /// A client of a run's coordinator, or of the one at an address whose token this person has on this machine.
-  package init(_ place: String, tokenFile: String?) throws(ConvoyError) {
+  ///
+  /// - Parameter network: the folder of the job's keys, which holds the client's; in a run's folder its own is found.
+  package init(
+    _ place: String, tokenFile: String?, network: NetworkOptions = NetworkOptions()
+  ) throws(ConvoyError) {
     let addressFile = "\(place)/\(RunFolder.addressName)"
     let isFolder = FileManager.default.fileExists(atPath: place)
     var text = place
@@ -81,6 +94,17 @@ package struct StatusClient {
     do throws(TransportError) { address = try Address(parsing: text) } catch {
       throw ConvoyError(.usage, "\(place) is neither a run folder nor an address: \(error.description)")
     }
+    var network = network
+    let ownKeys = "\(place)/\(RunFolder.keysName)"
+    if network.keys == nil, isFolder, FileManager.default.fileExists(atPath: ownKeys) { network.keys = ownKeys }
+    let keys = try network.keyFolder()
+    access = NetworkAccess(security: try keys?.security(for: "client"), isInsecure: network.isInsecure)
+    try access.requireAllowed(address)
+    transport = try access.makeTransport()
+    if let keys {
+      token = try keys.token()
+      return
+    }
     let file = tokenFile ?? (isFolder ? "\(place)/token" : TokenFile.shared(for: address.description))
     if tokenFile == nil, !FileManager.default.fileExists(atPath: file) {
       throw ConvoyError(
@@ -89,14 +113,13 @@ package struct StatusClient {
       )
     }
     token = try TokenFile.read(file)
-    transport = ZeroMQTransport()
   }
 
   /// Asks, and asks for a mode where one is given; returns the answer.
   package func ask(settingMode mode: Consistency? = nil) throws(ConvoyError) -> JobStatus {
     let post = try Post(transport)
     defer { post.close(lingerMilliseconds: 0) }
-    let peer = try post.connect(to: address)
+    let peer = try post.connect(to: address, expecting: Member.coordinator.description)
     let incarnation = Incarnation(UInt64.random(in: .min ... .max))
     let message: Message = mode.map { .setMode($0) } ?? .statusRequest
     let envelope = Envelope(
@@ -112,6 +135,10 @@ package struct StatusClient {
       }
       try post.send(envelope, payload: nil, to: peer)
       let answer = try post.receive(timeoutMilliseconds: Self.repeatMilliseconds)
+      if let state = post.state(of: peer), state.isOver {
+        throw ConvoyError(
+          .refused, "the coordinator at \(address) takes no connection: \(state.problem ?? "it says no more")")
+      }
       guard case .message(let reply, _, _) = answer, reply.token == token else { continue }
       switch reply.message {
       case .status(let text):

@@ -10,7 +10,8 @@ package final class Post {
   package enum Incoming {
     /// A message, with its payload where it has one.
     case message(Envelope, from: Peer, payload: Frame?)
-    /// Bytes that are no message; the refusal says why, and may be sent as the answer.
+    /// Bytes that are no message, or one whose sender is not whose key it came by; the refusal says why, and may be sent
+    /// as the answer.
     case unreadable(Refusal, from: Peer)
     /// Another thread woke this one.
     case woken
@@ -65,18 +66,23 @@ package final class Post {
     do throws(TransportError) {
       return try hub.listen(on: address)
     } catch {
-      throw ConvoyError(.configuration, error.description)
+      throw ConvoyError(error)
     }
   }
 
   /// Connects to an address; a message may be sent at once.
-  package func connect(to address: Address) throws(ConvoyError) -> Peer {
+  ///
+  /// - Parameter listener: the name of whoever must listen there, as in `server.0`: with keys nobody else is spoken to.
+  package func connect(to address: Address, expecting listener: String) throws(ConvoyError) -> Peer {
     do throws(TransportError) {
-      return try hub.connect(to: address)
+      return try hub.connect(to: address, expecting: listener)
     } catch {
-      throw ConvoyError(.configuration, error.description)
+      throw ConvoyError(error)
     }
   }
+
+  /// What has become of a connection that was made with keys; nil for any other.
+  package func state(of peer: Peer) -> ConnectionState? { hub.state(of: peer) }
 
   /// Sends a message; the payload is not copied.
   package func send(_ envelope: Envelope, payload: Frame?, to peer: Peer) throws(ConvoyError) {
@@ -104,7 +110,11 @@ package final class Post {
       guard let peer else { return .woken }
       return .unreadable(Refusal(.malformed, reason), from: peer)
     case .message(let peer, let frames):
-      return Self.decode(frames, from: peer)
+      let incoming = Self.decode(frames, from: peer)
+      guard case .message(let envelope, _, _) = incoming,
+        let refusal = SenderCheck.refusal(of: envelope, provedBy: hub.identity(of: peer))
+      else { return incoming }
+      return .unreadable(refusal, from: peer)
     }
   }
 

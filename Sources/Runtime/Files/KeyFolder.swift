@@ -14,16 +14,14 @@ package struct KeyFolder: Sendable {
   /// Everybody's public key.
   package let allowed: AllowList
 
-  private static let allowedName = "allowed"
-  private static let tokenName = "token"
-  private static let allowedHeader = "convoy allowed 1"
-  private static let secretHeader = "convoy secret 1"
-
   /// Opens a folder and reads the list of public keys. Refuses one that others may change.
   package init(path: String) throws(ConvoyError) {
     self.path = Self.trimmed(path)
     try Self.requireOwn(self.path)
-    allowed = try Self.readAllowed("\(self.path)/\(Self.allowedName)")
+    let file = "\(self.path)/\(KeyText.allowedName)"
+    let lines = try Self.lines(
+      of: file, what: "list of keys", forbidden: 0o022, advice: "changed by others: chmod 644 it")
+    allowed = try KeyText.allowed(lines, file: file)
   }
 
   private init(path: String, allowed: AllowList) {
@@ -32,10 +30,13 @@ package struct KeyFolder: Sendable {
   }
 
   /// The file of the job's token.
-  package var tokenFile: String { "\(path)/\(Self.tokenName)" }
+  package var tokenFile: String { "\(path)/\(KeyText.tokenName)" }
 
   /// The secret key's file of a name.
-  package func secretFile(of name: String) -> String { "\(path)/\(name).key" }
+  package func secretFile(of name: String) -> String { "\(path)/\(KeyText.secretName(of: name))" }
+
+  /// Whose keys these are, in one line for a person.
+  package var summary: String { allowed.summary }
 
   /// The names whose secret keys are in this copy of the folder, ordered by role and number.
   package var heldNames: [String] {
@@ -44,7 +45,7 @@ package struct KeyFolder: Sendable {
 
   /// The names of the files, within the folder, that a host needs where the processes of these names run.
   package static func files(for names: [String]) -> [String] {
-    [allowedName, tokenName] + names.map { "\($0).key" }
+    [KeyText.allowedName, KeyText.tokenName] + names.map { KeyText.secretName(of: $0) }
   }
 
   // MARK: Making
@@ -74,12 +75,11 @@ package struct KeyFolder: Sendable {
     try makeFolder(temporary, for: path)
     do throws(ConvoyError) {
       for (identity, pair) in keys {
-        let text = "\(secretHeader)\n\(identity.name) \(pair.secretText)\n"
-        try write(text, to: "\(temporary)/\(identity.name).key", mode: 0o600)
+        let file = "\(temporary)/\(KeyText.secretName(of: identity.name))"
+        try write(KeyText.text(of: pair, name: identity.name), to: file, mode: 0o600)
       }
-      let lines = allowed.names.map { "\($0) \(allowed.key(of: $0)!)\n" }
-      try write("\(allowedHeader)\n\(lines.joined())", to: "\(temporary)/\(allowedName)", mode: 0o644)
-      _ = try TokenFile.create(at: "\(temporary)/\(tokenName)")
+      try write(KeyText.text(of: allowed), to: "\(temporary)/\(KeyText.allowedName)", mode: 0o644)
+      _ = try TokenFile.create(at: "\(temporary)/\(KeyText.tokenName)")
       try sync(temporary)
       // An empty folder gives way; what came meanwhile does not.
       guard rename(temporary, path) == 0 else { throw failure("the key folder \(path) cannot be put in place") }
@@ -122,12 +122,8 @@ package struct KeyFolder: Sendable {
   /// What the process of a name needs to take part. Refuses a secret key that others may read, and one that is not the
   /// name's on the list.
   package func security(for name: String) throws(ConvoyError) -> TransportSecurity {
-    guard allowed.key(of: name) != nil else {
-      throw ConvoyError(
-        .configuration,
-        "\(path)/\(Self.allowedName) has no key of \(name), only of \(allowed.summary): make keys for more with convoy keys"
-      )
-    }
+    let allowedFile = "\(path)/\(KeyText.allowedName)"
+    try KeyText.requireName(name, in: allowed, file: allowedFile)
     let file = secretFile(of: name)
     guard FileManager.default.fileExists(atPath: file) else {
       let held = heldNames.isEmpty ? "none" : heldNames.joined(separator: ", ")
@@ -136,51 +132,37 @@ package struct KeyFolder: Sendable {
         "\(file) is not there: copy it from where the keys were made (secret keys in this folder: \(held))")
     }
     let lines = try Self.lines(of: file, what: "secret key", forbidden: 0o077, advice: "read by others: chmod 600 it")
-    let words = lines.count == 2 ? lines[1].split(separator: " ").map(String.init) : []
-    guard lines.first == Self.secretHeader, words.count == 2, words[0] == name,
-      let pair = CurveKeyPair(secretText: words[1])
-    else {
-      throw ConvoyError(.configuration, "\(file) does not hold the secret key of \(name): copy it anew")
+    return try KeyText.security(of: name, lines, file: file, allowed: allowed, allowedFile: allowedFile)
+  }
+
+  /// The name of a role's process whose secret key alone is in this copy of the folder. Throws where it must be stated.
+  package func onlyName(of role: PeerRole) throws(ConvoyError) -> String {
+    let held = heldNames.filter { PeerIdentity(name: $0)?.role == role }
+    guard let name = held.first, held.count == 1 else {
+      let found =
+        held.isEmpty ? "no secret key of a \(role.rawValue)" : "the secret keys of \(held.joined(separator: ", "))"
+      throw ConvoyError(.configuration, "\(path) holds \(found): say with --name which one this process is")
     }
-    guard let security = TransportSecurity(name: name, keys: pair, allowed: allowed) else {
-      throw ConvoyError(
-        .configuration,
-        "\(file) and \(path)/\(Self.allowedName) are of different jobs: copy both from where the keys were made")
+    return name
+  }
+
+  /// What a launcher hands over to the process of a name on another host: the token, the list and the name's own key.
+  package func launchSecrets(for name: String) throws(ConvoyError) -> LaunchSecrets {
+    // What is handed over is what is known to be good.
+    _ = try security(for: name)
+    var secrets = LaunchSecrets(token: try token())
+    for file in [KeyText.allowedName, KeyText.secretName(of: name)] {
+      guard let data = FileManager.default.contents(atPath: "\(path)/\(file)") else {
+        throw Self.failure("\(path)/\(file) cannot be read")
+      }
+      secrets.files.append(LaunchSecrets.File(name: file, bytes: Array(data)))
     }
-    return security
+    return secrets
   }
 
   /// The job's token. Refuses a file that others may read.
   package func token() throws(ConvoyError) -> JobToken {
     try TokenFile.read(tokenFile)
-  }
-
-  private static func readAllowed(_ file: String) throws(ConvoyError) -> AllowList {
-    let lines = try lines(of: file, what: "list of keys", forbidden: 0o022, advice: "changed by others: chmod 644 it")
-    guard lines.first == allowedHeader else {
-      throw ConvoyError(.configuration, "\(file):1: a list of keys begins with \(allowedHeader)")
-    }
-    var entries: [(identity: PeerIdentity, key: CurvePublicKey)] = []
-    var seen: Set<String> = []
-    for (index, line) in lines.enumerated().dropFirst() {
-      let words = line.split(separator: " ").map(String.init)
-      guard words.count == 2, let identity = PeerIdentity(name: words[0]), let key = CurvePublicKey(text: words[1])
-      else {
-        throw ConvoyError(
-          .configuration,
-          "\(file):\(index + 1): expected a name, as in worker.0, and its key of \(CurvePublicKey.textLength) characters"
-        )
-      }
-      // No name is a key's text, so one set does for both.
-      guard seen.insert(words[0]).inserted, seen.insert(words[1]).inserted else {
-        throw ConvoyError(.configuration, "\(file):\(index + 1): the name or the key is on the list already")
-      }
-      entries.append((identity, key))
-    }
-    guard !entries.isEmpty, let allowed = AllowList(entries) else {
-      throw ConvoyError(.configuration, "\(file) has no keys: copy it anew")
-    }
-    return allowed
   }
 
   /// The lines of a file that nobody but its owner may have touched, as far as its mode tells.

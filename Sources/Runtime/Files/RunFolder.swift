@@ -139,6 +139,8 @@ package final class RunFolder {
     return false
   }
 
+  /// The folder of the keys that a launcher made for the run, for as long as the job lasts.
+  package static let keysName = "keys"
   /// The name of the file that says where the run's coordinator listens, for as long as it does.
   package static let addressName = "address"
 

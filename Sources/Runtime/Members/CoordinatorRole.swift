@@ -18,6 +18,8 @@ package final class CoordinatorRole {
   let logger: Logger
   let report: (JobEvent) -> Void
   let post: Post
+  let access: NetworkAccess
+  let transport: any Transport
   let journal: RunJournal
   /// What is taken over from the journal.
   private let records: [JournalRecord]
@@ -41,6 +43,8 @@ package final class CoordinatorRole {
   var progressAtCheckpoint: JobProgress?
   var trained: JobProgress?
   var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
+  /// What was told of connections that were refused.
+  var refusedConnections = RefusedConnections()
   private var isWarnedOfJournal = false
 
   /// A coordinator that has not begun.
@@ -52,13 +56,16 @@ package final class CoordinatorRole {
   ///   - launchedAt: when the command that the person gave began, in seconds of the monotonic clock.
   ///   - report: told of what happens, on the thread that runs.
   package init(
-    job: Job, transport: any Transport, folder: RunFolder, token: JobToken, resume: String? = nil,
-    launch: String? = nil, deadlines: Deadlines = Deadlines(), stop: StopRequest, logger: Logger, launchedAt: Double,
+    job: Job, transport: any Transport, access: NetworkAccess = NetworkAccess(), folder: RunFolder, token: JobToken,
+    resume: String? = nil, launch: String? = nil, deadlines: Deadlines = Deadlines(), stop: StopRequest,
+    logger: Logger, launchedAt: Double,
     report: @escaping (JobEvent) -> Void
   ) throws(ConvoyError) {
     try PreparedJob.requireData(of: job)
     prepared = try PreparedJob(job: job, text: job.yaml)
     self.folder = folder
+    self.access = access
+    self.transport = transport
     self.token = token
     self.stop = stop
     self.logger = logger
@@ -133,17 +140,6 @@ package final class CoordinatorRole {
     }
   }
 
-  /// Opens the address that members reach; returns it as bound.
-  package func listen(on address: Address) throws(ConvoyError) -> Address {
-    try MemberContext.requireLoopback(address)
-    let bound = try post.listen(on: address)
-    logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers")
-    if let problem = prepared.job.precisionProblem { logger.warning("\(problem)") }
-    folder.note(address: bound.description)
-    report(.listening(address: bound.description))
-    return bound
-  }
-
   /// Tells the coordinator that a process that its launcher started has ended. From any thread.
   package var ended: @Sendable (String) -> Void {
     { [mailbox = loop.mailbox] in mailbox.put(.ended(name: $0)) }
@@ -173,6 +169,7 @@ package final class CoordinatorRole {
         report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
       }
     }
+    tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
     if let failure = loop.failure { throw failure }
     switch reason {
@@ -215,6 +212,7 @@ package final class CoordinatorRole {
       return nil
     case .timer(let moment):
       loop.setTimer(moment)
+      tellRefusedConnections()
       return nil
     case .send, .store, .load, .report, .stop: break
     }
@@ -223,7 +221,7 @@ package final class CoordinatorRole {
     switch effect {
     case .send(let envelope, let connection, let chunk):
       try post.send(
-        envelope, payload: try restored(envelope.message, chunk), to: Peer(rawValue: connection.rawValue))
+        completed(envelope), payload: try restored(envelope.message, chunk), to: Peer(rawValue: connection.rawValue))
     case .store(let mark): store(mark)
     case .load: keeper.load()
     case .report(let report): try tell(report)

@@ -18,6 +18,10 @@ package struct MemberContext: Sendable {
   package let deadlines: Deadlines
   /// What stops it from outside.
   package let stop: StopRequest
+  /// Whom it lets in and where.
+  package let access: NetworkAccess
+  /// Threads of a worker; nil for the job's.
+  package let threads: Int?
   /// Where it logs.
   package let logger: Logger
   /// When its process, or its thread, began, in seconds of the monotonic clock.
@@ -26,12 +30,15 @@ package struct MemberContext: Sendable {
   /// A context with a fresh incarnation.
   package init(
     transport: any Transport, coordinator: Address, name: String, token: JobToken,
-    deadlines: Deadlines = Deadlines(), stop: StopRequest, logger: Logger, startedAt: Double = MonotonicClock.seconds
+    access: NetworkAccess = NetworkAccess(), threads: Int? = nil, deadlines: Deadlines = Deadlines(),
+    stop: StopRequest, logger: Logger, startedAt: Double = MonotonicClock.seconds
   ) {
     self.transport = transport
     self.coordinator = coordinator
     self.name = name
     self.token = token
+    self.access = access
+    self.threads = threads
     incarnation = Incarnation(UInt64.random(in: .min ... .max))
     self.deadlines = deadlines
     self.stop = stop
@@ -42,45 +49,46 @@ package struct MemberContext: Sendable {
   /// The same member as another life.
   func renewed() -> MemberContext {
     MemberContext(
-      transport: transport, coordinator: coordinator, name: name, token: token, deadlines: deadlines, stop: stop,
-      logger: logger)
+      transport: transport, coordinator: coordinator, name: name, token: token, access: access, threads: threads,
+      deadlines: deadlines, stop: stop, logger: logger)
   }
 
-  /// Connects to an address that may be used.
-  func connect(_ post: Post, to address: Address) throws(ConvoyError) -> Peer {
-    try Self.requireLoopback(address)
-    return try post.connect(to: address)
+  /// Connects to an address that may be used, where a member of this name listens.
+  func connect(_ post: Post, to address: Address, expecting name: String) throws(ConvoyError) -> Peer {
+    try access.requireAllowed(address)
+    return try post.connect(to: address, expecting: name)
   }
 
   /// Opens the address that other members reach; returns it as bound.
   func listen(_ post: Post) throws(ConvoyError) -> Address {
-    try post.listen(on: listeningAddress)
+    try post.listen(on: try listeningAddress())
   }
 
-  /// Where a server that joins this coordinator listens: any free place of the same transport.
-  var listeningAddress: Address {
+  /// Where a server that joins this coordinator listens: any free place of the same transport, over tcp on the interface
+  /// that leads to the coordinator.
+  func listeningAddress() throws(ConvoyError) -> Address {
     switch coordinator {
-    case .tcp(let host, _): .tcp(host: host, port: 0)
+    case .tcp: return try access.listeningAddress(towards: coordinator)
     case .ipc(let path):
-      .ipc(
+      return .ipc(
         path:
           "\(path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/"))/\(incarnation.text)"
       )
-    case .inproc(let name): .inproc(name: "\(name)-\(incarnation.text)")
+    case .inproc(let name): return .inproc(name: "\(name)-\(incarnation.text)")
     }
   }
 
-  /// Refuses an address that other machines could reach: without keys nothing is to be had from there.
-  static func requireLoopback(_ address: Address) throws(ConvoyError) {
-    guard !address.isLoopback else { return }
+  /// Throws where the coordinator has refused the connection for good: the keys would have to change.
+  func requireTaken(_ connection: ConnectionState?) throws(ConvoyError) {
+    guard let connection, connection.isOver else { return }
     throw ConvoyError(
-      .refused,
-      "\(address) is not a loopback address: this version has no keys yet and stays on one machine; use tcp://127.0.0.1:PORT"
-    )
+      .refused, "the coordinator at \(coordinator) takes no connection: \(connection.problem ?? "it says no more")")
   }
 
   /// The end of a member's run: nothing where the job was completed, an error otherwise.
-  static func check(_ reason: StopReason, stop: StopRequest, coordinator: Address) throws(ConvoyError) {
+  ///
+  /// - Parameter connection: what has become of the connection to the coordinator, where that is known.
+  func check(_ reason: StopReason, _ connection: ConnectionState?) throws(ConvoyError) {
     switch reason {
     case .failed(let text):
       // A signal that came after the failure does not explain it.
@@ -91,7 +99,9 @@ package struct MemberContext: Sendable {
     case .interrupted:
       if let signal = stop.signal { throw ConvoyError(signal.exitCode, signal.explanation) }
       throw ConvoyError(.interrupted, "the job was interrupted")
-    case .unreachable(let text): throw ConvoyError(.tryAgain, "\(coordinator): \(text)")
+    case .unreachable(let text):
+      let problem = connection?.problem.map { ": \($0)" } ?? ""
+      throw ConvoyError(.tryAgain, "\(coordinator): \(text)\(problem)")
     case .rejected(let text): throw ConvoyError(.refused, text)
     }
   }

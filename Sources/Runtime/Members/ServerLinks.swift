@@ -17,7 +17,7 @@ struct ServerLinks {
 
   /// Connects to the servers of a view but to the member itself.
   mutating func adopt(
-    _ view: View, besides own: Member, connect: (Address) throws(ConvoyError) -> Peer
+    _ view: View, besides own: Member, connect: (Address, _ name: String) throws(ConvoyError) -> Peer
   ) throws(ConvoyError) {
     for (member, link) in links where !view.servers.contains(where: { Self.isSame(link, $0) && $0.member == member }) {
       links[member] = nil
@@ -31,7 +31,7 @@ struct ServerLinks {
       } catch {
         throw ConvoyError(.failed, "\(server.member) states an address that cannot be used: \(error.description)")
       }
-      let peer = try connect(address)
+      let peer = try connect(address, server.member.description)
       links[server.member] = Link(incarnation: server.incarnation, address: server.address, peer: peer)
       members[peer] = server.member
       retired.remove(peer)

@@ -49,18 +49,19 @@ package final class ServerRole {
   private func run() throws(ConvoyError) -> StopReason {
     // What is still to be sent tells others why this member leaves.
     defer { post.close(lingerMilliseconds: 1000) }
-    coordinator = try context.connect(post, to: context.coordinator)
+    let coordinator = try context.connect(post, to: context.coordinator, expecting: Member.coordinator.description)
+    self.coordinator = coordinator
     context.stop.listen { [mailbox = loop.mailbox] signal in
       mailbox.put(signal == .orphaned ? .failed(signal.explanation) : .asked(signal.explanation))
     }
     let reason = try loop.run(
-      first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
+      first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     // Who was not let in has nothing to tell.
     if prepared != nil { logCounts() }
     if let failure = loop.failure { throw failure }
-    try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
+    try context.check(reason, post.state(of: coordinator))
     return reason
   }
 
@@ -70,10 +71,12 @@ package final class ServerRole {
       "\(applies) updates applied, \(counts.duplicates) duplicates, \(counts.late) late and \(counts.stale) stale contributions dropped, \(loop.machine.refusals.total) messages refused"
     )
     let bins = counts.staleness.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
+    let refused = context.transport.refusedConnections
+    if refused.total > 0 { logger.warning("connections refused: \(refused)") }
     if !bins.isEmpty { logger.info("contributions by staleness: \(bins.joined(separator: ", "))") }
   }
 
-  private func event(for incoming: Post.Incoming) -> ServerEvent? {
+  private func event(for incoming: Post.Incoming) throws(ConvoyError) -> ServerEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
       guard !links.isRetired(peer) else { return nil }
@@ -82,7 +85,10 @@ package final class ServerRole {
       return .message(envelope, from: destination(peer), payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer):
       return links.isRetired(peer) ? nil : .unreadable(refusal, from: destination(peer))
-    case .woken, .timeout: return nil
+    case .woken:
+      try context.requireTaken(coordinator.flatMap { post.state(of: $0) })
+      return nil
+    case .timeout: return nil
     }
   }
 
@@ -205,7 +211,9 @@ package final class ServerRole {
     guard let prepared else { throw ConvoyError(.failed, "a view came before the job") }
     try prepared.requireFit(view.rules.chunks)
     let own = loop.machine.member
-    try links.adopt(view, besides: own) { address throws(ConvoyError) in try context.connect(post, to: address) }
+    try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
+      try context.connect(post, to: address, expecting: name)
+    }
     if store == nil || self.view?.era != view.era {
       store = ChunkStore(rules: view.rules, settings: try prepared.updateSettings())
     } else {

@@ -63,18 +63,19 @@ package final class WorkerRole {
       // What is still to be sent tells others why this member leaves.
       post.close(lingerMilliseconds: 1000)
     }
-    coordinator = try context.connect(post, to: context.coordinator)
+    let coordinator = try context.connect(post, to: context.coordinator, expecting: Member.coordinator.description)
+    self.coordinator = coordinator
     context.stop.listen { [mailbox = loop.mailbox] signal in
       mailbox.put(signal == .orphaned ? .failed(signal.explanation) : .asked(signal.explanation))
     }
     let reason = try loop.run(
-      first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
+      first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
       failure: { .failed($0.message) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     // Who was not let in has nothing to tell.
     if work != nil { logShards() }
     if let failure = loop.failure { throw failure }
-    try MemberContext.check(reason, stop: context.stop, coordinator: context.coordinator)
+    try context.check(reason, post.state(of: coordinator))
     return reason
   }
 
@@ -95,13 +96,14 @@ package final class WorkerRole {
 
   // MARK: Events
 
-  private func event(for incoming: Post.Incoming) -> WorkerEvent? {
+  private func event(for incoming: Post.Incoming) throws(ConvoyError) -> WorkerEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
       guard let source = destination(peer) else { return nil }
       return .message(envelope, from: source, payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer): return destination(peer).map { .unreadable(refusal, from: $0) }
     case .woken:
+      try context.requireTaken(coordinator.flatMap { post.state(of: $0) })
       for report in reports.takeAll() { loop.follow(event(for: report)) }
       return nil
     case .timeout: return nil
@@ -198,7 +200,7 @@ package final class WorkerRole {
 
   private func prepare(_ welcome: Welcome) throws(ConvoyError) {
     logger[metadataKey: "member"] = "\(welcome.member)"
-    let work = try PreparedWork(welcome)
+    let work = try PreparedWork(welcome, threads: context.threads)
     self.work = work
     logger.info("\(welcome.member) computes with \(work.fingerprint)")
     if let problem = work.precisionProblem { logger.warning("\(problem)") }
@@ -212,7 +214,9 @@ package final class WorkerRole {
     guard let work else { throw ConvoyError(.failed, "a view came before the job") }
     try work.requireFit(view.rules.chunks)
     let own = loop.machine.member
-    try links.adopt(view, besides: own) { address throws(ConvoyError) in try context.connect(post, to: address) }
+    try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
+      try context.connect(post, to: address, expecting: name)
+    }
     self.view = view
     let mine = view.worker(own)?.nodes ?? []
     logger.info("\(own) in view \(view.number.rawValue), era \(view.era): shards \(mine)")

@@ -9,6 +9,7 @@ package struct PreparedWork: Sendable {
   private let prepared: PreparedJob
   private let engine: any Engine
   private let dataset: ImageDataset
+  private let threads: Int
 
   /// The samples, read ahead.
   package let samples: PrefetchingReader
@@ -21,11 +22,14 @@ package struct PreparedWork: Sendable {
   static let readAheadBatches = 4
 
   /// Reads the job and its data.
-  package init(_ welcome: Welcome) throws(ConvoyError) {
+  ///
+  /// - Parameter threads: threads of this worker; nil for the job's.
+  package init(_ welcome: Welcome, threads: Int? = nil) throws(ConvoyError) {
     prepared = try PreparedJob(text: welcome.job)
     let job = prepared.job
     engine = try prepared.engine()
-    fingerprint = engine.fingerprint(threads: job.threads, precision: prepared.precision)
+    self.threads = threads ?? job.threads
+    fingerprint = engine.fingerprint(threads: self.threads, precision: prepared.precision)
     do throws(DatasetError) {
       dataset = try DatasetCatalogue.load(job.data, split: .train, directory: job.dataDirectory)
       let reader = try BatchReader(
@@ -58,7 +62,7 @@ package struct PreparedWork: Sendable {
       return try engine.compile(
         prepared.network, batch: batch,
         options: CompileOptions(
-          threads: prepared.job.threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision,
+          threads: threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision,
           memoryLimit: prepared.job.memoryLimit))
     } catch {
       throw ConvoyError(.failed, error.description)

@@ -27,8 +27,10 @@ enum Convoy {
   }()
 
   /// Runs a command to its end.
-  static func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
-    let running = try Running(arguments, environment: environment)
+  static func run(
+    _ arguments: [String], environment: [String: String] = [:], behind prefix: [String] = []
+  ) throws -> Outcome {
+    let running = try Running(arguments, environment: environment, behind: prefix)
     return running.wait()
   }
 }
@@ -40,9 +42,12 @@ final class Running: @unchecked Sendable {
   private let errors = Collector()
 
   /// Starts a command with nothing on its standard input.
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
-    process.executableURL = Convoy.executable
-    process.arguments = arguments
+  ///
+  /// - Parameter prefix: the words of a program that runs it elsewhere, as in a network namespace.
+  init(_ arguments: [String], environment: [String: String] = [:], behind prefix: [String] = []) throws {
+    let words = prefix + [Convoy.executable.path] + arguments
+    process.executableURL = URL(filePath: words[0])
+    process.arguments = Array(words.dropFirst())
     var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CONVOY_") }
     all["NO_COLOR"] = "1"
     all.merge(environment) { $1 }
@@ -63,6 +68,11 @@ final class Running: @unchecked Sendable {
   /// Waits until a line on standard error or output holds a text; false when the command ends without it.
   func waitForLine(containing text: String) -> Bool {
     errors.waitForLine(containing: text)
+  }
+
+  /// Waits until the lines on standard error are as asked for; false when the command ends before.
+  func wait(until isReached: ([Substring]) -> Bool) -> Bool {
+    errors.wait { isReached($0.split(whereSeparator: \.isNewline)) }
   }
 
   /// The newest whole line on standard error that holds a text.
@@ -115,9 +125,13 @@ private final class Collector: @unchecked Sendable {
   }
 
   func waitForLine(containing wanted: String) -> Bool {
+    wait { $0.contains(wanted) }
+  }
+
+  func wait(until isReached: (String) -> Bool) -> Bool {
     condition.lock()
     defer { condition.unlock() }
-    while !String(decoding: text, as: UTF8.self).contains(wanted) {
+    while !isReached(String(decoding: text, as: UTF8.self)) {
       if isOver { return false }
       condition.wait()
     }

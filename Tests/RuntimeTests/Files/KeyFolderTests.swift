@@ -102,6 +102,32 @@ import Transport
     server.close(lingerMilliseconds: 0)
   }
 
+  @Test("A process's own keys travel as bytes, and are read from them as from the folder")
+  func handedOver() throws {
+    let made = try Made()
+    let keys = try KeyFolder(path: made.path)
+    let secrets = try keys.launchSecrets(for: "worker.1")
+    #expect(secrets.files.map(\.name) == ["allowed", "worker.1.key"])
+    #expect(try secrets.token == keys.token())
+    let security = try #require(try secrets.security(for: "worker.1"))
+    #expect(security.identity.name == "worker.1" && security.allowed == keys.allowed)
+    #expect(try LaunchSecrets(token: keys.token()).security(for: "worker.1") == nil)
+    let other = try error { _ = try secrets.security(for: "worker.0") }
+    #expect(other.message == "standard input holds no file worker.0.key among the job's secrets")
+    #expect(try error { _ = try keys.launchSecrets(for: "worker.3") }.message.contains("has no key of worker.3"))
+  }
+
+  @Test("A process is the one whose key its copy of the folder holds, where that is one of its role")
+  func onlyName() throws {
+    let made = try Made()
+    let keys = try KeyFolder(path: made.path)
+    for name in ["worker.0", "worker.2", "server.0", "server.1"] { unlink(keys.secretFile(of: name)) }
+    #expect(try keys.onlyName(of: .worker) == "worker.1")
+    #expect(
+      try error { _ = try keys.onlyName(of: .server) }.message
+        == "\(made.path) holds no secret key of a server: say with --name which one this process is")
+  }
+
   @Test("Keys are never overwritten; an empty folder is used; what cannot be made leaves nothing")
   func overwriting() throws {
     let made = try Made()

@@ -1,0 +1,77 @@
+package import Transport
+
+/// By which addresses a process of a job may be reached, and whom it lets in there.
+package struct NetworkAccess: Sendable {
+  /// The process's keys; nil where it has none, and then it stays on this machine.
+  package var security: TransportSecurity?
+  /// Whether the person asked to do without keys on other addresses than the loopback interface's.
+  package var isInsecure: Bool
+  /// The interface to listen on, by name or number; nil for the one that leads to the coordinator.
+  package var interface: String?
+
+  /// Access as stated: without anything, to this machine alone.
+  package init(security: TransportSecurity? = nil, isInsecure: Bool = false, interface: String? = nil) {
+    self.security = security
+    self.isInsecure = isInsecure
+    self.interface = interface
+  }
+
+  /// ZeroMQ, with the keys. Has I/O threads of its own, and with keys one more. Throws where the system has no room.
+  func makeTransport() throws(ConvoyError) -> ZeroMQTransport {
+    guard let security else { return ZeroMQTransport() }
+    do throws(TransportError) { return try ZeroMQTransport(security: security) } catch {
+      throw ConvoyError(.failed, error.description)
+    }
+  }
+
+  /// Refuses (exit code 77) an address that other machines reach, where there are no keys. Looks up names, which may take
+  /// seconds.
+  func requireAllowed(_ address: Address) throws(ConvoyError) {
+    do throws(TransportError) {
+      if security != nil || isInsecure { return }
+      try TransportPolicy.requireAllowed(address.resolved(), security: security, insecure: isInsecure)
+    } catch { throw ConvoyError(error) }
+  }
+
+  /// Where a process listens for members that reach it as it reaches the coordinator: any free port there.
+  ///
+  /// - Precondition: the coordinator's address is a host and a port.
+  func listeningAddress(towards coordinator: Address) throws(ConvoyError) -> Address {
+    do throws(TransportError) {
+      return try Interfaces.listeningAddress(towards: coordinator, interface: interface)
+    } catch { throw ConvoyError(error) }
+  }
+
+  /// A coordinator's address as it was stated, on the interface that was stated.
+  func coordinatorAddress(_ listen: Address) throws(ConvoyError) -> Address {
+    guard let interface, case .tcp(_, let port) = listen else { return listen }
+    do throws(TransportError) {
+      return .tcp(host: try Interfaces.host(of: interface, towards: listen), port: port)
+    } catch { throw ConvoyError(error) }
+  }
+
+  /// The address to tell others in place of the one that is bound: of all interfaces the first that other machines reach.
+  static func advertised(_ bound: Address) throws(ConvoyError) -> Address {
+    guard case .tcp(let host, let port) = bound, ["*", "0.0.0.0", "::"].contains(host) else { return bound }
+    do throws(TransportError) {
+      let hosts = try Interfaces.all().flatMap(\.hosts).filter { host == "::" || !$0.contains(":") }
+      let wide = hosts.first { !Address.tcp(host: $0, port: port).isLoopback }
+      return .tcp(host: wide ?? "127.0.0.1", port: port)
+    } catch { throw ConvoyError(error) }
+  }
+}
+
+extension ConvoyError {
+  /// What a person is told of an address or a key that cannot be used, with its exit code.
+  init(_ error: TransportError) {
+    let code: ExitCode =
+      switch error {
+      case .needsKeys: .refused
+      case .unresolvable(_, _, isTemporary: true): .tryAgain
+      case .malformedAddress: .usage
+      case .system: .failed
+      default: .configuration
+      }
+    self.init(code, error.description)
+  }
+}
