@@ -25,7 +25,7 @@ extension Server {
     return nil
   }
 
-  func answer(
+  mutating func answer(
     _ chunk: Int, version: UInt64, closed: Int, answers: Contribution? = nil, to source: Destination,
     _ effects: inout [ServerEffect]
   ) {

@@ -8,7 +8,7 @@ extension Server {
   }
 
   /// Sends the update under way to the replica, where that has everything before it.
-  func sendUpdate(_ chunk: Int, _ effects: inout [ServerEffect]) {
+  mutating func sendUpdate(_ chunk: Int, _ effects: inout [ServerEffect]) {
     guard let state = chunks[chunk], let replica = state.replica, state.isReplicaSynced, let open = state.open,
       !open.isReplicated
     else { return }
@@ -16,7 +16,7 @@ extension Server {
   }
 
   /// Sends the replica all of a chunk, with the update under way where it is made here.
-  func sendState(_ chunk: Int, _ effects: inout [ServerEffect]) {
+  mutating func sendState(_ chunk: Int, _ effects: inout [ServerEffect]) {
     guard let state = chunks[chunk], let replica = state.replica, state.holdsState else { return }
     var position = ChunkPosition(
       chunk: UInt32(chunk), version: state.version, closed: UInt64(state.closed), covered: state.covered,
@@ -75,7 +75,7 @@ extension Server {
   }
 
   /// Tells the primary which version is here.
-  private func confirm(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
+  private mutating func confirm(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
     guard let view, let holder = view.serverOfChunk?[chunk] else { return }
     send(
       .replicated(chunk: UInt32(chunk), version: version), to: .server(view.servers[holder].member), &effects)
@@ -99,7 +99,7 @@ extension Server {
 
   // MARK: The replica's side
 
-  private func isPrimary(_ member: Member, of chunk: Int) -> Bool {
+  private mutating func isPrimary(_ member: Member, of chunk: Int) -> Bool {
     guard let view, let holders = view.serverOfChunk, holders.indices.contains(chunk) else { return false }
     return view.servers[holders[chunk]].member == member
   }

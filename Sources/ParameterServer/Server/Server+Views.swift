@@ -128,7 +128,7 @@ extension Server {
   }
 
   /// Says that this server works in the view; said again until a worker has come, who was told only then.
-  func accept(_ effects: inout [ServerEffect]) {
+  mutating func accept(_ effects: inout [ServerEffect]) {
     let closed = chunks.reduce(0) { max($0, $1.map { max($0.closed, Int($0.open?.update.closed ?? 0)) } ?? 0) }
     send(.viewAccepted(closed: UInt64(closed)), to: .coordinator, &effects)
   }

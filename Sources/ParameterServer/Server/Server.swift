@@ -97,7 +97,7 @@ public struct Server: Sendable {
 
   var progress: Progress { Progress(steps: UInt64(closedSteps ?? 0), shards: 0) }
 
-  func send(
+  mutating func send(
     _ message: Message, to destination: Destination, payload: ServerPayload? = nil, _ effects: inout [ServerEffect]
   ) {
     effects.append(.send(session.envelope(message), to: destination, payload: payload))

@@ -42,7 +42,7 @@ extension Worker {
   }
 
   /// Whether nothing is to be computed in this view.
-  private func standsBy(_ rules: JobRules) -> Bool {
+  private mutating func standsBy(_ rules: JobRules) -> Bool {
     guard let mine else { return true }
     return mine.nodes.isEmpty && mine.earlierNodes.isEmpty && leases.waiting.isEmpty
       && !rules.segments.contains { $0.consistency.isLeased }
@@ -91,7 +91,7 @@ extension Worker {
   }
 
   /// This worker's nodes that hold samples in a round and that it has not computed.
-  private func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
+  private mutating func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
     guard let mine, let since = view?.since else { return [] }
     let nodes = step >= since ? mine.nodes : mine.earlierNodes
     return nodes.filter { node in
@@ -136,7 +136,7 @@ extension Worker {
   }
 
   /// Whether leased work comes first: what is leased of a later segment waits until the steps before it are done.
-  private func isLeasing(from step: Int, _ rules: JobRules) -> Bool {
+  private mutating func isLeasing(from step: Int, _ rules: JobRules) -> Bool {
     if sums.contains(where: { rules.consistency(ofStep: $0.step).isLeased }) { return true }
     return leases.waiting.first.map { rules.segment(ofStep: rules.unit($0).step).firstStep <= step } ?? false
   }
@@ -191,14 +191,14 @@ extension Worker {
     sendMarkers(&effects)
   }
 
-  func sendMarkers(_ effects: inout [WorkerEffect]) {
+  mutating func sendMarkers(_ effects: inout [WorkerEffect]) {
     guard let view else { return }
     for server in view.servers { send(.marker(markedCut), to: .server(server.member), &effects) }
   }
 
   // MARK: Orders
 
-  private func makeOrder(
+  private mutating func makeOrder(
     _ steps: Range<Int>, _ nodes: [ShardNode], _ rules: JobRules, number: UInt64
   ) -> ComputeOrder {
     ComputeOrder(

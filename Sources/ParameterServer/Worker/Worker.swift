@@ -120,7 +120,7 @@ public struct Worker: Sendable {
     Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest)
   }
 
-  func send(
+  mutating func send(
     _ message: Message, to destination: Destination, gradient: GradientPart? = nil, _ effects: inout [WorkerEffect]
   ) {
     effects.append(.send(session.envelope(message), to: destination, gradient: gradient))
