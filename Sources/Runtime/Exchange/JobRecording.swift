@@ -1,4 +1,4 @@
-package import ParameterServer
+import ParameterServer
 import Synchronization
 
 /// What happened to the machines of a job, and what they did about it: to be played again.
