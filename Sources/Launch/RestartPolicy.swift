@@ -21,8 +21,11 @@ package struct RestartPolicy: Hashable, Sendable {
 /// The restarts of one process so far.
 package struct RestartRecord {
   /// Restarts that were granted.
-  private(set) var count = 0
+  package private(set) var count = 0
   private var wait: Double?
+
+  /// No restart yet.
+  package init() {}
 
   /// Grants a restart to a process that lived so many seconds: the seconds to wait first. Nil when none is left.
   package mutating func grant(_ policy: RestartPolicy, lived seconds: Double) -> Double? {

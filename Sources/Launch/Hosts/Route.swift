@@ -1,12 +1,12 @@
 import Glibc
-import Runtime
+package import Runtime
 
 /// Which of this machine's addresses leads to another.
-enum Route {
+package enum Route {
   /// The local address of the interface by which a host is reached. Sends nothing: the kernel's table answers.
   ///
   /// - Parameter destination: the host as the person wrote it, for errors.
-  static func localAddress(toReach host: String, for destination: String) throws(ConvoyError) -> String {
+  package static func localAddress(toReach host: String, for destination: String) throws(ConvoyError) -> String {
     var hints = addrinfo()
     hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
     var list: UnsafeMutablePointer<addrinfo>?
@@ -32,7 +32,7 @@ enum Route {
   }
 
   /// Whether a numeric address is one of the loopback interface.
-  static func isLoopback(_ address: String) -> Bool {
+  package static func isLoopback(_ address: String) -> Bool {
     address == "::1" || address.hasPrefix("127.")
   }
 
