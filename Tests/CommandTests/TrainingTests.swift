@@ -82,7 +82,7 @@ import Testing
     if transport == "ipc" { try checkEvaluation(folder, summary) }
   }
 
-  /// Each worker's log says which shards it computed, their sum is steps × shards, and every server owned four chunks.
+  /// Each worker's log says which shards it computed, all of each step, and every server served four chunks.
   private func checkLogs(_ folder: TemporaryFolder, servers: Int, workers: Int) throws {
     var shards = 0
     for worker in 0..<workers {
@@ -91,10 +91,11 @@ import Testing
       let computed = try #require(log.firstMatch(of: /computed (\d+) shards/))
       shards += Int(computed.1) ?? 0
     }
-    #expect(shards == Self.steps * Self.shards)
+    // Shards that move to a faster worker can be computed twice, never less than once.
+    #expect(shards >= Self.steps * Self.shards)
     for server in 0..<servers {
       let log = try folder.read("run/logs/server.\(server).log")
-      let owned = try #require(log.firstMatch(of: /owns (\d+) chunks of/))
+      let owned = try #require(log.firstMatch(of: /: (\d+) chunks of/))
       #expect(Int(owned.1) ?? 0 >= 4)
     }
   }

@@ -41,13 +41,14 @@ struct NetworkNamespacesTests {
       let text = try run(["ip", "-o", "-4", "address", "show", "dev", "eth0"], on: host, of: network).text
       #expect(text.contains("\(network.address(of: host))/24"))
     }
-    #expect(try reaches(1, from: 0, network) && reaches(2, from: 0, network))
+    for host in [1, 2] { #expect(try (0..<30).contains { _ in try reaches(host, from: 0, network) }) }
     try network.cut(1)
     #expect(try !reaches(1, from: 0, network))
     #expect(try !reaches(0, from: 1, network))
     #expect(try reaches(2, from: 0, network))
     try network.heal(1)
-    #expect(try reaches(1, from: 0, network))
+    // A busy machine can need more than one try of a second.
+    #expect(try (0..<30).contains { _ in try reaches(1, from: 0, network) })
   }
 
   @Test("A slow host's cable is limited")

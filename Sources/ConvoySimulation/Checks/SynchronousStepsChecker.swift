@@ -11,6 +11,8 @@ struct SynchronousStepsChecker {
   /// The shards of each step that hold a sample, as far as they were asked for.
   private var occupied: [UInt64] = []
   private var segments = 0
+  /// The segments that `values` were made with.
+  private var made: [JobRules.Segment] = []
   /// The first step of the next round.
   private var nextStep = 0
   /// Which entry of `values` a number of closed steps has; -1 within a round.
@@ -31,6 +33,12 @@ struct SynchronousStepsChecker {
   /// The values after so many closed steps; nil where they are not determined.
   mutating func values(closed: Int, _ rules: JobRules) -> [ToyChunk]? {
     guard rules.segments.allSatisfy({ Self.isDetermined($0.consistency) || $0.firstStep >= closed }) else { return nil }
+    if rules.segments != made {
+      // A job that went back can be switched at a step that it had made otherwise before.
+      made = rules.segments
+      values.removeAll()
+      nextStep = 0
+    }
     if values.isEmpty {
       values = [(0..<rules.chunks.count).map { ToyChunk(bits: model.initial($0)) }]
       roundOfClosed = Array(repeating: -1, count: rules.steps + 1)
