@@ -175,12 +175,3 @@ extension Server {
     }
   }
 }
-
-extension Server {
-  public var debugLine: String {
-    "view \(String(describing: view?.number)) "
-      + chunks.compactMap { $0 }.map {
-        "\($0.chunk)\($0.isPrimary ? "P" : "R")\($0.holdsState ? "" : "?") v\($0.version) c\($0.closed) rep \(String(describing: $0.replica?.number)) sync \($0.isReplicaSynced) open \(String(describing: $0.open?.update.version)) ap \(String(describing: $0.open?.isApplied)) re \(String(describing: $0.open?.isReplicated)) held \($0.heldNodes)"
-      }.joined(separator: "\n   ")
-  }
-}

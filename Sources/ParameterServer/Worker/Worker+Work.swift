@@ -246,9 +246,3 @@ extension Worker {
     advance(&effects)
   }
 }
-
-extension Worker {
-  public var debugLine: String {
-    "T \(String(describing: target)) probing \(isProbing) wants \(wants.map { $0.map { "\($0.closed)\($0.isExact ? "!" : "+")" } ?? "-" }) held \(held.map { $0.map { "\($0.version)/\($0.closed)" } ?? "-" }) sums \(sums.map { "\($0.step):\($0.node) ready \($0.ready) settled \($0.settled)" }) computing \(String(describing: computation?.order.number)) computed \(computed.suffix(4)) cut \(pendingCut)/\(markedCut) view \(String(describing: view?.number))"
-  }
-}
