@@ -51,6 +51,8 @@ extension CoordinatorRole {
 
   private func begin(_ view: View) {
     viewReason = nil
+    // A job of another launch that goes on begins here, where its checkpoint was.
+    let reason = loaded == nil ? "begun" : "the job was resumed from a checkpoint"
     loaded = nil
     let now = MonotonicClock.seconds
     meter.begin(at: now, samples: 0)
@@ -58,7 +60,7 @@ extension CoordinatorRole {
     logger.info(
       "view \(view.number.rawValue): \(view.servers.count) servers, \(view.workers.count) workers, \(view.rules.chunks.count) chunks; training begins \(seconds) s after the launch"
     )
-    metrics.add(.view(view, reason: "begun", milliseconds: nil))
+    metrics.add(.view(view, reason: reason, milliseconds: nil))
     report(.started(seconds: seconds))
   }
 

@@ -47,7 +47,7 @@ extension SurvivalTests {
     let same = try LiveJob(resuming: run)
     #expect(try same.finish()["parameters_sha256"] as? String == Self.undisturbed)
     #expect(same.process.wait().errors.contains("the job goes on from the checkpoint of step "))
-    #expect(same.resumptions.contains { $0.reason == "the job was resumed from a checkpoint" })
+    #expect(same.metrics.contains { $0["reason"] as? String == "the job was resumed from a checkpoint" })
 
     let counts = try LiveJob(resuming: other, ["--servers", "1", "--workers", "2"])
     let summary = try counts.finish()
