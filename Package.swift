@@ -57,7 +57,7 @@ let package = Package(
         "Observability", logging, yams,
       ]),
     // 5
-    .target(name: "Launch", dependencies: ["Runtime", "Observability", logging]),
+    .target(name: "Launch", dependencies: ["Runtime", "Transport", "Observability", logging]),
     // 6
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
     .target(

@@ -1875,7 +1875,7 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   (ProtobufCMessageInit) convoy__wire__envelope__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9] =
+static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[8] =
 {
   {
     "protocol",
@@ -1921,18 +1921,6 @@ static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9]
     offsetof(Convoy__Wire__Record, body_case),
     offsetof(Convoy__Wire__Record, leased),
     &convoy__wire__lease__descriptor,
-    NULL,
-    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "finished",
-    19,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Convoy__Wire__Record, body_case),
-    offsetof(Convoy__Wire__Record, finished),
-    &convoy__wire__units__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -1987,21 +1975,21 @@ static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9]
   },
 };
 static const unsigned convoy__wire__record__field_indices_by_name[] = {
-  8,   /* field[8] = agreed */
-  5,   /* field[5] = checkpoint */
-  7,   /* field[7] = completed */
-  4,   /* field[4] = finished */
+  7,   /* field[7] = agreed */
+  4,   /* field[4] = checkpoint */
+  6,   /* field[6] = completed */
   3,   /* field[3] = leased */
   0,   /* field[0] = protocol */
   1,   /* field[1] = term */
-  6,   /* field[6] = totals */
+  5,   /* field[5] = totals */
   2,   /* field[2] = view */
 };
-static const ProtobufCIntRange convoy__wire__record__number_ranges[2 + 1] =
+static const ProtobufCIntRange convoy__wire__record__number_ranges[3 + 1] =
 {
   { 1, 0 },
   { 16, 1 },
-  { 0, 9 }
+  { 20, 4 },
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
 {
@@ -2011,10 +1999,10 @@ const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
   "Convoy__Wire__Record",
   "convoy.wire",
   sizeof(Convoy__Wire__Record),
-  9,
+  8,
   convoy__wire__record__field_descriptors,
   convoy__wire__record__field_indices_by_name,
-  2,  convoy__wire__record__number_ranges,
+  3,  convoy__wire__record__number_ranges,
   (ProtobufCMessageInit) convoy__wire__record__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -36,9 +36,6 @@ extension WireFormat {
       body.pointee.incarnation = incarnation.rawValue
       body.pointee.leases = encode(leases, &arena)
       wire.leased = body
-    case .finished(let units):
-      wire.body_case = CONVOY__WIRE__RECORD__BODY_FINISHED
-      wire.finished = encode(units, &arena)
     case .checkpoint(let mark):
       wire.body_case = CONVOY__WIRE__RECORD__BODY_CHECKPOINT
       let body = arena.make(convoy__wire__mark__init)
@@ -89,7 +86,6 @@ extension WireFormat {
       return .leased(
         Member(try Fields.role(body.role, "leased.role"), body.number), Incarnation(body.incarnation),
         try leases(body.leases, "leased.leases"))
-    case CONVOY__WIRE__RECORD__BODY_FINISHED: return .finished(try units(wire.finished, "finished"))
     case CONVOY__WIRE__RECORD__BODY_CHECKPOINT:
       let body = try Fields.message(wire.checkpoint, "checkpoint")
       return .checkpoint(

@@ -92,18 +92,24 @@ import WireFormat
 
   @Test("Sets of units whose ranges run backwards, overlap, lie past all units or have no end are refused")
   func units() throws {
-    /// A record of finished units with these bounds, each below 128.
-    func finished(_ bounds: [UInt8]) -> [UInt8] {
-      [8, 2, 154, 1, UInt8(bounds.count + 2), 10, UInt8(bounds.count)] + bounds
+    /// A record of leased units with these bounds, each below 128.
+    func leased(_ bounds: [UInt8]) -> [UInt8] {
+      let units = [10, UInt8(bounds.count)] + bounds
+      let leases = [8, 1, 18, UInt8(units.count)] + units
+      let lease = [8, 3, 34, UInt8(leases.count)] + leases
+      return [8, 2, 146, 1, UInt8(lease.count)] + lease
     }
-    #expect(try decode(record: finished([1, 3, 5, 6])) == .finished(UnitSet(ranges: [1..<3, 5..<6])!))
+    func record(_ units: UnitSet) -> JournalRecord {
+      .leased(Member(.worker, 0), Incarnation(0), Leases(grant: 1, units: units))
+    }
+    #expect(try decode(record: leased([1, 3, 5, 6])) == record(UnitSet(ranges: [1..<3, 5..<6])!))
     for bounds: [UInt8] in [[3, 1], [2, 2], [1, 5, 4, 6], [1, 3, 3, 4], [1, 3, 5]] {
-      #expect(throws: WireError.self, "\(bounds)") { try decode(record: finished(bounds)) }
+      #expect(throws: WireError.self, "\(bounds)") { try decode(record: leased(bounds)) }
     }
-    let far = WireFormat.encode(record: .finished(UnitSet(ranges: [0..<(1 << 57) + 1])!))
+    let far = WireFormat.encode(record: record(UnitSet(ranges: [1 << 57..<(1 << 57) + 1])!))
     #expect(throws: WireError.self) { try decode(record: far) }
     let many = UnitSet(ranges: (0...1 << 16).map { 2 * $0..<2 * $0 + 1 })!
-    #expect(throws: WireError.self) { try decode(record: WireFormat.encode(record: .finished(many))) }
+    #expect(throws: WireError.self) { try decode(record: WireFormat.encode(record: record(many))) }
   }
 
   @Test("A grant of more units than one may hold, and an update divided by nothing, are refused")

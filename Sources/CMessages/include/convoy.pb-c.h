@@ -152,7 +152,6 @@ typedef enum {
   CONVOY__WIRE__RECORD__BODY_TERM = 16,
   CONVOY__WIRE__RECORD__BODY_VIEW = 17,
   CONVOY__WIRE__RECORD__BODY_LEASED = 18,
-  CONVOY__WIRE__RECORD__BODY_FINISHED = 19,
   CONVOY__WIRE__RECORD__BODY_CHECKPOINT = 20,
   CONVOY__WIRE__RECORD__BODY_TOTALS = 21,
   CONVOY__WIRE__RECORD__BODY_COMPLETED = 22,
@@ -172,7 +171,6 @@ struct  Convoy__Wire__Record
     Convoy__Wire__Number *term;
     Convoy__Wire__View *view;
     Convoy__Wire__Lease *leased;
-    Convoy__Wire__Units *finished;
     Convoy__Wire__Mark *checkpoint;
     Convoy__Wire__Totals *totals;
     Convoy__Wire__Empty *completed;

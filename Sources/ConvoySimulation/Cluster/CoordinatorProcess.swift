@@ -164,7 +164,7 @@ struct CoordinatorProcess {
       var origin: StoredCheckpoint?
       if case .checkpoint(let step) = view.origin { origin = loaded ?? disk.checkpoint(step: step) }
       context.monitor.view(view, checkpoint: origin)
-    case .term, .agreed, .leased, .finished, .checkpoint, .totals, .completed: break
+    case .term, .agreed, .leased, .checkpoint, .totals, .completed: break
     }
   }
 

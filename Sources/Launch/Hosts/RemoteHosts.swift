@@ -1,5 +1,6 @@
 import Foundation
 package import Runtime
+import Transport
 
 /// The hosts of a job: who runs where, and how they are reached.
 package struct RemoteHosts: Sendable {
@@ -110,14 +111,26 @@ package struct RemoteHosts: Sendable {
 
   /// An address of this machine that the hosts reach, with a free port.
   package func listenAddress() throws(ConvoyError) -> String {
-    var found: [String] = []
+    var found: [Address] = []
     for host in hosts {
-      found.append(try Route.localAddress(toReach: try hostName(of: host), for: host.destination))
+      found.append(try ownAddress(towards: host))
       // This machine reaches itself by any of its addresses; another does not reach its loopback interface.
-      if let last = found.last, !Route.isLoopback(last) { break }
+      if let last = found.last, !last.isLoopback { break }
     }
-    let address = found[found.count - 1]
-    return address.contains(":") ? "tcp://[\(address)]:0" : "tcp://\(address):0"
+    return found[found.count - 1].description
+  }
+
+  /// This machine's address on the interface by which a host is reached, with a free port.
+  private func ownAddress(towards host: Host) throws(ConvoyError) -> Address {
+    let name = try hostName(of: host)
+    do throws(TransportError) {
+      return try Interfaces.listeningAddress(towards: .tcp(host: name, port: 0))
+    } catch {
+      throw ConvoyError(
+        .configuration,
+        "the host \(host.destination) is not reached by the name \(name): \(error.description); give its address, or state --listen"
+      )
+    }
   }
 
   /// The name or address behind a destination: ssh's configuration may know it by another.

@@ -9,7 +9,6 @@ extension Coordinator {
       case .agreed(let fingerprint, let digest): data = (fingerprint, digest)
       case .view(let view): replay(view)
       case .leased(let member, let incarnation, let leases): book?.replay(leases, to: member, incarnation)
-      case .finished: break
       case .checkpoint: break
       case .totals(let totals): pastTotals = totals
       case .completed: isCompleted = true

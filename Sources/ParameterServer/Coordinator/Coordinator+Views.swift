@@ -45,7 +45,7 @@ extension Coordinator {
   /// The most steps that a worker has begun or a server closed, as far as is known: what a member says may be anything.
   var begunSteps: Int { min(roster.begunSteps, view?.rules.steps ?? 0) }
 
-  private var nextNumber: ViewNumber { ViewNumber((view?.number.rawValue ?? 0) + 1) }
+  var nextNumber: ViewNumber { ViewNumber((view?.number.rawValue ?? 0) + 1) }
 
   private var workerRates: [UInt64?] {
     roster.ready(.worker).map { plan.rebalances ? $0.speed.rate : nil }
@@ -67,7 +67,7 @@ extension Coordinator {
   }
 
   /// Makes a view hold: writes it down, tells the servers; the workers are told when all servers work in it.
-  private mutating func establish(
+  mutating func establish(
     _ view: View, _ reason: ViewReason, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
     precondition(view.problem == nil, "view \(view.number.rawValue): \(view.problem ?? "")")
@@ -263,45 +263,5 @@ extension Coordinator {
     guard ShardShares.time(shares, rates: rates) * 10 < ShardShares.time(current, rates: rates) * 9 else { return }
     disturb(at: now)
     revise(.rebalanced, at: now, &effects)
-  }
-
-  // MARK: Modes
-
-  mutating func setMode(
-    _ mode: Consistency, _ connection: Connection, at now: Moment, _ effects: inout [CoordinatorEffect]
-  ) {
-    guard let view, recovery == nil, case .running = phase else {
-      return refuse(Refusal(.misplaced, "the job is not training: try again"), connection, &effects)
-    }
-    guard view.rules.switched(to: mode, fromStep: view.rules.steps - 1) != nil || view.rules.steps == 1 else {
-      return refuse(Refusal(.misplaced, "\(mode) does not suit a job of these shards"), connection, &effects)
-    }
-    wantedMode = mode
-    // Nobody works while the servers have a view and the workers do not: only then is a step known that nobody has begun.
-    revise(.switched(mode), at: now, &effects)
-    send(.status(status(at: now)), to: connection, &effects)
-  }
-
-  /// All servers work in the view and no worker does: switches at the end of the newest round that can be under way.
-  private mutating func switchMode(
-    to mode: Consistency, at now: Moment, _ effects: inout [CoordinatorEffect]
-  ) -> Bool {
-    guard let view else { return false }
-    wantedMode = nil
-    let rules = view.rules
-    let shards = rules.schedule.tree.shards
-    let slack = rules.consistency(ofStep: min(closedSteps, rules.steps - 1)).slack
-    let newest = min(closedSteps + slack, rules.steps - 1)
-    var step = rules.round(ofStep: newest).upperBound
-    if rules.consistency(ofStep: newest).isLeased { step = max(step, ((book?.frontier ?? 0) + shards - 1) / shards) }
-    guard step < rules.steps, rules.consistency(ofStep: step) != mode,
-      let switched = rules.switched(to: mode, fromStep: step)
-    else { return false }
-    establish(
-      View(
-        number: nextNumber, era: view.era, origin: view.origin, isBeginning: view.isBeginning, rules: switched,
-        servers: view.servers, workers: view.workers, since: view.since),
-      .switched(mode), at: now, &effects)
-    return true
   }
 }

@@ -98,8 +98,6 @@ public enum JournalRecord: Hashable, Sendable {
   case view(View)
   /// Units were leased to a worker.
   case leased(Member, Incarnation, Leases)
-  /// Units are finished: every server has applied them.
-  case finished(UnitSet)
   /// A checkpoint is complete on disk.
   case checkpoint(CheckpointMark)
   /// The totals of the workers who are gone: those who live report theirs again to a successor.

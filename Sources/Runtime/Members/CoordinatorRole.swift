@@ -136,7 +136,7 @@ package final class CoordinatorRole {
     case .totals(let epochs):
       let samples = epochs.reduce(0) { $0 + $1.samples }
       progress = JobProgress(steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0)
-    case .term, .leased, .finished, .checkpoint, .completed: break
+    case .term, .leased, .checkpoint, .completed: break
     }
   }
 

@@ -1,0 +1,57 @@
+/// Why a job is over, or why a member leaves it.
+///
+/// On the wire only the first three occur; the others are a member's own conclusion and travel as `failed`.
+public enum StopReason: Hashable, Sendable {
+  /// All steps are applied and the model is stored.
+  case completed
+  /// It failed, and why.
+  case failed(String)
+  /// Somebody stopped it.
+  case interrupted
+  /// The coordinator did not answer in time.
+  case unreachable(String)
+  /// The coordinator does not take this member.
+  case rejected(String)
+  /// The member was removed while it was away: it may come back as another life.
+  case fenced(String)
+}
+
+/// The answer to what cannot be accepted.
+public struct Refusal: Hashable, Sendable {
+  /// The kind.
+  public let reason: RefusalReason
+  /// One line for a person.
+  public let explanation: String
+
+  /// A refusal.
+  public init(_ reason: RefusalReason, _ explanation: String) {
+    self.reason = reason
+    self.explanation = explanation
+  }
+}
+
+/// Kinds of what cannot be accepted.
+public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
+  /// The token is another job's.
+  case wrongJob = 1
+  /// The view is not the newest.
+  case oldView = 2
+  /// The sender's place is filled by another life of it.
+  case deadIncarnation = 3
+  /// The sender has no place in the job.
+  case unknownMember = 4
+  /// The name or number is taken.
+  case nameTaken = 5
+  /// The job has all the members that it wants.
+  case jobFull = 6
+  /// A digest or the engine's fingerprint differs.
+  case mismatch = 7
+  /// The message makes no sense now: a step that has not begun, a chunk that is elsewhere.
+  case misplaced = 8
+  /// The message cannot be read, or its payload has another length than stated.
+  case malformed = 9
+  /// The sender speaks another version of the protocol.
+  case wrongProtocol = 10
+  /// The sender's key is another's than the message says.
+  case wrongKey = 11
+}
