@@ -14,7 +14,9 @@ import Testing
   @Test("A successor finds what was written down, and a torn end is cut off")
   func records() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
-    let records: [JournalRecord] = [.term(1), .agreed(fingerprint: "openblas-0.3", data: [1, 2, 3]), .totals([]), .completed]
+    let records: [JournalRecord] = [
+      .term(1), .agreed(fingerprint: "openblas-0.3", data: [1, 2, 3]), .totals([]), .completed,
+    ]
     #expect(!RunJournal.isThere(in: folder.path))
     do {
       let journal = try RunJournal(folder: folder.path)
