@@ -18,17 +18,14 @@ struct ExactlyOnceChecker {
   func acknowledged(
     _ contribution: Contribution, chunk: Int, era: UInt32, _ log: JobLog, _ violations: inout Violations
   ) {
-    guard !contribution.isStale, let line = log.line(era, chunk), let rules = log.rules else { return }
     let step = Int(contribution.step)
-    guard step < log.steps, era == log.newestEra else { return }
+    guard !contribution.isStale, log.has(era, chunk), let rules = log.rules, step < log.steps else { return }
     // Late shards of `backup` are dropped once the step is closed: their acknowledgement says that they may be forgotten.
-    if rules.consistency(ofStep: step).sparedShards > 0, line.closed > UInt64(step) { return }
-    var wanted: UInt64 = 0
-    for shard in contribution.node.shards
-    where rules.samples(ofRound: step, under: ShardNode(level: 0, index: UInt32(shard))) > 0 {
-      wanted |= 1 << UInt64(shard)
-    }
-    let missing = wanted & ~line.units[step]
+    if rules.consistency(ofStep: step).sparedShards > 0, log.closed(chunk) > UInt64(step) { return }
+    let shards = contribution.node.shards
+    guard shards.upperBound <= UInt64.bitWidth else { return }
+    let bits = (UInt64.max >> UInt64(UInt64.bitWidth - shards.count)) << UInt64(shards.lowerBound)
+    let missing = bits & log.occupied(step) & ~log.units(chunk, step: step)
     if missing != 0 {
       violations.add(
         .exactlyOnce, "chunk \(chunk): shards \(shardList(missing)) of step \(step) are acknowledged and not applied")

@@ -18,8 +18,8 @@ struct FoldOfLogChecker {
         violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
       }
     }
-    guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
-      let before = line.value(update.version &- 1), line.value(update.version) != nil
+    guard fact.isPrimary, log.has(fact.era, fact.chunk), fact.view >= log.view(fact.chunk),
+      let before = log.value(fact.chunk, update.version &- 1), log.value(fact.chunk, update.version) != nil
     else { return }
     if model.updated(before, by: fact.payload.bits, update) != fact.new {
       violations.add(
@@ -28,8 +28,8 @@ struct FoldOfLogChecker {
   }
 
   func served(_ fact: ServedFact, _ log: JobLog, _ violations: inout Violations) {
-    guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
-      let known = line.value(fact.version)
+    guard log.has(fact.era, fact.chunk), fact.view >= log.view(fact.chunk),
+      let known = log.value(fact.chunk, fact.version)
     else { return }
     if known.bits != fact.bits {
       violations.add(

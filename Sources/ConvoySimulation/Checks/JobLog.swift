@@ -66,6 +66,8 @@ struct JobLog {
   /// The era of the lines at hand: a job has few, and nearly everything happens in the newest.
   private var lines: [Line] = []
   private(set) var steps = 0
+  /// By step of `rules`: the shards that hold a sample.
+  private var occupied: [UInt64] = []
 
   /// The lines of an era; nil where it has not begun.
   func lines(_ era: UInt32) -> [Line]? { era == newestEra ? lines : eras[era] }
@@ -79,6 +81,7 @@ struct JobLog {
 
   /// A view was made: its rules hold, and where it begins an era, the chunks begin with what the origin says.
   mutating func begin(_ view: View, model: ToyModel, checkpoint: StoredCheckpoint?) {
+    if rules != view.rules { occupied = (0..<view.rules.steps).map { Self.occupied($0, view.rules) } }
     rules = view.rules
     guard view.era > newestEra else { return }
     if newestEra > 0 { eras[newestEra] = lines }
@@ -101,6 +104,30 @@ struct JobLog {
       return line
     }
   }
+
+  // What is asked for with every letter is looked up where it is: a line that is copied costs more.
+
+  /// Whether the newest era has a chunk.
+  @inline(__always)
+  func has(_ era: UInt32, _ chunk: Int) -> Bool { era == newestEra && chunk < lines.count }
+
+  /// The steps that are closed of a chunk of the newest era.
+  func closed(_ chunk: Int) -> UInt64 { lines[chunk].closed }
+
+  /// The shards of a step that are in a chunk of the newest era.
+  func units(_ chunk: Int, step: Int) -> UInt64 { lines[chunk].units[step] }
+
+  /// The newest view in which a primary of a chunk of the newest era has done something.
+  func view(_ chunk: Int) -> ViewNumber { lines[chunk].view }
+
+  /// The newest version of a chunk of the newest era that was sent to a worker.
+  func published(_ chunk: Int) -> UInt64 { lines[chunk].published }
+
+  /// A chunk of the newest era at a version.
+  func value(_ chunk: Int, _ version: UInt64) -> ToyChunk? { lines[chunk].value(version) }
+
+  /// The shards of a step that hold a sample, as bits, by the rules of the newest view.
+  func occupied(_ step: Int) -> UInt64 { occupied[step] }
 
   /// The shards of a step that hold a sample, as bits.
   static func occupied(_ step: Int, _ rules: JobRules) -> UInt64 {

@@ -32,7 +32,7 @@ struct SamplesOnceChecker {
   func ended(in era: UInt32, _ log: JobLog, _ rules: JobRules, _ violations: inout Violations) {
     for (chunk, line) in (log.lines(era) ?? []).enumerated() {
       for step in 0..<rules.steps where rules.round(ofStep: step).lowerBound == step {
-        let occupied = JobLog.occupied(step, rules)
+        let occupied = log.occupied(step)
         let missing = (occupied & ~line.units[step])
         if missing.nonzeroBitCount > rules.consistency(ofStep: step).sparedShards || line.units[step] & ~occupied != 0 {
           violations.add(

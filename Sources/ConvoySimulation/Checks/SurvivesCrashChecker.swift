@@ -15,11 +15,12 @@ struct SurvivesCrashChecker {
   }
 
   func served(_ fact: ServedFact, _ log: JobLog, _ violations: inout Violations) {
-    guard fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk) else { return }
-    if fact.view >= line.view, fact.held < line.published {
+    guard log.has(fact.era, fact.chunk) else { return }
+    let published = log.published(fact.chunk)
+    if fact.view >= log.view(fact.chunk), fact.held < published {
       violations.add(
         .survivesCrash,
-        "chunk \(fact.chunk): its server is at version \(fact.held), and version \(line.published) was published")
+        "chunk \(fact.chunk): its server is at version \(fact.held), and version \(published) was published")
     }
   }
 }

@@ -57,12 +57,14 @@ struct SynchronousStepsChecker {
     let schedule = rules.schedule
     let samples = UInt64(rules.samples(ofRound: nextStep, under: schedule.tree.root))
     let occupied = UInt32(rules.occupiedShards(ofRound: nextStep))
+    var shards = [UInt64?](repeating: nil, count: schedule.tree.shards)
     let after = before.indices.map { chunk in
-      let sum = model.sum(of: 0..<schedule.tree.shards) { shard in
-        shardSum(
+      for shard in shards.indices {
+        shards[shard] = shardSum(
           model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: schedule, digest: digest,
           parameters: before[chunk].bits)
       }
+      let sum = model.sum(&shards)
       let update = Update(
         chunk: UInt32(chunk), version: before[chunk].version + 1, closed: UInt64(round.upperBound), unit: nil,
         kind: consistency.stepsPerRound > 1 ? .averaged : .summed, step: UInt64(round.lowerBound), staleness: 0,

@@ -22,6 +22,8 @@ struct ServerProcess {
   private(set) var machine: Server
   private(set) var stopped: StopReason?
   private var payloads = PayloadTable()
+  /// An empty list that is used again.
+  private var spare: [ServerEffect] = []
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
   private var isPrimary: [Bool] = []
@@ -79,12 +81,17 @@ struct ServerProcess {
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: ServerEvent, _ context: inout SimulationContext) {
     let wasOver = context.hasStopped[slot]
-    for effect in machine.handle(event, at: context.world.moment(of: slot)) {
+    var effects: [ServerEffect] = []
+    swap(&effects, &spare)
+    machine.handle(event, at: context.world.moment(of: slot), into: &effects)
+    for index in effects.indices {
       if wasOver {
-        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
+        if case .release = effects[index] {} else { context.misuse(slot, "does something after its end") }
       }
-      perform(effect, &context)
+      perform(effects[index], &context)
     }
+    effects.removeAll(keepingCapacity: true)
+    swap(&effects, &spare)
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
@@ -97,7 +104,7 @@ struct ServerProcess {
     case .install(let position, let payload): install(position, payload, &context)
     case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
     case .combine(let left, let right, let sum):
-      guard let first = payloads.read(left), let second = payloads.read(right) else { return }
+      guard let first = payloads.release(left), let second = payloads.release(right) else { return }
       var total = context.shape.model.sum(first, context.bug == .doubledPart ? first : second)
       total.shards |= second.shards
       payloads.hold(total, as: sum)

@@ -7,7 +7,7 @@ public struct ToyJob: Hashable, Sendable, Codable {
   /// Shards of a step, a power of two up to 64; nil for the one at or above the number of workers.
   public var shards: Int?
   /// Chunks for each server.
-  public static let chunksPerServer = 4
+  public static let chunksPerServer = 3
   /// The numbers; nil takes integers for even seeds and doubles for odd ones.
   public var numbers: ToyNumbers?
   /// Steps between two checkpoints; nil for one that follows from the seed.

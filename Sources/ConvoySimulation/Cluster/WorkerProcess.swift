@@ -25,6 +25,8 @@ struct WorkerProcess {
   private(set) var machine: Worker
   private(set) var stopped: StopReason?
   private var payloads = PayloadTable()
+  /// An empty list that is used again.
+  private var spare: [WorkerEffect] = []
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
   private var parameters: [ToyPayload?] = []
@@ -99,12 +101,17 @@ struct WorkerProcess {
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: WorkerEvent, _ context: inout SimulationContext) {
     let wasOver = context.hasStopped[slot]
-    for effect in machine.handle(event, at: context.world.moment(of: slot)) {
+    var effects: [WorkerEffect] = []
+    swap(&effects, &spare)
+    machine.handle(event, at: context.world.moment(of: slot), into: &effects)
+    for index in effects.indices {
       if wasOver {
-        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
+        if case .release = effects[index] {} else { context.misuse(slot, "does something after its end") }
       }
-      perform(effect, &context)
+      perform(effects[index], &context)
     }
+    effects.removeAll(keepingCapacity: true)
+    swap(&effects, &spare)
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
@@ -134,7 +141,7 @@ struct WorkerProcess {
   private mutating func install(_ chunk: Int, _ handle: GradientHandle, _ context: inout SimulationContext) {
     guard let payload = payloads.release(handle), let view, parameters.indices.contains(chunk) else { return }
     if Int(payload.chunk) != chunk { context.misuse(slot, "installs chunk \(payload.chunk) as chunk \(chunk)") }
-    if let computation, computation.readsUpTo > chunk {
+    if (computation?.readsUpTo ?? 0) > chunk {
       context.misuse(slot, "replaces chunk \(chunk), which the engine still reads")
     }
     occasions += 1

@@ -9,7 +9,7 @@ public struct Campaign: Sendable {
   /// Which faults the runs have.
   public var plan: FaultPlan
   /// One of so many seeds is run twice, and must give the same trace.
-  public var repeatedShare: UInt64 = 16
+  public var repeatedShare: UInt64 = 64
   /// Runs that may be spent to make one failing schedule smaller.
   public var shrinkingBudget = 100
 

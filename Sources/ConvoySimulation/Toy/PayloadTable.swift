@@ -5,9 +5,13 @@ import ParameterServer
 /// What was received has a place in a list that is used again; what the machine makes itself it numbers in order, and
 /// those live shortly, so that they lie in a ring.
 struct PayloadTable {
-  private var received: [ToyPayload?] = []
-  /// How often a place was used: part of its handle, so that a handle that was let go of is not taken for the next.
-  private var uses: [UInt32] = []
+  private struct Place {
+    var payload: ToyPayload?
+    /// How often it was used: part of its handle, so that a handle that was let go of is not taken for the next.
+    var uses: UInt32 = 0
+  }
+
+  private var received: [Place] = []
   private var free: [Int] = []
   private var sums: [(handle: UInt64, payload: ToyPayload)?] = Array(repeating: nil, count: 64)
   /// How many are held.
@@ -20,36 +24,30 @@ struct PayloadTable {
   /// Takes a payload that has arrived.
   mutating func keep(_ payload: ToyPayload) -> ReceivedPayload {
     count += 1
-    let place: Int
-    if let used = free.popLast() {
-      place = used
-      received[place] = payload
-    } else {
-      place = received.count
-      received.append(payload)
-      uses.append(0)
-    }
-    let handle = UInt64(uses[place]) << Self.placeBits | UInt64(place)
+    let place = free.popLast() ?? received.count
+    if place == received.count { received.append(Place()) }
+    received[place].payload = payload
+    let handle = UInt64(received[place].uses) << Self.placeBits | UInt64(place)
     return ReceivedPayload(handle: GradientHandle(handle), bytes: Int(payload.bytes))
   }
 
   private func place(_ handle: GradientHandle) -> Int? {
     let place = Int(handle.rawValue & (1 << Self.placeBits - 1))
-    guard received.indices.contains(place), uses[place] == UInt32(handle.rawValue >> Self.placeBits) else { return nil }
+    guard place < received.count, received[place].uses == UInt32(handle.rawValue >> Self.placeBits) else { return nil }
     return place
   }
 
+  private func ring(_ handle: GradientHandle) -> Int { Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1) }
+
   /// Reads a payload that must be there.
   mutating func read(_ handle: GradientHandle) -> ToyPayload? {
-    let payload: ToyPayload?
     if handle.rawValue >= GradientHandle.firstSum {
-      let entry = sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)]
-      payload = entry?.handle == handle.rawValue ? entry?.payload : nil
-    } else {
-      payload = place(handle).flatMap { received[$0] }
+      if let entry = sums[ring(handle)], entry.handle == handle.rawValue { return entry.payload }
+    } else if let place = place(handle), let payload = received[place].payload {
+      return payload
     }
-    if payload == nil { misuses += 1 }
-    return payload
+    misuses += 1
+    return nil
   }
 
   /// Lets go of a payload that must be there.
@@ -58,10 +56,10 @@ struct PayloadTable {
     guard let payload = read(handle) else { return nil }
     count -= 1
     if handle.rawValue >= GradientHandle.firstSum {
-      sums[Int(truncatingIfNeeded: handle.rawValue) & (sums.count - 1)] = nil
-    } else if let place = place(handle) {
-      received[place] = nil
-      uses[place] &+= 1
+      sums[ring(handle)] = nil
+    } else {
+      let place = Int(handle.rawValue & (1 << Self.placeBits - 1))
+      received[place] = Place(payload: nil, uses: received[place].uses &+ 1)
       free.append(place)
     }
     return payload

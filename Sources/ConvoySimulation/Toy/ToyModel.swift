@@ -61,6 +61,19 @@ struct ToyModel: Sendable {
     return sum(left, right)
   }
 
+  /// The sum over all shards, in their place; nil where none has a sample.
+  func sum(_ shards: inout [UInt64?]) -> UInt64? {
+    var stride = 1
+    while stride < shards.count {
+      for left in Swift.stride(from: 0, to: shards.count, by: stride * 2) {
+        guard let second = shards[left + stride] else { continue }
+        shards[left] = shards[left].map { sum($0, second) } ?? second
+      }
+      stride *= 2
+    }
+    return shards[0]
+  }
+
   /// The sum with what it is made of.
   func sum(_ left: ToyPayload, _ right: ToyPayload) -> ToyPayload {
     var sum = left

@@ -3,7 +3,7 @@
 /// A connection is made by one process (the dealer) to another's address (the router). Each direction keeps its order.
 /// A dealer keeps what it sends while the connection is down, up to the high-water mark; a router drops what it sends
 /// to a connection that is not there. Making a connection anew loses what was under way, and gives it a new number.
-package struct Network<Content: Sendable> {
+package struct Network<Content: AnyObject & Sendable> {
   /// One direction of a connection.
   package struct Link {
     /// When the last letter arrives that the next may not overtake.
@@ -103,36 +103,39 @@ package struct Network<Content: Sendable> {
     if !toRouter, down || (generation ?? lines[line].generation) != lines[line].generation {
       return count(.unreachable)
     }
-    let link = line * 2 + (toRouter ? 1 : 0)
-    guard Int(links[link].queued) < shape.highWaterMark else { return count(.full) }
+    let place = line * 2 + (toRouter ? 1 : 0)
+    // The link is taken out and put back once: each access to a list has its price.
+    var link = links[place]
+    defer { links[place] = link }
+    guard Int(link.queued) < shape.highWaterMark else { return count(.full) }
     let source = toRouter ? dealer : router
     let departure = max(now, cardFreeAt[source], down ? lines[line].downUntil : 0)
     let sent = departure + UInt64(bytes) / shape.bytesPerMicrosecond
     if !down { cardFreeAt[source] = sent }
     let random = stream.next()
-    var arrival = sent + shape.latency + links[link].extraLatency + random % (shape.jitter + 1)
+    var arrival = sent + shape.latency + link.extraLatency + random % (shape.jitter + 1)
     var inOrder = true
     var copy: Arrival?
-    if links[link].isDisturbed {
-      if UInt32(random >> 48) < links[link].loss { return count(.lost) }
-      if UInt32(random >> 32 & 0xffff) < links[link].duplicates {
+    if link.isDisturbed {
+      if UInt32(random >> 48) < link.loss { return count(.lost) }
+      if UInt32(random >> 32 & 0xffff) < link.duplicates {
         doubled += 1
         copy = Arrival(
-          letter: put(content, dealer, router, toRouter, link), time: arrival + (random >> 40 & 0xfff) * 10)
+          letter: put(content, dealer, router, toRouter, &link), time: arrival + (random >> 40 & 0xfff) * 10)
       }
-      if UInt32(random >> 16 & 0xffff) < links[link].reordering {
+      if UInt32(random >> 16 & 0xffff) < link.reordering {
         overtaken += 1
         inOrder = false
         arrival += (random >> 40 & 0xfff) * 10
       }
     }
-    arrival = max(arrival, links[link].blockedUntil)
+    arrival = max(arrival, link.blockedUntil)
     if inOrder {
-      arrival = max(arrival, links[link].lastArrival + 1)
-      links[link].lastArrival = arrival
+      arrival = max(arrival, link.lastArrival + 1)
+      link.lastArrival = arrival
     }
     var dispatch = count(.sent)
-    dispatch.arrival = Arrival(letter: put(content, dealer, router, toRouter, link), time: arrival)
+    dispatch.arrival = Arrival(letter: put(content, dealer, router, toRouter, &link), time: arrival)
     dispatch.copy = copy
     return dispatch
   }
@@ -143,13 +146,13 @@ package struct Network<Content: Sendable> {
   }
 
   private mutating func put(
-    _ content: Content, _ dealer: Int, _ router: Int, _ toRouter: Bool, _ link: Int
+    _ content: Content, _ dealer: Int, _ router: Int, _ toRouter: Bool, _ link: inout Link
   ) -> UInt32 {
     let letter = Letter(
       content: content, dealer: UInt16(dealer), router: UInt16(router), toRouter: toRouter,
       generation: lines[line(dealer, router)].generation)
-    links[link].queued += 1
-    links[link].peak = max(links[link].peak, links[link].queued)
+    link.queued += 1
+    link.peak = max(link.peak, link.queued)
     if let index = free.popLast() {
       letters[Int(index)] = letter
       return index

@@ -1,7 +1,7 @@
 package import ParameterServer
 
-/// What happens next in a world.
-package enum Occurrence<Content> {
+/// What happens next in a world. A letter's content is a reference: its kind of layout is known, and it is moved cheaply.
+package enum Occurrence<Content: AnyObject> {
   /// A letter has arrived; `generation` is the life of the connection that it came through.
   case message(Content, dealer: Int, router: Int, toRouter: Bool, generation: UInt32)
   /// A process has finished something of its own.
@@ -17,7 +17,7 @@ package enum Occurrence<Content> {
 /// A virtual clock in microseconds, a queue of what will happen, a network, and processes that live in it.
 ///
 /// Processes are numbers. The world knows when they live, pause and what their clocks say; what they do is its user's.
-package struct World<Content: Sendable> {
+package struct World<Content: AnyObject & Sendable> {
   /// What the world knows of a process.
   struct Process {
     var life: UInt16 = 0

@@ -78,12 +78,11 @@ public struct Coordinator: Sendable {
   /// The view that holds, or nil before the first.
   public var currentView: View? { view }
 
-  /// Takes what happened and returns what to do, in order.
-  public mutating func handle(_ event: CoordinatorEvent, at now: Moment) -> [CoordinatorEffect] {
-    var effects: [CoordinatorEffect] = []
+  /// Takes what happened and adds what to do, in order.
+  public mutating func handle(_ event: CoordinatorEvent, at now: Moment, into effects: inout [CoordinatorEffect]) {
     if case .over = phase {
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
-      return effects
+      return
     }
     noticePause(at: now)
     switch event {
@@ -99,13 +98,12 @@ public struct Coordinator: Sendable {
     case .interrupted: end(.interrupted, at: now, &effects)
     case .failed(let text): end(.failed(text), at: now, &effects)
     }
-    if case .over = phase { return effects }
+    if case .over = phase { return }
     let deadline = timer.flatMap { $0 > now ? $0 : nil } ?? now.advanced(milliseconds: deadlines.heartbeat)
     if deadline != timer {
       timer = deadline
       effects.append(.timer(deadline))
     }
-    return effects
   }
 
   /// A coordinator that was stopped for a while has heard nobody, whoever spoke: it listens again before it judges.

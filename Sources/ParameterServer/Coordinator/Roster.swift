@@ -41,10 +41,12 @@ struct Roster: Sendable {
   }
 
   private func index(of member: Member) -> Int? {
-    entries.firstIndex { $0.member == member }
+    // By index: an entry that is copied costs more than the search.
+    for index in entries.indices where entries[index].member == member { return index }
+    return nil
   }
 
-  subscript(_ member: Member) -> Entry? { entries.first { $0.member == member } }
+  subscript(_ member: Member) -> Entry? { index(of: member).map { entries[$0] } }
 
   private func wanted(_ role: Role) -> Int { role == .server ? servers : workers }
 

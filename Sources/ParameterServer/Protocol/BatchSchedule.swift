@@ -9,6 +9,8 @@ public struct BatchSchedule: Hashable, Sendable {
   public let batch: Int
   /// The tree over the step's shards (V of them).
   public let tree: ShardTree
+  /// Steps of an epoch.
+  public let stepsPerEpoch: Int
 
   /// A schedule, or nil where there is no sample or no room in a batch.
   public init?(samples: Int, batch: Int, tree: ShardTree) {
@@ -16,10 +18,8 @@ public struct BatchSchedule: Hashable, Sendable {
     self.samples = samples
     self.batch = batch
     self.tree = tree
+    stepsPerEpoch = (samples + batch - 1) / batch
   }
-
-  /// Steps of an epoch.
-  public var stepsPerEpoch: Int { (samples + batch - 1) / batch }
 
   /// The epoch of a step, from 0.
   public func epoch(ofStep step: Int) -> Int { step / stepsPerEpoch }
@@ -33,14 +33,15 @@ public struct BatchSchedule: Hashable, Sendable {
   /// The positions of a shard's samples within the order of the step's epoch.
   public func positions(ofStep step: Int, shard: Int) -> Range<Int> {
     let step = positions(ofStep: step)
-    let lower = step.lowerBound + shard * step.count / tree.shards
-    return lower..<step.lowerBound + (shard + 1) * step.count / tree.shards
+    let lower = step.lowerBound + (shard * step.count) >> tree.height
+    return lower..<step.lowerBound + ((shard + 1) * step.count) >> tree.height
   }
 
   /// Number of samples of a step under a node of the tree.
   public func sampleCount(ofStep step: Int, under node: ShardNode) -> Int {
     let count = positions(ofStep: step).count
-    return node.shards.upperBound * count / tree.shards - node.shards.lowerBound * count / tree.shards
+    let shards = node.shards
+    return (shards.upperBound * count) >> tree.height - (shards.lowerBound * count) >> tree.height
   }
 
   /// Number of the step's shards that hold a sample.

@@ -16,6 +16,10 @@ public struct ChunkTable: Hashable, Sendable {
   public let bufferElements: Int
   /// Elements of every chunk but each vector's last, which may be smaller.
   public let chunkElements: Int
+  /// Number of chunks, of both kinds.
+  public let count: Int
+  /// Number of the parameters' chunks: those of the buffers come after them.
+  private let parameterChunks: Int
 
   /// Bytes of an element: fp32.
   public static let elementBytes = 4
@@ -49,32 +53,30 @@ public struct ChunkTable: Hashable, Sendable {
     self.elements = elements
     bufferElements = buffers
     self.chunkElements = chunkElements
+    parameterChunks = (elements + chunkElements - 1) / chunkElements
+    count = parameterChunks + (buffers + chunkElements - 1) / chunkElements
     guard count <= Self.maximumChunks else { return nil }
   }
 
-  /// Number of chunks, of both kinds.
-  public var count: Int { chunks(of: .buffers).upperBound }
-
   /// The chunks of a kind.
   public func chunks(of kind: ChunkKind) -> Range<Int> {
-    let parameters = (elements + chunkElements - 1) / chunkElements
-    return switch kind {
-    case .parameters: 0..<parameters
-    case .buffers: parameters..<parameters + (bufferElements + chunkElements - 1) / chunkElements
+    switch kind {
+    case .parameters: 0..<parameterChunks
+    case .buffers: parameterChunks..<count
     }
   }
 
   /// What a chunk is a part of.
   public func kind(of chunk: Int) -> ChunkKind {
-    chunk < chunks(of: .buffers).lowerBound ? .parameters : .buffers
+    chunk < parameterChunks ? .parameters : .buffers
   }
 
   /// The elements of a chunk within the flat vector of its kind.
   public func range(of chunk: Int) -> Range<Int> {
     precondition(chunk >= 0 && chunk < count, "chunk \(chunk) of \(count)")
-    let kind = kind(of: chunk)
-    let first = (chunk - chunks(of: kind).lowerBound) * chunkElements
-    return first..<min(first + chunkElements, kind == .parameters ? elements : bufferElements)
+    let isParameters = chunk < parameterChunks
+    let first = (isParameters ? chunk : chunk - parameterChunks) * chunkElements
+    return first..<min(first + chunkElements, isParameters ? elements : bufferElements)
   }
 
   /// Bytes of a chunk.

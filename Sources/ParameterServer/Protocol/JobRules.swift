@@ -14,20 +14,45 @@ public struct JobRules: Hashable, Sendable {
     }
   }
 
+  /// The rules in one place: they are handed on with every event, and a reference is copied cheaply.
+  private final class Statement: Sendable {
+    struct Fields: Hashable, Sendable {
+      let schedule: BatchSchedule
+      let steps: Int
+      let chunks: ChunkTable
+      let segments: [Segment]
+      let slots: Int
+      let checkpointEvery: Int?
+      let maximumStaleness: UInt64?
+    }
+
+    let fields: Fields
+    let leasesWork: Bool
+
+    init(_ fields: Fields) {
+      self.fields = fields
+      leasesWork = fields.segments.contains { $0.consistency.isLeased }
+    }
+  }
+
+  private let statement: Statement
+
   /// Samples, steps and shards.
-  public let schedule: BatchSchedule
+  public var schedule: BatchSchedule { statement.fields.schedule }
   /// Steps of the whole job.
-  public let steps: Int
+  public var steps: Int { statement.fields.steps }
   /// The cut of the flat vectors.
-  public let chunks: ChunkTable
+  public var chunks: ChunkTable { statement.fields.chunks }
   /// The consistency of each step: segments in order, the first from step 0.
-  public let segments: [Segment]
+  public var segments: [Segment] { statement.fields.segments }
   /// Vectors of optimiser state beside the parameters: what travels with them in local mode.
-  public let slots: Int
+  public var slots: Int { statement.fields.slots }
   /// Steps between two checkpoints; nil for none but the last.
-  public let checkpointEvery: Int?
+  public var checkpointEvery: Int? { statement.fields.checkpointEvery }
   /// Applies past which a push outside sync is refused; nil for no bound.
-  public let maximumStaleness: UInt64?
+  public var maximumStaleness: UInt64? { statement.fields.maximumStaleness }
+  /// Whether the work of some step is leased.
+  var leasesWork: Bool { statement.leasesWork }
 
   /// Most epochs of a job: what an epoch's number on the wire can count.
   public static let maximumEpochs = Int(UInt32.max)
@@ -47,14 +72,19 @@ public struct JobRules: Hashable, Sendable {
       segments.allSatisfy({ Self.isSound($0.consistency, shards: schedule.tree.shards) }),
       (0...Self.maximumSlots).contains(slots), checkpointEvery.map({ $0 > 0 && $0 <= 1 << 40 }) ?? true
     else { return nil }
-    self.schedule = schedule
-    self.steps = steps
-    self.chunks = chunks
-    self.segments = segments
-    self.slots = slots
-    self.checkpointEvery = checkpointEvery
-    self.maximumStaleness = maximumStaleness
+    statement = Statement(
+      Statement.Fields(
+        schedule: schedule, steps: steps, chunks: chunks, segments: segments, slots: slots,
+        checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness))
   }
+
+  /// Whether two jobs have the same rules.
+  public static func == (left: JobRules, right: JobRules) -> Bool {
+    left.statement === right.statement || left.statement.fields == right.statement.fields
+  }
+
+  /// Hashes the rules.
+  public func hash(into hasher: inout Hasher) { hasher.combine(statement.fields) }
 
   private static func isSound(_ consistency: Consistency, shards: Int) -> Bool {
     switch consistency {
@@ -74,7 +104,7 @@ public struct JobRules: Hashable, Sendable {
 
   /// The segment of a step.
   public func segment(ofStep step: Int) -> Segment {
-    if segments.count == 1 { return segments[0] }
+    let segments = segments
     var index = segments.count - 1
     while index > 0, segments[index].firstStep > step { index -= 1 }
     return segments[index]
@@ -96,6 +126,7 @@ public struct JobRules: Hashable, Sendable {
   /// Number of samples under a node in the round of a step.
   public func samples(ofRound step: Int, under node: ShardNode) -> Int {
     let round = round(ofStep: step)
+    let schedule = schedule
     guard round.count > 1 else { return schedule.sampleCount(ofStep: step, under: node) }
     return round.reduce(0) { $0 + schedule.sampleCount(ofStep: $1, under: node) }
   }

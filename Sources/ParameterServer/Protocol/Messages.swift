@@ -1,5 +1,7 @@
 /// A message with what every message states: its job, its view, and who sent it.
-public struct Envelope: Hashable, Sendable {
+///
+/// A reference to what never changes: it is handed on from the transport to the machine and back, and copied nowhere.
+public final class Envelope: Hashable, Sendable {
   /// The job's secret.
   public let token: JobToken
   /// The view that the sender was in.
@@ -18,6 +20,22 @@ public struct Envelope: Hashable, Sendable {
     self.sender = sender
     self.incarnation = incarnation
     self.message = message
+  }
+
+  /// Whether two say the same.
+  public static func == (left: Envelope, right: Envelope) -> Bool {
+    left === right
+      || (left.token == right.token && left.view == right.view && left.sender == right.sender
+        && left.incarnation == right.incarnation && left.message == right.message)
+  }
+
+  /// Hashes all that is stated.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(token)
+    hasher.combine(view)
+    hasher.combine(sender)
+    hasher.combine(incarnation)
+    hasher.combine(message)
   }
 }
 

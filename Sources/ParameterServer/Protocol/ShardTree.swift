@@ -66,9 +66,10 @@ public struct ShardTree: Hashable, Sendable {
   }
 
   /// The node that covers every shard.
-  public var root: ShardNode {
-    ShardNode(level: UInt8(shards.trailingZeroBitCount), index: 0)
-  }
+  public var root: ShardNode { ShardNode(level: UInt8(truncatingIfNeeded: height), index: 0) }
+
+  /// Levels above the shards: the logarithm of their number.
+  var height: Int { shards.trailingZeroBitCount }
 
   /// Whether a node is one of this tree's.
   public func contains(_ node: ShardNode) -> Bool {

@@ -7,8 +7,17 @@ public protocol StateMachine: Sendable {
   /// What it can want done.
   associatedtype Effect: Hashable & Sendable
 
+  /// Takes what happened at a moment and adds what to do, in order, to a list that the caller keeps.
+  mutating func handle(_ event: Event, at now: Moment, into effects: inout [Effect])
+}
+
+extension StateMachine {
   /// Takes what happened at a moment and returns what to do, in order.
-  mutating func handle(_ event: Event, at now: Moment) -> [Effect]
+  public mutating func handle(_ event: Event, at now: Moment) -> [Effect] {
+    var effects: [Effect] = []
+    handle(event, at: now, into: &effects)
+    return effects
+  }
 }
 
 extension Server: StateMachine {}

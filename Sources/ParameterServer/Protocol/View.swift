@@ -67,49 +67,79 @@ public struct View: Hashable, Sendable {
     }
   }
 
+  /// What a view states, in one place: a view is handed on with every event, and a reference is copied cheaply.
+  private final class Statement: Sendable {
+    struct Fields: Hashable, Sendable {
+      let number: ViewNumber
+      let era: UInt32
+      let origin: Origin
+      let isBeginning: Bool
+      let rules: JobRules
+      let servers: [Server]
+      let workers: [Worker]
+      let since: Int
+    }
+
+    let fields: Fields
+    let serverOfChunk: [Int]?
+    let replicaOfChunk: [Int]?
+
+    init(_ fields: Fields) {
+      self.fields = fields
+      serverOfChunk = View.holders(fields.rules, fields.servers, \.chunks).flatMap { $0.contains(-1) ? nil : $0 }
+      replicaOfChunk = View.holders(fields.rules, fields.servers, \.replicas)
+    }
+  }
+
+  private let statement: Statement
+
   /// Its number.
-  public let number: ViewNumber
+  public var number: ViewNumber { statement.fields.number }
   /// How often the job has begun, anew or from a checkpoint: what belongs to an earlier era is void.
-  public let era: UInt32
+  public var era: UInt32 { statement.fields.era }
   /// What the era began with.
-  public let origin: Origin
+  public var origin: Origin { statement.fields.origin }
   /// Whether servers that hold nothing yet are given what the era began with; later ones get it from each other.
-  public let isBeginning: Bool
+  public var isBeginning: Bool { statement.fields.isBeginning }
   /// The job's rules.
-  public let rules: JobRules
+  public var rules: JobRules { statement.fields.rules }
   /// The servers, by number.
-  public let servers: [Server]
+  public var servers: [Server] { statement.fields.servers }
   /// The workers, by number.
-  public let workers: [Worker]
+  public var workers: [Worker] { statement.fields.workers }
   /// The first step in which workers compute their `nodes`; in earlier ones they compute their `earlierNodes`.
-  public let since: Int
+  public var since: Int { statement.fields.since }
 
   /// A view as stated; see `problem` for whether it holds together.
   public init(
     number: ViewNumber, era: UInt32 = 1, origin: Origin = .initial, isBeginning: Bool = true, rules: JobRules,
     servers: [Server], workers: [Worker], since: Int = 0
   ) {
-    self.number = number
-    self.era = era
-    self.origin = origin
-    self.isBeginning = isBeginning
-    self.rules = rules
-    self.servers = servers
-    self.workers = workers
-    self.since = since
+    statement = Statement(
+      Statement.Fields(
+        number: number, era: era, origin: origin, isBeginning: isBeginning, rules: rules, servers: servers,
+        workers: workers, since: since))
   }
 
+  /// Whether two views state the same.
+  public static func == (left: View, right: View) -> Bool {
+    left.statement === right.statement || left.statement.fields == right.statement.fields
+  }
+
+  /// Hashes what is stated.
+  public func hash(into hasher: inout Hasher) { hasher.combine(statement.fields) }
+
   /// The server of each chunk, by chunk, as an index into `servers`; nil where not every chunk has exactly one.
-  public var serverOfChunk: [Int]? { holders(\.chunks).flatMap { $0.contains(-1) ? nil : $0 } }
+  public var serverOfChunk: [Int]? { statement.serverOfChunk }
 
   /// The server that keeps each chunk's replica, by chunk, as an index into `servers`, -1 where none does; nil where two
   /// do.
-  public var replicaOfChunk: [Int]? { holders(\.replicas) }
+  public var replicaOfChunk: [Int]? { statement.replicaOfChunk }
 
-  private func holders(_ chunks: KeyPath<Server, [UInt32]>) -> [Int]? {
+  private static func holders(_ rules: JobRules, _ servers: [Server], _ chunks: (Server) -> [UInt32]) -> [Int]? {
     var holder = [Int](repeating: -1, count: rules.chunks.count)
     for (index, server) in servers.enumerated() {
-      for chunk in server[keyPath: chunks] {
+      for chunk in chunks(server) {
         guard Int(chunk) < holder.count, holder[Int(chunk)] < 0 else { return nil }
         holder[Int(chunk)] = index
       }
@@ -160,6 +190,7 @@ public struct View: Hashable, Sendable {
   /// The incarnation that fills a place in this view, or nil.
   public func incarnation(of member: Member) -> Incarnation? {
     // By index: a line that is copied costs more than the search. Every message is checked by this.
+    let (servers, workers) = (statement.fields.servers, statement.fields.workers)
     switch member.role {
     case .coordinator, .client: break
     case .server:

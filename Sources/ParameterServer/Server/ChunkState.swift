@@ -16,6 +16,14 @@ struct ChunkState: Sendable {
     /// The version that must be there: that of the push that is answered.
     let version: UInt64
     let answers: Contribution?
+
+    /// Whether its wait is over.
+    ///
+    /// While a cut is gathered, a single push is answered as soon as it is applied: steps may not close before its
+    /// worker has marked the cut, which waits for the answer.
+    func isDue(version: UInt64, closed: Int, isGatheringCut: Bool) -> Bool {
+      (self.closed <= closed || (isGatheringCut && self.version > 0)) && self.version <= version
+    }
   }
 
   /// An update that was ordered, and what is still to come before it can be seen.
@@ -62,6 +70,33 @@ struct ChunkState: Sendable {
     ChunkPosition(chunk: UInt32(chunk), version: version, closed: UInt64(closed), covered: covered)
   }
 
+  // What is only looked at is `mutating` where every message asks for it: so it is looked at where it is, not in a copy.
+
+  /// Whether workers reach it, and find a state.
+  var isReady: Bool { mutating get { isPrimary && holdsState } }
+
+  /// Whether an update was ordered that cannot be seen yet.
+  var isUpdating: Bool { mutating get { open != nil } }
+
+  /// What the next push depends on.
+  var standing: (version: UInt64, closed: Int, isUpdating: Bool, queued: Int) {
+    mutating get { (version, closed, open != nil, queued.count) }
+  }
+
+  /// Whether the replica has to be sent the state once an update is made here.
+  var owesState: Bool { mutating get { isPrimary && replica != nil && !isReplicaSynced } }
+
+  /// Whether an update to a version was ordered and is not made yet.
+  mutating func awaits(_ version: UInt64) -> Bool { open?.isApplied == false && open?.update.version == version }
+
+  /// What is sent to the replica: the update under way, where the replica has everything before it.
+  var unconfirmed: (replica: Member, open: OpenUpdate)? {
+    mutating get {
+      guard isReplicaSynced, let replica, let open, !open.isReplicated else { return nil }
+      return (replica, open)
+    }
+  }
+
   /// Begins with a state.
   mutating func begin(at position: ChunkPosition) {
     version = position.version
@@ -82,20 +117,10 @@ struct ChunkState: Sendable {
     if !isKnown { waiters.append(waiter) }
   }
 
-  /// The workers whose wait is over, in the order they came.
-  ///
-  /// While a cut is gathered, a single push is answered as soon as it is applied: steps may not close before its worker
-  /// has marked the cut, which waits for the answer.
-  mutating func dueWaiters(isGatheringCut: Bool) -> [Waiter] {
-    guard !waiters.isEmpty else { return [] }
-    var due: [Waiter] = []
-    var others: [Waiter] = []
-    for waiter in waiters {
-      let isClosed = waiter.closed <= closed || (isGatheringCut && waiter.version > 0)
-      if isClosed && waiter.version <= version { due.append(waiter) } else { others.append(waiter) }
-    }
-    waiters = others
-    return due
+  /// Takes out who waits, in the order they came, in exchange for an empty list; returns where the chunk is.
+  mutating func swapWaiters(_ others: inout [Waiter]) -> (version: UInt64, closed: Int) {
+    swap(&waiters, &others)
+    return (version, closed)
   }
 
   /// Forgets who waits: those who still do ask again in the new view.
@@ -104,7 +129,7 @@ struct ChunkState: Sendable {
   // MARK: The open round
 
   /// Whether the open round already has every shard under a node.
-  func covers(_ node: ShardNode) -> Bool {
+  mutating func covers(_ node: ShardNode) -> Bool {
     held.contains { $0.node.covers(node) }
   }
 
@@ -138,7 +163,7 @@ struct ChunkState: Sendable {
   // MARK: Units
 
   /// Whether a unit was applied, or is about to be.
-  func hasUnit(_ unit: Int, shards: Int) -> Bool {
+  mutating func hasUnit(_ unit: Int, shards: Int) -> Bool {
     unit < closed * shards || covered.contains(unit) || open?.update.unit == UInt64(unit)
       || queued.contains { Int($0.push.step) * shards + Int($0.push.node.index) == unit }
   }
@@ -146,40 +171,29 @@ struct ChunkState: Sendable {
   /// Keeps a push until the update under way is made.
   mutating func queue(_ push: QueuedPush) { queued.append(push) }
 
-  /// Number of pushes that wait.
-  var queuedCount: Int { queued.count }
-
   /// The next push to be applied, if one waits.
   mutating func dequeue() -> QueuedPush? { queued.isEmpty ? nil : queued.removeFirst() }
 
-  /// Steps closed, and units covered beyond them, once a unit is applied as well.
-  func covering(_ unit: Int, _ rules: JobRules) -> (closed: Int, covered: UnitSet) {
-    var covered = covered
-    covered.insert(unit)
-    return Self.settled(closed, covered, rules)
+  /// Steps that schedules count: a step's worth of units each, whichever units they are.
+  mutating func countedSteps(shards: Int) -> Int { closed + covered.count / shards }
+
+  /// Steps that are closed once a unit is applied as well.
+  mutating func closedCovering(_ unit: Int, _ rules: JobRules) -> Int {
+    var next = closed
+    while next < rules.steps, !rules.consistency(ofStep: next).isSummed, isWhole(next, with: unit, rules) { next += 1 }
+    return next
   }
 
-  /// Closes the steps whose units are all covered or empty, as far as pushes are applied one by one.
-  static func settled(_ closed: Int, _ covered: UnitSet, _ rules: JobRules) -> (closed: Int, covered: UnitSet) {
+  /// Whether every unit of a step is covered or empty, where pushes are applied one by one.
+  private mutating func isWhole(_ step: Int, with unit: Int, _ rules: JobRules) -> Bool {
     let shards = rules.schedule.tree.shards
-    var closed = closed
-    while closed < rules.steps, !rules.consistency(ofStep: closed).isSummed {
-      let end = (closed + 1) * shards
-      var next = closed * shards
-      while next < end {
-        let missing = covered.firstMissing(from: next)
-        guard missing < end, rules.isEmpty(unit: missing) else {
-          next = missing
-          break
-        }
-        next = missing + 1
-      }
-      guard next >= end else { break }
-      closed += 1
+    let end = (step + 1) * shards
+    var next = covered.firstMissing(from: step * shards)
+    while next < end {
+      guard next == unit || rules.isEmpty(unit: next) else { return false }
+      next = covered.firstMissing(from: next + 1)
     }
-    var rest = covered
-    rest.removeAll(below: closed * shards)
-    return (closed, rest)
+    return true
   }
 
   // MARK: Updates
@@ -206,20 +220,30 @@ struct ChunkState: Sendable {
   /// Nothing more is waited for from the replica, or all is.
   mutating func setReplicated(_ isReplicated: Bool) { open?.isReplicated = isReplicated }
 
-  /// Whether the update may be seen.
-  var canPublish: Bool { open.map { $0.isApplied && $0.isReplicated } ?? false }
+  /// What became of an update that can be seen.
+  struct Published: Sendable {
+    let version: UInt64
+    /// Steps that are closed, and those that were before.
+    let closed: Int
+    let closedBefore: Int
+    let isPrimary: Bool
+    /// It is needed no more.
+    let gradient: GradientHandle
+  }
 
-  /// Makes the update visible; returns the gradient, which is needed no more.
-  mutating func publish(_ rules: JobRules) -> GradientHandle? {
-    guard let open, open.isApplied else { return nil }
+  /// Makes the update visible, where it is made here and on the replica.
+  mutating func publish(_ rules: JobRules) -> Published? {
+    guard let open, open.isApplied, open.isReplicated else { return nil }
     precondition(open.update.version == version + 1, "chunk \(chunk) goes from \(version) to \(open.update.version)")
     previous = ChunkPosition.Previous(version: version, closed: UInt64(closed))
+    let before = closed
     version = open.update.version
     if let unit = open.update.unit { covered.insert(Int(unit)) }
     closed = max(closed, Int(open.update.closed))
     covered.removeAll(below: closed * rules.schedule.tree.shards)
     self.open = nil
-    return open.gradient
+    return Published(
+      version: version, closed: closed, closedBefore: before, isPrimary: isPrimary, gradient: open.gradient)
   }
 
   /// Lets go of everything that a new view makes void: parts and queued pushes are sent again.

@@ -71,8 +71,8 @@ extension Server {
 
   /// Takes the snapshot of a cut where nothing that came before it is still to be applied.
   mutating func snapshotForCut(_ chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let rules = view?.rules, cut.open.indices.contains(chunk), cut.open[chunk], let state = chunks[chunk],
-      state.open == nil, state.queuedCount == 0
+    guard cut.open.indices.contains(chunk), cut.open[chunk], let rules = view?.rules,
+      let standing = chunks[chunk]?.standing, !standing.isUpdating, standing.queued == 0
     else { return }
     snapshot(chunk, &effects)
     for push in cut.finish(chunk) { take(push, rules, &effects) }

@@ -1,9 +1,7 @@
 /// What workers ask of a server.
 extension Server {
   mutating func receive(_ pull: Pull, from source: Destination, _ effects: inout [ServerEffect]) -> Refusal? {
-    guard let rules = view?.rules, chunks.indices.contains(Int(pull.chunk)), let state = chunks[Int(pull.chunk)],
-      state.isPrimary, state.holdsState
-    else {
+    guard let rules = view?.rules, isReady(Int(pull.chunk)), let state = chunks[Int(pull.chunk)] else {
       return Refusal(.misplaced, "\(session.member) does not serve chunk \(pull.chunk)")
     }
     guard pull.closed <= UInt64(rules.steps) else {
@@ -34,21 +32,29 @@ extension Server {
   }
 
   mutating func answerWaiters(of chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let due = chunks[chunk]?.dueWaiters(isGatheringCut: cut.isGathering), !due.isEmpty, let state = chunks[chunk]
-    else { return }
-    for waiter in due {
-      answer(
-        chunk, version: state.version, closed: state.closed, answers: waiter.answers, to: waiter.destination, &effects)
+    // The list is taken out, and those who wait on are put back: nothing is copied.
+    guard let (version, closed) = chunks[chunk]?.swapWaiters(&waiters) else { return }
+    for index in waiters.indices {
+      if waiters[index].isDue(version: version, closed: closed, isGatheringCut: cut.isGathering) {
+        let (answers, destination) = (waiters[index].answers, waiters[index].destination)
+        answer(chunk, version: version, closed: closed, answers: answers, to: destination, &effects)
+      } else {
+        chunks[chunk]?.wait(waiters[index])
+      }
     }
+    waiters.removeAll(keepingCapacity: true)
+  }
+
+  /// Whether workers reach it for a chunk whose state is here.
+  private mutating func isReady(_ chunk: Int) -> Bool {
+    chunks.indices.contains(chunk) && chunks[chunk]?.isReady == true
   }
 
   mutating func receive(
     _ push: Push, of worker: UInt32, from source: Destination, payload: ReceivedPayload?,
     _ effects: inout [ServerEffect]
   ) -> Refusal? {
-    guard let rules = view?.rules, chunks.indices.contains(Int(push.chunk)), let state = chunks[Int(push.chunk)],
-      state.isPrimary, state.holdsState
-    else {
+    guard let rules = view?.rules, isReady(Int(push.chunk)) else {
       return Refusal(.misplaced, "\(session.member) does not serve chunk \(push.chunk)")
     }
     guard push.step < UInt64(rules.steps), push.awaits <= UInt64(rules.steps),
@@ -66,26 +72,27 @@ extension Server {
       return Refusal(.misplaced, "step \(push.step) has no samples in shards \(push.node), or begins no round")
     }
     let queued = QueuedPush(push: push, worker: worker, source: source, gradient: payload.handle)
-    if rules.consistency(ofStep: step).isSummed { return pushSummed(queued, state, rules, &effects) }
-    return pushSingle(queued, state, rules, &effects)
+    if rules.consistency(ofStep: step).isSummed { return pushSummed(queued, rules, &effects) }
+    return pushSingle(queued, rules, &effects)
   }
 
   // MARK: Summed
 
   private mutating func pushSummed(
-    _ queued: QueuedPush, _ state: ChunkState, _ rules: JobRules, _ effects: inout [ServerEffect]
+    _ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard step <= state.closed else {
-      return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(state.closed)")
+    guard let (_, closed, isUpdating, _) = chunks[chunk]?.standing else { return nil }
+    guard step <= closed else {
+      return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(closed)")
     }
     chunks[chunk]?.wait(
       ChunkState.Waiter(
         destination: queued.source, closed: Int(push.awaits), version: 0,
         answers: Contribution(step: push.step, node: push.node)))
-    if step < state.closed || state.open != nil || state.covers(push.node) {
-      if case .backup = rules.consistency(ofStep: step), step < state.closed || state.open != nil {
+    if step < closed || isUpdating || chunks[chunk]?.covers(push.node) == true {
+      if case .backup = rules.consistency(ofStep: step), step < closed || isUpdating {
         counts.late += 1
       } else {
         counts.duplicates += 1
@@ -94,7 +101,9 @@ extension Server {
       answerWaiters(of: chunk, &effects)
       return nil
     }
-    for part in chunks[chunk]?.removeParts(under: push.node) ?? [] { effects.append(.release(part)) }
+    if push.node.level > 0 {
+      for part in chunks[chunk]?.removeParts(under: push.node) ?? [] { effects.append(.release(part)) }
+    }
     add(queued.gradient, at: push.node, step: step, to: chunk, rules, &effects)
     return nil
   }
@@ -127,8 +136,6 @@ extension Server {
     let sum = GradientHandle(nextSum)
     nextSum += 1
     effects.append(.combine(left: left, right: right, into: sum))
-    effects.append(.release(left))
-    effects.append(.release(right))
     return sum
   }
 
@@ -153,7 +160,7 @@ extension Server {
     _ chunk: Int, _ gradient: GradientHandle, step: Int, samples: Int, shards: Int, _ rules: JobRules,
     _ effects: inout [ServerEffect]
   ) {
-    guard let version = chunks[chunk]?.version else { return }
+    guard let version = chunks[chunk]?.standing.version else { return }
     let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || isLocal(step, rules)
     order(
       Update(
@@ -170,11 +177,12 @@ extension Server {
   // MARK: Single
 
   private mutating func pushSingle(
-    _ queued: QueuedPush, _ state: ChunkState, _ rules: JobRules, _ effects: inout [ServerEffect]
+    _ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard push.node.level == 0, push.basis <= state.version, state.closed >= rules.segment(ofStep: step).firstStep
+    guard let (version, closed, _, _) = chunks[chunk]?.standing, push.node.level == 0, push.basis <= version,
+      closed >= rules.segment(ofStep: step).firstStep
     else {
       return Refusal(
         .misplaced, "a single push covers one shard and is computed from a version that exists in an open step")
@@ -191,47 +199,49 @@ extension Server {
   mutating func take(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
     let push = queued.push
     let chunk = Int(push.chunk)
-    guard let state = chunks[chunk] else { return effects.append(.release(queued.gradient)) }
+    guard let (version, closed, isUpdating, waiting) = chunks[chunk]?.standing else {
+      return effects.append(.release(queued.gradient))
+    }
     let contribution = Contribution(step: push.step, node: push.node)
     let unit = rules.unit(step: Int(push.step), shard: Int(push.node.index))
-    let pending = UInt64(state.queuedCount + (state.open == nil ? 0 : 1))
-    if state.hasUnit(unit, shards: rules.schedule.tree.shards) {
+    let pending = UInt64(waiting + (isUpdating ? 1 : 0))
+    if chunks[chunk]?.hasUnit(unit, shards: rules.schedule.tree.shards) == true {
       counts.duplicates += 1
       effects.append(.release(queued.gradient))
       chunks[chunk]?.wait(
         ChunkState.Waiter(
-          destination: queued.source, closed: Int(push.awaits), version: state.version + pending,
+          destination: queued.source, closed: Int(push.awaits), version: version + pending,
           answers: contribution))
       return answerWaiters(of: chunk, &effects)
     }
-    if let bound = rules.maximumStaleness, state.version + pending - push.basis > bound {
+    if let bound = rules.maximumStaleness, version + pending - push.basis > bound {
       counts.stale += 1
       effects.append(.release(queued.gradient))
       let stale = Contribution(step: push.step, node: push.node, isStale: true)
-      return answer(
-        chunk, version: state.version, closed: state.closed, answers: stale, to: queued.source, &effects)
+      return answer(chunk, version: version, closed: closed, answers: stale, to: queued.source, &effects)
     }
     // The answer holds this very push: whatever is queued before it is applied first.
     chunks[chunk]?.wait(
       ChunkState.Waiter(
-        destination: queued.source, closed: Int(push.awaits), version: state.version + pending + 1,
+        destination: queued.source, closed: Int(push.awaits), version: version + pending + 1,
         answers: contribution))
-    if state.open == nil { orderSingle(queued, rules, &effects) } else { chunks[chunk]?.queue(queued) }
+    if isUpdating { chunks[chunk]?.queue(queued) } else { orderSingle(queued, rules, &effects) }
   }
 
   mutating func orderSingle(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard let state = chunks[chunk] else { return effects.append(.release(queued.gradient)) }
     let unit = rules.unit(step: step, shard: Int(push.node.index))
-    let after = state.covering(unit, rules)
-    // Schedules count a step where a step's worth of units is applied, whichever units they are.
-    let counted = state.closed + state.covered.count / rules.schedule.tree.shards
-    let staleness = state.version - push.basis
+    let shards = rules.schedule.tree.shards
+    guard let version = chunks[chunk]?.standing.version, let closedAfter = chunks[chunk]?.closedCovering(unit, rules),
+      // Schedules count a step where a step's worth of units is applied, whichever units they are.
+      let counted = chunks[chunk]?.countedSteps(shards: shards)
+    else { return effects.append(.release(queued.gradient)) }
+    let staleness = version - push.basis
     counts.apply(staleness: staleness)
     order(
       Update(
-        chunk: push.chunk, version: state.version + 1, closed: UInt64(after.closed), unit: UInt64(unit), kind: .single,
+        chunk: push.chunk, version: version + 1, closed: UInt64(closedAfter), unit: UInt64(unit), kind: .single,
         step: UInt64(min(counted, rules.steps - 1)), staleness: staleness, basis: push.basis, worker: queued.worker,
         samples: UInt64(rules.schedule.positions(ofStep: step).count),
         shards: UInt32(rules.schedule.occupiedShards(ofStep: step))),

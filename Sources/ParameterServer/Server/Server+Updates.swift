@@ -9,9 +9,7 @@ extension Server {
 
   /// Sends the update under way to the replica, where that has everything before it.
   mutating func sendUpdate(_ chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let state = chunks[chunk], let replica = state.replica, state.isReplicaSynced, let open = state.open,
-      !open.isReplicated
-    else { return }
+    guard let (replica, open) = chunks[chunk]?.unconfirmed else { return }
     send(.replicate(open.update), to: .server(replica), payload: .gradient(open.gradient), &effects)
   }
 
@@ -37,29 +35,21 @@ extension Server {
   /// An ordered update was made.
   mutating func applied(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
     // The update of an era that is over, or of a chunk that went elsewhere, was given up.
-    guard chunks.indices.contains(chunk), let state = chunks[chunk], let open = state.open, !open.isApplied,
-      open.update.version == version
-    else { return }
+    guard chunks.indices.contains(chunk), chunks[chunk]?.awaits(version) == true else { return }
     chunks[chunk]?.applied()
-    guard state.isPrimary else {
-      publish(chunk, &effects)
-      return
-    }
-    if state.replica != nil, !state.isReplicaSynced { sendState(chunk, &effects) }
+    if chunks[chunk]?.owesState == true { sendState(chunk, &effects) }
     publish(chunk, &effects)
   }
 
   /// Makes an update visible once it is made here and on the replica, and goes on with what waits.
   mutating func publish(_ chunk: Int, _ effects: inout [ServerEffect]) {
-    guard let rules = view?.rules, let state = chunks[chunk], state.canPublish else { return }
-    let earlier = state.closed
-    if let gradient = chunks[chunk]?.publish(rules) { effects.append(.release(gradient)) }
-    guard let state = chunks[chunk] else { return }
-    guard state.isPrimary else {
-      return confirm(chunk, state.version, &effects)
-    }
+    guard let rules = view?.rules, let published = chunks[chunk]?.publish(rules) else { return }
+    effects.append(.release(published.gradient))
+    guard published.isPrimary else { return confirm(chunk, published.version, &effects) }
     answerWaiters(of: chunk, &effects)
-    if state.closed > earlier, isCut(from: earlier, to: state.closed, rules) { snapshot(chunk, &effects) }
+    if published.closed > published.closedBefore, isCut(from: published.closedBefore, to: published.closed, rules) {
+      snapshot(chunk, &effects)
+    }
     if let next = chunks[chunk]?.dequeue() {
       orderSingle(next, rules, &effects)
     } else {
@@ -85,13 +75,13 @@ extension Server {
   mutating func replicated(
     _ chunk: Int, _ version: UInt64, by sender: Member, _ effects: inout [ServerEffect]
   ) {
-    guard chunks.indices.contains(chunk), let state = chunks[chunk], state.isPrimary, state.replica == sender else {
-      return
-    }
-    if version >= state.version, !state.isReplicaSynced {
+    guard chunks.indices.contains(chunk), chunks[chunk]?.isPrimary == true, chunks[chunk]?.replica == sender,
+      let held = chunks[chunk]?.version
+    else { return }
+    if version >= held, chunks[chunk]?.isReplicaSynced == false {
       chunks[chunk]?.isReplicaSynced = true
       // An update that was ordered meanwhile was not sent, as the replica could not have made it.
-      if let open = state.open, version < open.update.version { sendUpdate(chunk, &effects) }
+      if let ordered = chunks[chunk]?.open?.update.version, version < ordered { sendUpdate(chunk, &effects) }
     }
     chunks[chunk]?.replicated(version)
     publish(chunk, &effects)
@@ -109,18 +99,18 @@ extension Server {
     _ effects: inout [ServerEffect]
   ) -> Refusal? {
     let chunk = Int(update.chunk)
-    guard let rules = view?.rules, chunks.indices.contains(chunk), let state = chunks[chunk], !state.isPrimary,
-      isPrimary(primary, of: chunk)
+    guard let rules = view?.rules, chunks.indices.contains(chunk), chunks[chunk]?.isPrimary == false,
+      isPrimary(primary, of: chunk), let version = chunks[chunk]?.version, let holdsState = chunks[chunk]?.holdsState
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
     guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
     }
-    if !state.holdsState || update.version != state.version + 1 || state.open != nil {
+    if !holdsState || update.version != version + 1 || chunks[chunk]?.isUpdating == true {
       // Something before it is missing, which the primary sends, or it is here already.
       effects.append(.release(payload.handle))
-      if state.holdsState, update.version <= state.version { confirm(chunk, state.version, &effects) }
+      if holdsState, update.version <= version { confirm(chunk, version, &effects) }
       return nil
     }
     chunks[chunk]?.begin(update, gradient: payload.handle)

@@ -11,6 +11,8 @@ public struct Server: Sendable {
   /// Whether the first parameters were ordered and are not there yet.
   var isInitialising = false
   var nextSum = GradientHandle.firstSum
+  /// An empty list that is used again.
+  var waiters: [ChunkState.Waiter] = []
   /// Whether a worker has spoken in the view: then every server is known to work in it.
   var workersCame = false
   /// Snapshots that the coordinator has not confirmed, by chunk.
@@ -51,10 +53,12 @@ public struct Server: Sendable {
     chunks.lazy.compactMap { $0 }.filter { $0.isPrimary && $0.holdsState }.map(\.closed).min()
   }
 
-  /// Takes what happened and returns what to do, in order.
-  public mutating func handle(_ event: ServerEvent, at now: Moment) -> [ServerEffect] {
-    guard !session.isOver else { return dropPayload(of: event) }
-    var effects: [ServerEffect] = []
+  /// Takes what happened and adds what to do, in order.
+  public mutating func handle(_ event: ServerEvent, at now: Moment, into effects: inout [ServerEffect]) {
+    guard !session.isOver else {
+      if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
+      return
+    }
     switch event {
     case .started:
       send(session.start(at: now), to: .coordinator, &effects)
@@ -79,12 +83,6 @@ public struct Server: Sendable {
       timer = deadline
       effects.append(.timer(deadline))
     }
-    return effects
-  }
-
-  private func dropPayload(of event: ServerEvent) -> [ServerEffect] {
-    guard case .message(_, _, let payload?) = event else { return [] }
-    return [.release(payload.handle)]
   }
 
   private mutating func leave(

@@ -75,7 +75,7 @@ public enum ServerEffect: Hashable, Sendable {
   indirect case install(ChunkPosition, payload: GradientHandle)
   /// Let go of all that is held of a chunk.
   case drop(chunk: Int)
-  /// Add two gradients: left + right.
+  /// Add two gradients, left + right, and let go of both.
   case combine(left: GradientHandle, right: GradientHandle, into: GradientHandle)
   /// Let go of a gradient or a payload.
   case release(GradientHandle)

@@ -37,8 +37,8 @@ struct MemberSession: Sendable {
     case idle
     case asking
     case preparing
-    case waiting(Ready)
-    case working(View)
+    case waiting
+    case working
     case over
   }
 
@@ -49,6 +49,10 @@ struct MemberSession: Sendable {
   let deadlines: Deadlines
 
   private(set) var phase = Phase.idle
+  /// What it said when it was prepared: said again until a view comes.
+  private var preparation: Ready?
+  /// The view that the member works in, or nil.
+  private(set) var view: View?
   /// The number of the view that the member works in: what every message names, without a copy of the view.
   private(set) var viewNumber = ViewNumber.none
   private(set) var member: Member
@@ -72,15 +76,8 @@ struct MemberSession: Sendable {
     .leaving(Leaving(text: text, isOrderly: isOrderly, progress: progress))
   }
 
-  /// The view that the member works in, or nil.
-  var view: View? {
-    if case .working(let view) = phase { view } else { nil }
-  }
-
   /// Whether the member has stopped.
-  var isOver: Bool {
-    if case .over = phase { true } else { false }
-  }
+  var isOver: Bool { phase == .over }
 
   /// A message of this member's.
   func envelope(_ message: Message) -> Envelope {
@@ -99,8 +96,9 @@ struct MemberSession: Sendable {
 
   /// The job was read: says so to the coordinator.
   mutating func prepared(_ ready: Ready, at now: Moment) -> Message? {
-    guard case .preparing = phase else { return nil }
-    phase = .waiting(ready)
+    guard phase == .preparing else { return nil }
+    phase = .waiting
+    preparation = ready
     // Reading a data set can take longer than a heartbeat; the silence was this member's own.
     heardAt = now
     saidAt = now
@@ -118,6 +116,7 @@ struct MemberSession: Sendable {
   /// Ends the session.
   mutating func end() {
     phase = .over
+    view = nil
   }
 
   /// Takes a message that came from the coordinator's connection.
@@ -140,7 +139,7 @@ struct MemberSession: Sendable {
     case (.view(let view), .waiting), (.view(let view), .working):
       return adopt(view)
     case (.stop(let reason), _):
-      phase = .over
+      end()
       return .stop(reason)
     case (.refused(let refusal), _):
       return refused(refusal)
@@ -155,12 +154,12 @@ struct MemberSession: Sendable {
     switch refusal.reason {
     case .deadIncarnation, .unknownMember:
       // A refusal of what was said before this life had a place, or of a life before it, is none of this one.
-      if case .asking = phase { return .none }
-      phase = .over
+      if phase == .asking { return .none }
+      end()
       return .stop(.fenced("the coordinator no longer knows this \(member): \(refusal.explanation)"))
     case .oldView, .misplaced: return .none
     default:
-      phase = .over
+      end()
       return .stop(.rejected("the coordinator refused \(member): \(refusal.explanation)"))
     }
   }
@@ -174,14 +173,15 @@ struct MemberSession: Sendable {
       problem = "it is of another job"
     }
     if let problem {
-      phase = .over
+      end()
       return .stop(.failed("the coordinator's view \(view.number.rawValue) does not hold together: \(problem)"))
     }
     guard view.incarnation(of: member) == incarnation else {
-      phase = .over
+      end()
       return .stop(.fenced("\(member) is another process in view \(view.number.rawValue)"))
     }
-    phase = .working(view)
+    phase = .working
+    self.view = view
     viewNumber = view.number
     return .adopt(view)
   }
@@ -194,22 +194,20 @@ struct MemberSession: Sendable {
     case .idle, .preparing, .over:
       return (nil, nil)
     case .asking where now.milliseconds(since: startedAt) >= deadlines.joining:
-      phase = .over
+      end()
       return (nil, .unreachable("the coordinator did not answer within \(deadlines.joining / 1000) s"))
     case .waiting, .working:
       if now.milliseconds(since: heardAt) >= deadlines.coordinatorSilence {
-        phase = .over
+        end()
         return (nil, .unreachable("the coordinator has been silent for \(deadlines.coordinatorSilence / 1000) s"))
       }
     case .asking: break
     }
     guard now.milliseconds(since: saidAt) >= deadlines.heartbeat else { return (nil, nil) }
     saidAt = now
-    switch phase {
-    case .asking: return (.hello(Hello(role: role, name: name)), nil)
-    case .waiting(let ready): return (.ready(ready), nil)
-    default: return (.progress(progress), nil)
-    }
+    if phase == .asking { return (.hello(Hello(role: role, name: name)), nil) }
+    if phase == .waiting, let preparation { return (.ready(preparation), nil) }
+    return (.progress(progress), nil)
   }
 
   /// When `tick` has something to do next; nil where nothing is due.

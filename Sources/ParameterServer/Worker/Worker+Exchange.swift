@@ -40,36 +40,38 @@ extension Worker {
 
   /// A part of a sum is final: hands it to its server.
   mutating func ready(_ chunk: Int, of node: ShardNode, in order: UInt64, _ effects: inout [WorkerEffect]) {
-    guard let computation, computation.order.number == order, !computation.isVoid, servers.indices.contains(chunk)
-    else { return }
+    guard computation?.order.number == order, computation?.isVoid == false, servers.indices.contains(chunk) else {
+      return
+    }
     self.computation?.remaining[chunk] -= 1
     guard let index = sums.firstIndex(where: { $0.order == order && $0.node == node }) else { return }
     sums[index].becomeReady(chunk)
-    push(sums[index], chunk, &effects)
+    push(index, chunk, &effects)
     if self.computation?.remaining[chunk] == 0 { installDeferred(chunk, &effects) }
   }
 
   /// Hands a part of a sum to its server; the answer is what the next round needs.
-  private mutating func push(_ sum: SumRecord, _ chunk: Int, _ effects: inout [WorkerEffect]) {
+  private mutating func push(_ index: Int, _ chunk: Int, _ effects: inout [WorkerEffect]) {
     guard let rules = view?.rules else { return }
-    let consistency = rules.consistency(ofStep: sum.step)
+    let (order, step, node) = (sums[index].order, sums[index].step, sums[index].node)
+    let consistency = rules.consistency(ofStep: step)
     var awaits = 0
     if consistency.isSummed {
-      awaits = rules.round(ofStep: sum.step).upperBound
+      awaits = rules.round(ofStep: step).upperBound
       wants[chunk] = Want(closed: awaits, isExact: true)
     } else if !consistency.isLeased {
-      awaits = max(0, sum.step + 1 - consistency.slack)
+      awaits = max(0, step + 1 - consistency.slack)
     }
     let push = Push(
-      chunk: UInt32(chunk), step: UInt64(sum.step), node: sum.node, basis: sum.basis[chunk], awaits: UInt64(awaits))
+      chunk: UInt32(chunk), step: UInt64(step), node: node, basis: sums[index].basis[chunk], awaits: UInt64(awaits))
     send(
-      .push(push), to: .server(servers[chunk]), gradient: GradientPart(order: sum.order, node: sum.node, chunk: chunk),
-      &effects)
+      .push(push), to: .server(servers[chunk]), gradient: GradientPart(order: order, node: node, chunk: chunk), &effects
+    )
   }
 
   /// Pushes what has no answer once more, and asks once more for what is waited for.
   private mutating func resend(_ chunk: Int, _ effects: inout [WorkerEffect]) {
-    for sum in sums where sum.isPending(chunk) { push(sum, chunk, &effects) }
+    for index in sums.indices where sums[index].isPending(chunk) { push(index, chunk, &effects) }
   }
 
   /// Sends again what has had no answer.
@@ -180,10 +182,14 @@ extension Worker {
   ) {
     var isDone = false
     for index in sums.indices {
-      let sum = sums[index]
-      let isAnswered = answer.answers.map { $0.step == UInt64(sum.step) && $0.node == sum.node } ?? false
-      let isClosed = Int(answer.closed) > sum.step
-      guard sum.ready[chunk], isClosed || (isAnswered && !rules.consistency(ofStep: sum.step).isSummed) else {
+      // By index: a record that is copied costs more than what is done with it.
+      let step = sums[index].step
+      let isAnswered =
+        if let contribution = answer.answers {
+          contribution.step == UInt64(step) && contribution.node == sums[index].node
+        } else { false }
+      let isClosed = Int(answer.closed) > step
+      guard sums[index].ready[chunk], isClosed || (isAnswered && !rules.consistency(ofStep: step).isSummed) else {
         continue
       }
       if isAnswered, !isClosed, answer.answers?.isStale == true { sums[index].isStale = true }

@@ -45,7 +45,7 @@ extension Worker {
   private mutating func standsBy(_ rules: JobRules) -> Bool {
     guard let mine else { return true }
     return mine.nodes.isEmpty && mine.earlierNodes.isEmpty && leases.waiting.isEmpty
-      && !rules.segments.contains { $0.consistency.isLeased }
+      && !rules.leasesWork
   }
 
   // MARK: Summed
@@ -92,11 +92,14 @@ extension Worker {
 
   /// This worker's nodes that hold samples in a round and that it has not computed.
   private mutating func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
+    // Asked for with every chunk that comes, and the same until something is computed.
+    if let missing, missing.step == step { return missing.nodes }
     guard let mine, let since = view?.since else { return [] }
-    let nodes = step >= since ? mine.nodes : mine.earlierNodes
-    return nodes.filter { node in
+    let nodes = (step >= since ? mine.nodes : mine.earlierNodes).filter { node in
       !computed.contains { $0.step == step && $0.node.covers(node) } && rules.samples(ofRound: step, under: node) > 0
     }
+    missing = (step, nodes)
+    return nodes
   }
 
   // MARK: Stale
@@ -137,6 +140,7 @@ extension Worker {
 
   /// Whether leased work comes first: what is leased of a later segment waits until the steps before it are done.
   private mutating func isLeasing(from step: Int, _ rules: JobRules) -> Bool {
+    guard rules.leasesWork else { return false }
     if sums.contains(where: { rules.consistency(ofStep: $0.step).isLeased }) { return true }
     return leases.waiting.first.map { rules.segment(ofStep: rules.unit($0).step).firstStep <= step } ?? false
   }
@@ -177,7 +181,7 @@ extension Worker {
 
   /// Tells the coordinator what is held; asks for more where little is left. Said again with every sign of life.
   mutating func requestLeases(_ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, rules.segments.contains(where: { $0.consistency.isLeased }) else { return }
+    guard let rules = view?.rules, rules.leasesWork else { return }
     let request = LeaseRequest(grant: leases.grant, held: leases.held, wantsMore: leases.isLow)
     send(.leaseRequest(request), to: .coordinator, &effects)
   }

@@ -28,7 +28,7 @@ public struct Worker: Sendable {
 
   var view: View?
   /// This worker's line of the view.
-  var mine: View.Worker?
+  var mine: View.Worker? { didSet { missing = nil } }
   /// The server of each chunk, by chunk.
   var servers: [Member] = []
   var held: [Held?] = []
@@ -42,7 +42,9 @@ public struct Worker: Sendable {
   /// Whether every chunk has to be read anew before the work goes on.
   var isProbing = false
   /// What was computed of the rounds that are not known to be closed.
-  var computed: [(step: Int, node: ShardNode)] = []
+  var computed: [(step: Int, node: ShardNode)] = [] { didSet { missing = nil } }
+  /// This worker's nodes of a round that it has not computed, once they were asked for.
+  var missing: (step: Int, nodes: [ShardNode])?
   var leases = LeaseQueue()
   var nextOrder: UInt64 = 1
   var begunSteps: UInt64 = 0
@@ -78,12 +80,11 @@ public struct Worker: Sendable {
   /// The step that it works on; nil before it is known, and in leased modes.
   public var step: Int? { target }
 
-  /// Takes what happened and returns what to do, in order.
-  public mutating func handle(_ event: WorkerEvent, at now: Moment) -> [WorkerEffect] {
-    var effects: [WorkerEffect] = []
+  /// Takes what happened and adds what to do, in order.
+  public mutating func handle(_ event: WorkerEvent, at now: Moment, into effects: inout [WorkerEffect]) {
     guard !session.isOver else {
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
-      return effects
+      return
     }
     switch event {
     case .started:
@@ -113,7 +114,6 @@ public struct Worker: Sendable {
       timer = deadline
       effects.append(.timer(deadline))
     }
-    return effects
   }
 
   var progress: Progress {

@@ -117,6 +117,8 @@ package final class ServerRole {
       hold(left)
       hold(right)
       store?.combine(left: left, right: right, into: sum)
+      store?.release(left)
+      store?.release(right)
     case .release(let handle):
       if payloads.take(handle) == nil { store?.release(handle) }
     case .apply(let update, let gradient): try apply(update, gradient)

@@ -2,9 +2,16 @@ import ConvoySimulation
 import ParameterServer
 import Testing
 
+/// What is sent in these tests.
+private final class Note: Sendable {
+  let number: Int
+
+  init(_ number: Int) { self.number = number }
+}
+
 /// The world without any machine: letters are numbers.
 struct WorldTests {
-  private var world = World<Int>(processes: 3, shape: NetworkShape(), seed: 1)
+  private var world = World<Note>(processes: 3, shape: NetworkShape(), seed: 1)
 
   init() {
     for process in 0..<3 { world.begin(process) }
@@ -15,7 +22,7 @@ struct WorldTests {
     var log: [String] = []
     while let next = world.next(until: limit) {
       switch next {
-      case .message(let number, _, _, _, _): log.append("\(number)")
+      case .message(let note, _, _, _, _): log.append("\(note.number)")
       case .local(let number, let process): log.append("local \(number) of \(process)")
       case .timer(let process): log.append("timer of \(process) at \(world.now)")
       case .start(let process): log.append("start of \(process)")
@@ -26,7 +33,7 @@ struct WorldTests {
   }
 
   private mutating func send(_ numbers: Range<Int>, bytes: Int = 0, toRouter: Bool = true) -> [SendOutcome] {
-    numbers.map { world.send($0, bytes: bytes, dealer: 1, router: 0, toRouter: toRouter) }
+    numbers.map { world.send(Note($0), bytes: bytes, dealer: 1, router: 0, toRouter: toRouter) }
   }
 
   @Test mutating func aConnectionKeepsItsOrder() {
@@ -36,8 +43,8 @@ struct WorldTests {
 
   @Test mutating func lettersOfDifferentConnectionsOvertakeEachOther() {
     for number in 0..<50 {
-      _ = world.send(number, bytes: 0, dealer: 1, router: 0, toRouter: true)
-      _ = world.send(100 + number, bytes: 0, dealer: 2, router: 0, toRouter: true)
+      _ = world.send(Note(number), bytes: 0, dealer: 1, router: 0, toRouter: true)
+      _ = world.send(Note(100 + number), bytes: 0, dealer: 2, router: 0, toRouter: true)
     }
     let log = run()
     #expect(log.count == 100 && Set(log).count == 100)
@@ -52,10 +59,10 @@ struct WorldTests {
 
   @Test mutating func aRouterDropsWhatIsForALostConnection() {
     let old = world.network.generation(dealer: 1, router: 0)
-    #expect(world.send(1, bytes: 0, dealer: 1, router: 0, toRouter: false, generation: old) == .sent)
+    #expect(world.send(Note(1), bytes: 0, dealer: 1, router: 0, toRouter: false, generation: old) == .sent)
     let until = world.now
     world.withNetwork { $0.cut(dealer: 1, router: 0, until: until) }
-    #expect(world.send(2, bytes: 0, dealer: 1, router: 0, toRouter: false, generation: old) == .unreachable)
+    #expect(world.send(Note(2), bytes: 0, dealer: 1, router: 0, toRouter: false, generation: old) == .unreachable)
     #expect(run() == [])
     #expect(world.network.lostWithConnection == 1)
   }
@@ -71,14 +78,14 @@ struct WorldTests {
   @Test func aQueueHasAHighWaterMark() {
     var shape = NetworkShape()
     shape.highWaterMark = 5
-    var world = World<Int>(processes: 2, shape: shape, seed: 1)
+    var world = World<Note>(processes: 2, shape: shape, seed: 1)
     world.begin(0)
     world.begin(1)
-    let outcomes = (0..<7).map { world.send($0, bytes: 0, dealer: 1, router: 0, toRouter: true) }
+    let outcomes = (0..<7).map { world.send(Note($0), bytes: 0, dealer: 1, router: 0, toRouter: true) }
     #expect(outcomes == Array(repeating: .sent, count: 5) + [.full, .full])
     #expect(world.network.peakQueue == 5)
     while world.next(until: 1_000_000) != nil {}
-    #expect(world.send(7, bytes: 0, dealer: 1, router: 0, toRouter: true) == .sent)
+    #expect(world.send(Note(7), bytes: 0, dealer: 1, router: 0, toRouter: true) == .sent)
   }
 
   @Test mutating func aPartitionIsOneWay() {
@@ -159,9 +166,11 @@ struct WorldTests {
 
   @Test func theSameSeedGivesTheSameHash() {
     func hash(_ seed: UInt64) -> TraceHash {
-      var world = World<Int>(processes: 3, shape: NetworkShape(), seed: seed)
+      var world = World<Note>(processes: 3, shape: NetworkShape(), seed: seed)
       for process in 0..<3 { world.begin(process) }
-      for number in 0..<100 { _ = world.send(number, bytes: 0, dealer: number % 2 + 1, router: 0, toRouter: true) }
+      for number in 0..<100 {
+        _ = world.send(Note(number), bytes: 0, dealer: number % 2 + 1, router: 0, toRouter: true)
+      }
       while world.next(until: 1_000_000) != nil {}
       return world.hash
     }

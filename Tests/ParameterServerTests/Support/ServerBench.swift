@@ -34,8 +34,8 @@ struct ServerBench {
     for effect in effects {
       switch effect {
       case .combine(let left, let right, let sum):
-        ledger.use(left)
-        ledger.use(right)
+        ledger.letGo(left)
+        ledger.letGo(right)
         ledger.make(sum)
       case .release(let handle), .install(_, let handle): ledger.letGo(handle)
       case .apply(_, let handle), .send(_, _, .gradient(let handle)?): ledger.use(handle)
