@@ -53,9 +53,31 @@ import Testing
     #expect(bench.reports.contains { if case .trained = $0 { true } else { false } })
   }
 
+  @Test func theLastCutIsStoredOnceThereIsRoom() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    _ = bench.snapshots(closed: 8)
+    let refused = bench.handle(.notStored(step: 8, "the disk is full"))
+    #expect(refused.stopped.isEmpty && refused.stored.isEmpty, "the workers stay, and the cut with them")
+    bench.now += 249
+    #expect(bench.handle(.timer).stored.isEmpty)
+    bench.now += 1
+    #expect(bench.handle(.timer).stored.map(\.step) == [8])
+    #expect(bench.handle(.timer).stored.isEmpty, "it is being written")
+    _ = bench.handle(.notStored(step: 8, "the disk is full"))
+    bench.now += 499
+    #expect(bench.handle(.timer).stored.isEmpty, "each pause is longer")
+    bench.now += 1
+    #expect(bench.handle(.timer).stored.map(\.step) == [8])
+    #expect(bench.handle(.stored(step: 8)).stopped.count == 4)
+  }
+
   @Test func withoutItsLastCutAJobHasFailed() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan())
     _ = bench.snapshots(closed: 8)
+    _ = bench.handle(.notStored(step: 8, "the disk is full"))
+    bench.now += 250
+    #expect(bench.handle(.timer).stored.map(\.step) == [8])
+    bench.now += 600_000
     let failed = bench.handle(.notStored(step: 8, "the disk is full"))
     #expect(Set(failed.stopped) == [.failed("the model could not be stored: the disk is full")])
   }

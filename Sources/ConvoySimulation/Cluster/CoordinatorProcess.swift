@@ -70,6 +70,10 @@ struct CoordinatorProcess {
     let step = checkpoint.mark.step
     if context.isDiskFull[slot] || context.isSyncFailing[slot] {
       context.coverage.count(.checkpointFailed)
+      if step == checkpoint.mark.rules.steps {
+        cuts.append(Cut(step: step, states: checkpoint.states))
+        context.coverage.count(.lastCheckpointRefused)
+      }
       return handle(.notStored(step: step, "the disk is full"), &disk, &context)
     }
     if context.bug == .earlyStored {

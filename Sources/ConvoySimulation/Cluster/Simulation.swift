@@ -209,17 +209,11 @@ struct Simulation {
     if !isOver, reason != .completed, isKept[slot] { context.world.planStart(of: slot, after: 200_000) }
   }
 
-  private var hasDiskFailed: Bool { context.coverage.events[.checkpointFailed] != nil }
-
   private mutating func endJob(_ reason: StopReason) {
     isOver = true
     deadline = min(deadline, context.world.now + Self.shutdownBound)
     context.monitor.violations.now = context.world.now
     let era = context.monitor.log.newestEra
-    if case .failed(let text) = reason, text.hasPrefix("the model could not be stored"), hasDiskFailed {
-      // The last checkpoint cannot be stored: the job ends loudly, as it has to.
-      return context.coverage.count(.endedByDisk)
-    }
     guard reason == .completed else { return context.monitor.failed("the job ends: \(reason), era \(era)") }
     context.monitor.completed(with: disk.newest)
   }

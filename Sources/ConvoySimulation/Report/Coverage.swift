@@ -29,8 +29,8 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   /// A checkpoint was stored, or not.
   case checkpointStored
   case checkpointFailed
-  /// A job failed because its last checkpoint could not be stored.
-  case endedByDisk
+  /// The disk refused the last checkpoint: it is tried again.
+  case lastCheckpointRefused
   /// A state was sent to a replica or from a checkpoint.
   case replicaBuilt
   case stateRestored

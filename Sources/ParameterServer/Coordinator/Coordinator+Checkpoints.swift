@@ -1,3 +1,14 @@
+/// The last cut where the disk has refused it.
+struct RefusedMark: Sendable {
+  let mark: CheckpointMark
+  /// When it was refused first.
+  let since: Moment
+  /// How long is waited after the next refusal.
+  var pause: UInt64
+  /// When it is tried again.
+  var next: Moment
+}
+
 /// Checkpoints, and the way back to them.
 extension Coordinator {
   // MARK: Cuts
@@ -61,11 +72,27 @@ extension Coordinator {
   }
 
   mutating func notStored(_ step: Int, _ text: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    cuts.storing.removeAll { $0 == step }
-    pendingMarks.removeAll { $0.step == step }
     effects.append(.report(.notStored(step: step, text)))
-    // The last cut is the result: without it there is none.
-    if step == view?.rules.steps { end(.failed("the model could not be stored: \(text)"), at: now, &effects) }
+    guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
+    let mark = pendingMarks.remove(at: index)
+    guard step == mark.rules.steps else { return cuts.storing.removeAll { $0 == step } }
+    // The last cut is the result: it is kept and tried again, as long as somebody may make room for it.
+    var refused = refusedMark ?? RefusedMark(mark: mark, since: now, pause: deadlines.heartbeat, next: now)
+    guard now.milliseconds(since: refused.since) < deadlines.storing else {
+      return end(.failed("the model could not be stored: \(text)"), at: now, &effects)
+    }
+    refused.next = now.advanced(milliseconds: refused.pause)
+    refused.pause = min(refused.pause * 2, deadlines.storingPause)
+    refusedMark = refused
+  }
+
+  /// Tries once more to store the last cut.
+  mutating func storeAgain(at now: Moment, _ effects: inout [CoordinatorEffect]) {
+    guard let refusedMark, recovery == nil, now >= refusedMark.next, !pendingMarks.contains(refusedMark.mark) else {
+      return
+    }
+    pendingMarks.append(refusedMark.mark)
+    effects.append(.store(refusedMark.mark))
   }
 
   /// Begins a cut where pushes are applied one by one and the servers have gone far enough.
@@ -133,6 +160,11 @@ extension Coordinator {
   /// Chunks are lost: back to the last checkpoint, on as many servers as there were where they come in time.
   mutating func lose(at now: Moment, _ effects: inout [CoordinatorEffect]) {
     cuts.abandonAll(&effects)
+    if let refused = refusedMark?.mark.step {
+      cuts.storing.removeAll { $0 == refused }
+      effects.append(.abandon(cut: refused))
+      refusedMark = nil
+    }
     isPlaced = false
     gatherServers(at: now)
     if roster.ready(.server).count >= plan.servers { startRecovery(at: now, &effects) }

@@ -34,6 +34,8 @@ public struct Coordinator: Sendable {
   var newestCheckpoint: CheckpointMark?
   /// Checkpoints that are being written.
   var pendingMarks: [CheckpointMark] = []
+  /// The last cut, which the disk has refused and is to be stored once more.
+  var refusedMark: RefusedMark?
   /// Whether workers may have been told a view of this era.
   var eraBegan = false
   /// The consistency that somebody asked for, until it can be switched.
@@ -182,6 +184,7 @@ public struct Coordinator: Sendable {
     if case .gathering(let until) = recovery, now >= until { startRecovery(at: now, &effects) }
     effects.append(.report(.progress(progress)))
     rebalance(at: now, &effects)
+    storeAgain(at: now, &effects)
     cutByTime(at: now, &effects)
   }
 

@@ -142,7 +142,8 @@ public enum CoordinatorEffect: Hashable, Sendable {
   case abandon(cut: Int)
   /// Let go of a payload.
   case release(GradientHandle)
-  /// Store the cut as a checkpoint while the job goes on, then say `stored` or `notStored`.
+  /// Store the cut as a checkpoint while the job goes on, then say `stored` or `notStored`. The cut of the last step is
+  /// kept until it is stored or given up: it may have to be stored once more.
   indirect case store(CheckpointMark)
   /// Load the newest good checkpoint of those that are stored, then say `loaded`.
   case load

@@ -16,6 +16,10 @@ public struct Deadlines: Hashable, Sendable {
   public var retry: UInt64 = 500
   /// How long a job that lost a server's chunks waits for a replacement before it goes back with the servers left.
   public var replacement: UInt64 = 5000
+  /// How long the last checkpoint, the job's result, is tried to be stored where the disk refuses it.
+  public var storing: UInt64 = 600_000
+  /// Longest pause between two such tries; the first is a heartbeat, each later one twice the one before.
+  public var storingPause: UInt64 = 15_000
   /// Between two looks at the workers' speeds.
   public var rebalance: UInt64 = 2000
 

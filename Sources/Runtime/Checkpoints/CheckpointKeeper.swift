@@ -46,6 +46,8 @@ package final class CheckpointKeeper {
   private let ended = DispatchSemaphore(value: 0)
   private let report: @Sendable (Outcome) -> Void
   private var states: [Int: [UInt32: Frame]] = [:]
+  /// Those of the last cut, which may have to be stored once more.
+  private var last: (cut: Int, states: [UInt32: Frame])?
   private let best = BestCheckpoint()
 
   /// Starts the thread; `report` is called on it.
@@ -79,6 +81,7 @@ package final class CheckpointKeeper {
   /// Lets go of what was kept for a cut.
   package func abandon(cut: Int) {
     states[cut] = nil
+    if last?.cut == cut { last = nil }
   }
 
   /// Stores a cut whose chunks are all there.
@@ -88,7 +91,9 @@ package final class CheckpointKeeper {
   ///   - data: the data set's digest.
   ///   - era: how often the job began.
   package func store(_ mark: CheckpointMark, loss: Double?, data: [UInt8], era: UInt32) {
-    let states = states.removeValue(forKey: mark.step) ?? [:]
+    let kept = last.flatMap { $0.cut == mark.step ? $0.states : nil }
+    let states = states.removeValue(forKey: mark.step) ?? kept ?? [:]
+    if mark.step == mark.rules.steps { last = (mark.step, states) }
     tasks.put { [context, report, best] in
       let begin = MonotonicClock.seconds
       do throws(ConvoyError) {
