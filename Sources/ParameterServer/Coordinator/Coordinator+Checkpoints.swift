@@ -1,3 +1,9 @@
+/// A checkpoint that is being stored.
+struct PendingMark: Sendable {
+  let mark: CheckpointMark
+  let era: UInt32
+}
+
 /// The last cut where the disk has refused it.
 struct RefusedMark: Sendable {
   let mark: CheckpointMark
@@ -54,14 +60,14 @@ extension Coordinator {
     guard isLast || cuts.storing.isEmpty else { return effects.append(.abandon(cut: cut.step)) }
     cuts.storing.append(cut.step)
     let mark = CheckpointMark(step: cut.step, version: cut.version, rules: rules, covered: cut.covered)
-    pendingMarks.append(mark)
+    pendingMarks.append(PendingMark(mark: mark, era: view?.era ?? 0))
     effects.append(.store(mark))
   }
 
   mutating func stored(_ step: Int, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     cuts.storing.removeAll { $0 == step }
-    guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
-    let mark = pendingMarks.remove(at: index)
+    guard let index = pendingMarks.firstIndex(where: { $0.mark.step == step }) else { return }
+    let mark = pendingMarks.remove(at: index).mark
     effects.append(.journal(.checkpoint(mark)))
     effects.append(.journal(.totals(pastTotals)))
     effects.append(.report(.stored(step: step)))
@@ -73,9 +79,12 @@ extension Coordinator {
 
   mutating func notStored(_ step: Int, _ text: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     effects.append(.report(.notStored(step: step, text)))
-    guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
-    let mark = pendingMarks.remove(at: index)
+    guard let index = pendingMarks.firstIndex(where: { $0.mark.step == step }) else { return }
+    let pending = pendingMarks.remove(at: index)
+    let mark = pending.mark
     guard step == mark.rules.steps else { return cuts.storing.removeAll { $0 == step } }
+    // A job that has gone back meanwhile makes its last cut again.
+    guard recovery == nil, pending.era == view?.era else { return effects.append(.abandon(cut: step)) }
     // The last cut is the result: it is kept and tried again, as long as somebody may make room for it.
     var refused = refusedMark ?? RefusedMark(mark: mark, since: now, pause: deadlines.heartbeat, next: now)
     guard now.milliseconds(since: refused.since) < deadlines.storing else {
@@ -88,10 +97,12 @@ extension Coordinator {
 
   /// Tries once more to store the last cut.
   mutating func storeAgain(at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard let refusedMark, recovery == nil, now >= refusedMark.next, !pendingMarks.contains(refusedMark.mark) else {
+    guard let refusedMark, recovery == nil, now >= refusedMark.next,
+      !pendingMarks.contains(where: { $0.mark == refusedMark.mark })
+    else {
       return
     }
-    pendingMarks.append(refusedMark.mark)
+    pendingMarks.append(PendingMark(mark: refusedMark.mark, era: view?.era ?? 0))
     effects.append(.store(refusedMark.mark))
   }
 
@@ -161,7 +172,6 @@ extension Coordinator {
   mutating func lose(at now: Moment, _ effects: inout [CoordinatorEffect]) {
     cuts.abandonAll(&effects)
     if let refused = refusedMark?.mark.step {
-      cuts.storing.removeAll { $0 == refused }
       effects.append(.abandon(cut: refused))
       refusedMark = nil
     }

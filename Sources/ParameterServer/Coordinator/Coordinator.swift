@@ -33,7 +33,7 @@ public struct Coordinator: Sendable {
   /// The checkpoint that the era began with.
   var newestCheckpoint: CheckpointMark?
   /// Checkpoints that are being written.
-  var pendingMarks: [CheckpointMark] = []
+  var pendingMarks: [PendingMark] = []
   /// The last cut, which the disk has refused and is to be stored once more.
   var refusedMark: RefusedMark?
   /// Whether workers may have been told a view of this era.

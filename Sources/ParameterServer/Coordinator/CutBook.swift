@@ -66,6 +66,7 @@ package struct CutBook: Sendable {
   package mutating func abandonAll(_ effects: inout [CoordinatorEffect]) {
     for cut in open { effects.append(.abandon(cut: cut.step)) }
     open = []
+    storing = []
     newest = -1
     isMarking = false
   }
