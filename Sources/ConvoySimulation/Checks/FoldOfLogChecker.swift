@@ -18,6 +18,13 @@ struct FoldOfLogChecker {
         violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
       }
     }
+    let awaitsScale =
+      update.kind == .summed && log.rules?.awaitsScale(chunk: fact.chunk, step: Int(update.step)) == true
+    if (update.scale != nil) != awaitsScale {
+      violations.add(
+        .foldOfLog,
+        "chunk \(fact.chunk): version \(update.version) is made \(awaitsScale ? "without" : "by") a scale")
+    }
     guard fact.isPrimary, fact.era == log.newestEra, let line = log.line(fact.era, fact.chunk), fact.view >= line.view,
       let before = line.value(update.version &- 1), line.value(update.version) != nil
     else { return }

@@ -84,8 +84,8 @@ extension Server {
       ChunkState.Waiter(
         destination: queued.source, closed: Int(push.awaits), version: 0,
         answers: Contribution(step: push.step, node: push.node)))
-    if step < state.closed || state.open != nil || state.covers(push.node) {
-      if case .backup = rules.consistency(ofStep: step), step < state.closed || state.open != nil {
+    if step < state.closed || state.isWhole || state.covers(push.node) {
+      if case .backup = rules.consistency(ofStep: step), step < state.closed || state.isWhole {
         counts.late += 1
       } else {
         counts.duplicates += 1
@@ -155,12 +155,12 @@ extension Server {
   ) {
     guard let version = chunks[chunk]?.version else { return }
     let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || isLocal(step, rules)
-    order(
-      Update(
-        chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
-        kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
-        samples: UInt64(samples), shards: UInt32(shards)),
-      gradient, &effects)
+    let update = Update(
+      chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
+      kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
+      samples: UInt64(samples), shards: UInt32(shards))
+    if rules.clipsNorm, rules.awaitsScale(chunk: chunk, step: step) { return measure(update, gradient, &effects) }
+    order(update, gradient, &effects)
   }
 
   private func isLocal(_ step: Int, _ rules: JobRules) -> Bool {
