@@ -77,7 +77,8 @@ struct RandomMessages {
     }
     return JobRules(
       schedule: schedule, steps: Int(number(1 << 20)) + 1,
-      chunks: ChunkTable(elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: 3, keepsBlocks: true)!,
+      chunks: ChunkTable(
+        elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: 3, keepsBlocks: true)!,
       segments: segments, slots: Int(number(9)), checkpointEvery: flag() ? nil : Int(number(1000)) + 1,
       maximumStaleness: flag() ? nil : number(100), clipsNorm: flag())!
   }

@@ -185,9 +185,7 @@ extension JobOption {
       name: "clip-norm", valueName: "x",
       help: "norm of the gradient above which it is scaled down to it (default: none)",
       set: { job, text throws(OptionProblem) in
-        let bound = try number(text, 0...1e30)
-        guard bound >= 1e-30 else { throw OptionProblem(text: "\(text) is no number from 1e-30 to 1e+30") }
-        job.clipNorm = bound
+        job.clipNorm = try number(text, 1e-30...1e30)
       }, get: { $0.clipNorm.map { "\($0)" } }),
     JobOption(
       name: "schedule", valueName: "form",
