@@ -4,8 +4,8 @@ import Tensors
 import Testing
 
 /// `--clip-norm`: real jobs whose updates wait for the norm of the whole gradient.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct ClippingTests {
-  private static let steps = 40
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ClippingTests {
+  private static let steps = 20
   private static let expected = sequential(bound: 0.5)
 
   private static func sequential(bound: Double?) -> String {
@@ -28,7 +28,7 @@ import Testing
 
   @Test(
     "A clipped job has the bytes of the clipped sequential loop on any count of servers and workers",
-    arguments: [(1, 1, "inproc"), (2, 1, "tcp"), (2, 2, "ipc"), (3, 4, "inproc")])
+    arguments: [(1, 2, "inproc"), (2, 1, "tcp"), (3, 2, "ipc")])
   func sameBytes(servers: Int, workers: Int, transport: String) throws {
     let summary = try train(
       TemporaryFolder(), options(servers: servers, workers: workers, transport: transport, bound: "0.5"))
