@@ -9,6 +9,12 @@ void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy
 }
 
 CONVOY_CLONES
+void convoy_scale_f32(float *values, float factor, size_t count) {
+  CONVOY_INDEPENDENT
+  for (size_t i = 0; i < count; i++) values[i] *= factor;
+}
+
+CONVOY_CLONES
 void convoy_divide_f32(const convoy_unaligned_float *from, float divisor, float *to, size_t count) {
   CONVOY_INDEPENDENT
   for (size_t i = 0; i < count; i++) to[i] = from[i] / divisor;

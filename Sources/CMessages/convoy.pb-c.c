@@ -997,6 +997,96 @@ void   convoy__wire__chunk_version__free_unpacked
   assert(message->base.descriptor == &convoy__wire__chunk_version__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__chunk_step__init
+                     (Convoy__Wire__ChunkStep         *message)
+{
+  static const Convoy__Wire__ChunkStep init_value = CONVOY__WIRE__CHUNK_STEP__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__chunk_step__get_packed_size
+                     (const Convoy__Wire__ChunkStep *message)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_step__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__chunk_step__pack
+                     (const Convoy__Wire__ChunkStep *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_step__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__chunk_step__pack_to_buffer
+                     (const Convoy__Wire__ChunkStep *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__chunk_step__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__ChunkStep *
+       convoy__wire__chunk_step__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__ChunkStep *)
+     protobuf_c_message_unpack (&convoy__wire__chunk_step__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__chunk_step__free_unpacked
+                     (Convoy__Wire__ChunkStep *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__chunk_step__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   convoy__wire__scale__init
+                     (Convoy__Wire__Scale         *message)
+{
+  static const Convoy__Wire__Scale init_value = CONVOY__WIRE__SCALE__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__scale__get_packed_size
+                     (const Convoy__Wire__Scale *message)
+{
+  assert(message->base.descriptor == &convoy__wire__scale__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__scale__pack
+                     (const Convoy__Wire__Scale *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__scale__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__scale__pack_to_buffer
+                     (const Convoy__Wire__Scale *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__scale__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Scale *
+       convoy__wire__scale__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Scale *)
+     protobuf_c_message_unpack (&convoy__wire__scale__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__scale__free_unpacked
+                     (Convoy__Wire__Scale *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__scale__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__pull__init
                      (Convoy__Wire__Pull         *message)
 {
@@ -1402,7 +1492,7 @@ void   convoy__wire__totals__free_unpacked
   assert(message->base.descriptor == &convoy__wire__totals__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[34] =
+static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[36] =
 {
   {
     "protocol",
@@ -1765,6 +1855,30 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "norm",
+    59,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, norm),
+    &convoy__wire__chunk_step__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scale",
+    60,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, scale),
+    &convoy__wire__scale__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "refused",
     64,
     PROTOBUF_C_LABEL_NONE,
@@ -1823,6 +1937,7 @@ static const unsigned convoy__wire__envelope__field_indices_by_name[] = {
   11,   /* field[11] = leaving */
   26,   /* field[26] = marker */
   15,   /* field[15] = new_view */
+  30,   /* field[30] = norm */
   24,   /* field[24] = parameters */
   25,   /* field[25] = position */
   9,   /* field[9] = progress */
@@ -1830,19 +1945,20 @@ static const unsigned convoy__wire__envelope__field_indices_by_name[] = {
   22,   /* field[22] = pull */
   23,   /* field[23] = push */
   7,   /* field[7] = ready */
-  30,   /* field[30] = refused */
+  32,   /* field[32] = refused */
   28,   /* field[28] = replica */
   27,   /* field[27] = replicate */
   29,   /* field[29] = replicated */
   19,   /* field[19] = restore */
+  31,   /* field[31] = scale */
   4,   /* field[4] = sender_number */
   3,   /* field[3] = sender_role */
-  32,   /* field[32] = set_mode */
+  34,   /* field[34] = set_mode */
   13,   /* field[13] = snapshot */
   21,   /* field[21] = snapshot_taken */
   12,   /* field[12] = state_lost */
-  33,   /* field[33] = status */
-  31,   /* field[31] = status_request */
+  35,   /* field[35] = status */
+  33,   /* field[33] = status_request */
   18,   /* field[18] = stop */
   1,   /* field[1] = token */
   2,   /* field[2] = view */
@@ -1856,9 +1972,9 @@ static const ProtobufCIntRange convoy__wire__envelope__number_ranges[7 + 1] =
   { 32, 14 },
   { 48, 22 },
   { 56, 27 },
-  { 64, 30 },
-  { 72, 31 },
-  { 0, 34 }
+  { 64, 32 },
+  { 72, 33 },
+  { 0, 36 }
 };
 const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
 {
@@ -1868,7 +1984,7 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   "Convoy__Wire__Envelope",
   "convoy.wire",
   sizeof(Convoy__Wire__Envelope),
-  34,
+  36,
   convoy__wire__envelope__field_descriptors,
   convoy__wire__envelope__field_indices_by_name,
   7,  convoy__wire__envelope__number_ranges,
@@ -2638,7 +2754,7 @@ const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor =
   (ProtobufCMessageInit) convoy__wire__lease_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descriptors[7] =
+static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descriptors[9] =
 {
   {
     "chunk",
@@ -2724,20 +2840,46 @@ static const ProtobufCFieldDescriptor convoy__wire__chunk_position__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "has_scale",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, has_scale),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scale",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkPosition, scale),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__chunk_position__field_indices_by_name[] = {
   0,   /* field[0] = chunk */
   2,   /* field[2] = closed */
   3,   /* field[3] = covered */
   4,   /* field[4] = has_previous */
+  7,   /* field[7] = has_scale */
   6,   /* field[6] = previous_closed */
   5,   /* field[5] = previous_version */
+  8,   /* field[8] = scale */
   1,   /* field[1] = version */
 };
 static const ProtobufCIntRange convoy__wire__chunk_position__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor =
 {
@@ -2747,7 +2889,7 @@ const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor =
   "Convoy__Wire__ChunkPosition",
   "convoy.wire",
   sizeof(Convoy__Wire__ChunkPosition),
-  7,
+  9,
   convoy__wire__chunk_position__field_descriptors,
   convoy__wire__chunk_position__field_indices_by_name,
   1,  convoy__wire__chunk_position__number_ranges,
@@ -2818,7 +2960,7 @@ const ProtobufCMessageDescriptor convoy__wire__welcome__descriptor =
   (ProtobufCMessageInit) convoy__wire__welcome__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__rules__field_descriptors[12] =
+static const ProtobufCFieldDescriptor convoy__wire__rules__field_descriptors[13] =
 {
   {
     "samples",
@@ -2964,6 +3106,18 @@ static const ProtobufCFieldDescriptor convoy__wire__rules__field_descriptors[12]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "clips_norm",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Rules, clips_norm),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__rules__field_indices_by_name[] = {
   1,   /* field[1] = batch */
@@ -2971,6 +3125,7 @@ static const unsigned convoy__wire__rules__field_indices_by_name[] = {
   5,   /* field[5] = buffer_elements */
   9,   /* field[9] = checkpoint_every */
   6,   /* field[6] = chunk_elements */
+  12,   /* field[12] = clips_norm */
   4,   /* field[4] = elements */
   11,   /* field[11] = maximum_staleness */
   0,   /* field[0] = samples */
@@ -2982,7 +3137,7 @@ static const unsigned convoy__wire__rules__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__rules__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor convoy__wire__rules__descriptor =
 {
@@ -2992,7 +3147,7 @@ const ProtobufCMessageDescriptor convoy__wire__rules__descriptor =
   "Convoy__Wire__Rules",
   "convoy.wire",
   sizeof(Convoy__Wire__Rules),
-  12,
+  13,
   convoy__wire__rules__field_descriptors,
   convoy__wire__rules__field_indices_by_name,
   1,  convoy__wire__rules__number_ranges,
@@ -3487,6 +3642,108 @@ const ProtobufCMessageDescriptor convoy__wire__chunk_version__descriptor =
   (ProtobufCMessageInit) convoy__wire__chunk_version__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor convoy__wire__chunk_step__field_descriptors[2] =
+{
+  {
+    "chunk",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkStep, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__ChunkStep, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__chunk_step__field_indices_by_name[] = {
+  0,   /* field[0] = chunk */
+  1,   /* field[1] = step */
+};
+static const ProtobufCIntRange convoy__wire__chunk_step__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor convoy__wire__chunk_step__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.ChunkStep",
+  "ChunkStep",
+  "Convoy__Wire__ChunkStep",
+  "convoy.wire",
+  sizeof(Convoy__Wire__ChunkStep),
+  2,
+  convoy__wire__chunk_step__field_descriptors,
+  convoy__wire__chunk_step__field_indices_by_name,
+  1,  convoy__wire__chunk_step__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__chunk_step__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__scale__field_descriptors[2] =
+{
+  {
+    "step",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Scale, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bits",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Scale, bits),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__scale__field_indices_by_name[] = {
+  1,   /* field[1] = bits */
+  0,   /* field[0] = step */
+};
+static const ProtobufCIntRange convoy__wire__scale__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor convoy__wire__scale__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Scale",
+  "Scale",
+  "Convoy__Wire__Scale",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Scale),
+  2,
+  convoy__wire__scale__field_descriptors,
+  convoy__wire__scale__field_indices_by_name,
+  1,  convoy__wire__scale__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__scale__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor convoy__wire__pull__field_descriptors[3] =
 {
   {
@@ -3783,7 +4040,7 @@ const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor =
   (ProtobufCMessageInit) convoy__wire__parameters__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__update__field_descriptors[13] =
+static const ProtobufCFieldDescriptor convoy__wire__update__field_descriptors[15] =
 {
   {
     "chunk",
@@ -3941,15 +4198,41 @@ static const ProtobufCFieldDescriptor convoy__wire__update__field_descriptors[13
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "has_scale",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, has_scale),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "scale",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Update, scale),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__update__field_indices_by_name[] = {
   8,   /* field[8] = basis */
   0,   /* field[0] = chunk */
   2,   /* field[2] = closed */
+  13,   /* field[13] = has_scale */
   9,   /* field[9] = is_of_worker */
   3,   /* field[3] = is_unit */
   5,   /* field[5] = kind */
   11,   /* field[11] = samples */
+  14,   /* field[14] = scale */
   12,   /* field[12] = shards */
   7,   /* field[7] = staleness */
   6,   /* field[6] = step */
@@ -3960,7 +4243,7 @@ static const unsigned convoy__wire__update__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__update__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor convoy__wire__update__descriptor =
 {
@@ -3970,7 +4253,7 @@ const ProtobufCMessageDescriptor convoy__wire__update__descriptor =
   "Convoy__Wire__Update",
   "convoy.wire",
   sizeof(Convoy__Wire__Update),
-  13,
+  15,
   convoy__wire__update__field_descriptors,
   convoy__wire__update__field_indices_by_name,
   1,  convoy__wire__update__number_ranges,

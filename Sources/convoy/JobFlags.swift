@@ -37,6 +37,7 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("rho")) var rho: String?
   @Option(help: help("epsilon")) var epsilon: String?
   @Option(help: help("weight-decay")) var weightDecay: String?
+  @Option(help: help("clip-norm")) var clipNorm: String?
   @Option(help: help("schedule")) var schedule: String?
   @Option(help: help("warmup-steps")) var warmupSteps: String?
 
@@ -48,7 +49,8 @@ struct JobFlags: ParsableArguments {
       "shards": shards, "engine": engine, "precision": precision, "threads": threads,
       "memory-limit": memoryLimit, "optimizer": optimizer,
       "learning-rate": learningRate, "momentum": momentum, "nesterov": nesterov.map { "\($0)" },
-      "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay, "schedule": schedule,
+      "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay,
+      "clip-norm": clipNorm, "schedule": schedule,
       "warmup-steps": warmupSteps, "replicas": replicas, "checkpoint-every": checkpointEvery,
       "checkpoint-minutes": checkpointMinutes, "keep": keep, "rebalance": rebalance, "max-staleness": maxStaleness,
       "staleness-scaling": stalenessScaling, "delay-compensation": delayCompensation,

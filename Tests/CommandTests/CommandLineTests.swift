@@ -19,6 +19,7 @@ import Testing
       (["train", "--shards", "6"], "--shards: 6 is no power of two; the nearest are 4 and 8"),
       (["train", "--workers", "0"], "--workers: 0 is no whole number from 1 to 1024"),
       (["train", "--learning-rate", "fast"], "--learning-rate: fast is no number"),
+      (["train", "--clip-norm", "0"], "--clip-norm: 0 is no number from 1e-30 to 1e+30"),
       (["train", "--schedule", "cosin"], "cosin is no schedule"),
       (["models", "show", "lenet_5"], "did you mean lenet-5?"),
       (["worker"], "Missing expected argument '--coordinator"),
@@ -36,6 +37,7 @@ import Testing
     arguments: [
       ("model: lenet\nwrokers: 3\n", ":2: there is no setting wrokers; did you mean workers?"),
       ("model: lenet\nworkers: many\n", ":2: workers: many is no whole number"),
+      ("clip-norm: -1\n", ":1: clip-norm: -1 is no number from 1e-30 to 1e+30"),
       ("workers: 2\nworkers: 3\n", "is set twice"),
       ("workers: [2]\n", ":1: workers takes one value"),
       ("- lenet\n", "a job file holds settings"),

@@ -17,7 +17,7 @@ import Testing
   static let expected = sequential(steps: steps, optimizer: .sgd(SGD(momentum: 0.9)), learningRate: 0.03)
 
   /// The parameters' digest after a plain loop over steps and shards.
-  static func sequential(steps: Int, optimizer: Optimizer, learningRate: Double) -> String {
+  static func sequential(steps: Int, optimizer: Optimizer, learningRate: Double, bound: Double? = nil) -> String {
     let network = Catalogue.network(named: "lenet")!
     let dataset = try! DatasetCatalogue.load("fashion-mnist", split: .train)
     let order = SampleOrder(count: dataset.count, seed: seed)
@@ -46,8 +46,14 @@ import Testing
         }
       }
       let rate = LearningRateSchedule.cosine.rate(base: learningRate, step: step, totalSteps: steps)
+      var scale = 1 / Float(count)
+      if let bound {
+        // LeNet's 431,080 parameters make blocks of the power of two below a 256th of them.
+        let clipped = NormClipping(bound: bound).scale(of: gradients[0], factor: scale, blockElements: 1024)
+        scale = NormClipping.factor(scale, scaledBy: clipped)
+      }
       optimizer.apply(
-        gradient: gradients[0], scale: 1 / Float(count), learningRate: rate, update: step + 1, parameters: parameters,
+        gradient: gradients[0], scale: scale, learningRate: rate, update: step + 1, parameters: parameters,
         state: state, range: 0..<parameters.count)
     }
     return parameters.sha256().description

@@ -39,6 +39,15 @@ import Testing
     benches.append(single)
     _ = single.push(0, node(0, 3), awaits: 0)
     benches.append(single)
+    var clipping = ServerBench(view(Job.rules(slots: 2, clips: true)))
+    benches.append(clipping)
+    _ = clipping.push(0, node(2, 0))
+    benches.append(clipping)
+    _ = clipping.send(.norm(chunk: 1, step: 0), from: server(1), bytes: 8)
+    benches.append(clipping)
+    var measuring = ServerBench(view(Job.rules(slots: 2, clips: true)), number: 1)
+    _ = measuring.push(0, node(2, 0), chunk: 1)
+    benches.append(measuring)
     let restoring = ServerBench(view(rules, origin: .checkpoint(step: 3)))
     benches.append(restoring)
     return benches
@@ -60,7 +69,8 @@ import Testing
     for bench in servers {
       for message in Hostile.messages(to: .server) {
         for (sender, source) in [
-          (worker(0), ServerBench.connection(worker(0))), (server(1), ServerBench.connection(server(1))),
+          (worker(0), ServerBench.connection(worker(0))),
+          (server(1 - bench.me.number), ServerBench.connection(server(1 - bench.me.number))),
           (Member.coordinator, .coordinator),
         ] {
           for bytes in Hostile.lengths {

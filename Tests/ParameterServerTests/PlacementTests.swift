@@ -32,6 +32,23 @@ import Testing
     }
   }
 
+  @Test func chunksKeepTheBlocksOfANormWhole() throws {
+    for elements in [1, 16, 4095, 4096, 61_706, 431_080, 1 << 20, 25_557_032, 61_100_840] {
+      for servers in [1, 2, 3, 7, 64, 100] {
+        let table = try #require(ChunkTable(elements: elements, servers: servers, keepsBlocks: true))
+        let block = table.normElements
+        #expect(table.keepsBlocks && block == ChunkTable(elements: elements, servers: 1)?.normElements)
+        #expect(block % ChunkTable.alignment == 0 && block <= ChunkTable.preferredNormElements)
+        let blocks = table.chunks(of: .parameters).reduce(0) { $0 + table.normBytes(of: $1) / 8 }
+        #expect(blocks == (elements + block - 1) / block, "\(elements), \(servers)")
+        if servers <= 64, elements >= servers * 64 {
+          #expect(table.count >= servers * ChunkTable.minimumPerServer, "\(elements), \(servers)")
+        }
+      }
+    }
+    #expect(ChunkTable(elements: 61_100_840, servers: 1)?.normElements == 16_384)
+  }
+
   @Test func noChunkHoldsParametersAndBuffers() throws {
     for elements in [1, 16, 100, 269_722, 25_557_032] {
       for buffers in [0, 1, 16, 1376, 53_120, 3_000_000] {

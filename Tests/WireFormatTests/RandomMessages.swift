@@ -42,7 +42,8 @@ struct RandomMessages {
   private mutating func chunk() -> UInt32 { UInt32(number(1 << 20)) }
 
   private mutating func position() -> ChunkPosition {
-    ChunkPosition(chunk: chunk(), version: number(), closed: number(), covered: units())
+    ChunkPosition(
+      chunk: chunk(), version: number(), closed: number(), covered: units(), scale: flag() ? nil : number(.max))
   }
 
   private mutating func epochs(_ most: UInt64) -> [EpochTotals] {
@@ -76,9 +77,10 @@ struct RandomMessages {
     }
     return JobRules(
       schedule: schedule, steps: Int(number(1 << 20)) + 1,
-      chunks: ChunkTable(elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: 3)!,
+      chunks: ChunkTable(
+        elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: 3, keepsBlocks: true)!,
       segments: segments, slots: Int(number(9)), checkpointEvery: flag() ? nil : Int(number(1000)) + 1,
-      maximumStaleness: flag() ? nil : number(100))!
+      maximumStaleness: flag() ? nil : number(100), clipsNorm: flag())!
   }
 
   private mutating func numbers() -> [UInt32] { (0..<number(20)).map { _ in UInt32(number(1 << 20)) } }
@@ -111,7 +113,8 @@ struct RandomMessages {
     Update(
       chunk: chunk(), version: number(), closed: number(), unit: flag() ? nil : number(),
       kind: [.summed, .single, .averaged][Int(number(3))], step: number(), staleness: number(), basis: number(),
-      worker: flag() ? nil : UInt32(number(1 << 32)), samples: number() + 1, shards: UInt32(number(1 << 16)) + 1)
+      worker: flag() ? nil : UInt32(number(1 << 32)), samples: number() + 1, shards: UInt32(number(1 << 16)) + 1,
+      scale: flag() ? nil : number(.max))
   }
 
   private mutating func parameters() -> Parameters {
@@ -122,7 +125,7 @@ struct RandomMessages {
 
   private mutating func leases() -> Leases { Leases(grant: number(), units: units(width: 200)) }
 
-  static let kinds = 29
+  static let kinds = 31
 
   mutating func message(_ kind: Int) -> Message {
     switch kind {
@@ -158,6 +161,8 @@ struct RandomMessages {
     case 25: .replicated(chunk: chunk(), version: number())
     case 26: .statusRequest
     case 27: .setMode(consistency(shards: 1024))
+    case 28: .norm(chunk: chunk(), step: number())
+    case 29: .scale(step: number(), bits: number(.max))
     default: otherMessage()
     }
   }

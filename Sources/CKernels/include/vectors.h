@@ -7,6 +7,9 @@
 /// sum[i] = left[i] + right[i]; the sources may lie at any address, and sum may be one of them.
 void convoy_add_f32(float *sum, const convoy_unaligned_float *left, const convoy_unaligned_float *right, size_t count);
 
+/// values[i] *= factor.
+void convoy_scale_f32(float *values, float factor, size_t count);
+
 /// to[i] = from[i] / divisor; from may lie at any address.
 void convoy_divide_f32(const convoy_unaligned_float *from, float divisor, float *to, size_t count);
 

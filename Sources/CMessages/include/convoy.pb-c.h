@@ -37,6 +37,8 @@ typedef struct Convoy__Wire__View Convoy__Wire__View;
 typedef struct Convoy__Wire__Leases Convoy__Wire__Leases;
 typedef struct Convoy__Wire__Stop Convoy__Wire__Stop;
 typedef struct Convoy__Wire__ChunkVersion Convoy__Wire__ChunkVersion;
+typedef struct Convoy__Wire__ChunkStep Convoy__Wire__ChunkStep;
+typedef struct Convoy__Wire__Scale Convoy__Wire__Scale;
 typedef struct Convoy__Wire__Pull Convoy__Wire__Pull;
 typedef struct Convoy__Wire__Push Convoy__Wire__Push;
 typedef struct Convoy__Wire__Parameters Convoy__Wire__Parameters;
@@ -79,6 +81,8 @@ typedef enum {
   CONVOY__WIRE__ENVELOPE__BODY_REPLICATE = 56,
   CONVOY__WIRE__ENVELOPE__BODY_REPLICA = 57,
   CONVOY__WIRE__ENVELOPE__BODY_REPLICATED = 58,
+  CONVOY__WIRE__ENVELOPE__BODY_NORM = 59,
+  CONVOY__WIRE__ENVELOPE__BODY_SCALE = 60,
   CONVOY__WIRE__ENVELOPE__BODY_REFUSED = 64,
   CONVOY__WIRE__ENVELOPE__BODY_STATUS_REQUEST = 72,
   CONVOY__WIRE__ENVELOPE__BODY_SET_MODE = 73,
@@ -133,6 +137,8 @@ struct  Convoy__Wire__Envelope
     Convoy__Wire__Update *replicate;
     Convoy__Wire__ChunkPosition *replica;
     Convoy__Wire__ChunkVersion *replicated;
+    Convoy__Wire__ChunkStep *norm;
+    Convoy__Wire__Scale *scale;
     Convoy__Wire__Refusal *refused;
     /*
      * Between a person's command and the coordinator.
@@ -330,10 +336,15 @@ struct  Convoy__Wire__ChunkPosition
   protobuf_c_boolean has_previous;
   uint64_t previous_version;
   uint64_t previous_closed;
+  /*
+   * The bits of the double that the newest update was scaled by, where the job clips.
+   */
+  protobuf_c_boolean has_scale;
+  uint64_t scale;
 };
 #define CONVOY__WIRE__CHUNK_POSITION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__chunk_position__descriptor) \
-    , 0, 0, 0, NULL, 0, 0, 0 }
+    , 0, 0, 0, NULL, 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Welcome
@@ -367,10 +378,11 @@ struct  Convoy__Wire__Rules
   uint64_t checkpoint_every;
   protobuf_c_boolean bounds_staleness;
   uint64_t maximum_staleness;
+  protobuf_c_boolean clips_norm;
 };
 #define CONVOY__WIRE__RULES__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__rules__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__ViewServer
@@ -462,6 +474,31 @@ struct  Convoy__Wire__ChunkVersion
     , 0, 0 }
 
 
+struct  Convoy__Wire__ChunkStep
+{
+  ProtobufCMessage base;
+  uint32_t chunk;
+  uint64_t step;
+};
+#define CONVOY__WIRE__CHUNK_STEP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__chunk_step__descriptor) \
+    , 0, 0 }
+
+
+/*
+ * `bits` is a double.
+ */
+struct  Convoy__Wire__Scale
+{
+  ProtobufCMessage base;
+  uint64_t step;
+  uint64_t bits;
+};
+#define CONVOY__WIRE__SCALE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__scale__descriptor) \
+    , 0, 0 }
+
+
 struct  Convoy__Wire__Pull
 {
   ProtobufCMessage base;
@@ -525,10 +562,12 @@ struct  Convoy__Wire__Update
   uint32_t worker;
   uint64_t samples;
   uint32_t shards;
+  protobuf_c_boolean has_scale;
+  uint64_t scale;
 };
 #define CONVOY__WIRE__UPDATE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__update__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Refusal
@@ -1011,6 +1050,44 @@ Convoy__Wire__ChunkVersion *
 void   convoy__wire__chunk_version__free_unpacked
                      (Convoy__Wire__ChunkVersion *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__ChunkStep methods */
+void   convoy__wire__chunk_step__init
+                     (Convoy__Wire__ChunkStep         *message);
+size_t convoy__wire__chunk_step__get_packed_size
+                     (const Convoy__Wire__ChunkStep   *message);
+size_t convoy__wire__chunk_step__pack
+                     (const Convoy__Wire__ChunkStep   *message,
+                      uint8_t             *out);
+size_t convoy__wire__chunk_step__pack_to_buffer
+                     (const Convoy__Wire__ChunkStep   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__ChunkStep *
+       convoy__wire__chunk_step__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__chunk_step__free_unpacked
+                     (Convoy__Wire__ChunkStep *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Scale methods */
+void   convoy__wire__scale__init
+                     (Convoy__Wire__Scale         *message);
+size_t convoy__wire__scale__get_packed_size
+                     (const Convoy__Wire__Scale   *message);
+size_t convoy__wire__scale__pack
+                     (const Convoy__Wire__Scale   *message,
+                      uint8_t             *out);
+size_t convoy__wire__scale__pack_to_buffer
+                     (const Convoy__Wire__Scale   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Scale *
+       convoy__wire__scale__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__scale__free_unpacked
+                     (Convoy__Wire__Scale *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Pull methods */
 void   convoy__wire__pull__init
                      (Convoy__Wire__Pull         *message);
@@ -1250,6 +1327,12 @@ typedef void (*Convoy__Wire__Stop_Closure)
 typedef void (*Convoy__Wire__ChunkVersion_Closure)
                  (const Convoy__Wire__ChunkVersion *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__ChunkStep_Closure)
+                 (const Convoy__Wire__ChunkStep *message,
+                  void *closure_data);
+typedef void (*Convoy__Wire__Scale_Closure)
+                 (const Convoy__Wire__Scale *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Pull_Closure)
                  (const Convoy__Wire__Pull *message,
                   void *closure_data);
@@ -1305,6 +1388,8 @@ extern const ProtobufCMessageDescriptor convoy__wire__view__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__leases__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__stop__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__chunk_version__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__chunk_step__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__scale__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__pull__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__push__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor;

@@ -18,6 +18,13 @@ struct FoldOfLogChecker {
         violations.add(.foldOfLog, "chunk \(fact.chunk): version \(update.version) applies more than one shard at once")
       }
     }
+    let awaitsScale =
+      update.kind == .summed && log.rules?.awaitsScale(chunk: fact.chunk, step: Int(update.step)) == true
+    if (update.scale != nil) != awaitsScale {
+      violations.add(
+        .foldOfLog,
+        "chunk \(fact.chunk): version \(update.version) is made \(awaitsScale ? "without" : "by") a scale")
+    }
     guard fact.isPrimary, log.has(fact.era, fact.chunk), fact.view >= log.view(fact.chunk),
       let before = log.value(fact.chunk, update.version &- 1), log.value(fact.chunk, update.version) != nil
     else { return }

@@ -45,6 +45,8 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case sameIncarnation
   /// Timers get lost.
   case lostTimers
+  /// A server adds the parts of a norm in another order.
+  case misorderedNorm
   /// Something depends on what is not in the seed.
   case unseeded
 }

@@ -58,19 +58,23 @@ struct SynchronousStepsChecker {
     let samples = UInt64(rules.samples(ofRound: nextStep, under: schedule.tree.root))
     let occupied = UInt32(rules.occupiedShards(ofRound: nextStep))
     var shards = [UInt64?](repeating: nil, count: schedule.tree.shards)
-    let after = before.indices.map { chunk in
+    let sums = before.indices.map { chunk in
       for shard in shards.indices {
         shards[shard] = shardSum(
           model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: schedule, digest: digest,
           parameters: before[chunk].bits)
       }
-      let sum = model.sum(&shards)
+      return model.sum(&shards) ?? 0
+    }
+    let clipped = before.indices.filter { rules.awaitsScale(chunk: $0, step: nextStep) }
+    let scale = clipped.isEmpty ? nil : model.scale(ofNorm: clipped.map { model.measured(sums[$0], samples: samples) })
+    let after = before.indices.map { chunk in
       let update = Update(
         chunk: UInt32(chunk), version: before[chunk].version + 1, closed: UInt64(round.upperBound), unit: nil,
         kind: consistency.stepsPerRound > 1 ? .averaged : .summed, step: UInt64(round.lowerBound), staleness: 0,
         basis: before[chunk].version, worker: nil,
-        samples: samples, shards: occupied)
-      return model.updated(before[chunk], by: sum ?? 0, update)
+        samples: samples, shards: occupied, scale: chunk < clipped.count ? scale : nil)
+      return model.updated(before[chunk], by: sums[chunk], update)
     }
     values.append(after)
     nextStep = round.upperBound

@@ -30,4 +30,6 @@ public enum RareBranch: String, Hashable, Sendable, Codable, CaseIterable, Codin
   case quickCompute
   /// Pushes outside summed modes are refused past a small staleness.
   case boundedStaleness
+  /// Gradients are clipped by their norm: updates wait for a scale.
+  case clippedNorm
 }

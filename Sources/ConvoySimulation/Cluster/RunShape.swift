@@ -32,8 +32,15 @@ struct RunShape: Sendable {
   init(cluster: Cluster, job: ToyJob) {
     var stream = SeededStream(seed: cluster.seed, purpose: "shape")
     var branches: Set<RareBranch> = []
-    for branch in RareBranch.allCases where branch != .boundedStaleness && stream.chance(25) { branches.insert(branch) }
-    if SeededStream.word(seed: cluster.seed, purpose: "staleness") % 4 == 0 { branches.insert(.boundedStaleness) }
+    let apart: [RareBranch: String] = [.boundedStaleness: "staleness", .clippedNorm: "clipping"]
+    for branch in RareBranch.allCases {
+      // Those that came later have streams of their own, so that the others stay as they were.
+      if let purpose = apart[branch] {
+        if SeededStream.word(seed: cluster.seed, purpose: purpose) % 4 == 0 { branches.insert(branch) }
+      } else if stream.chance(25) {
+        branches.insert(branch)
+      }
+    }
     if let stated = cluster.branches { branches = stated }
     self.branches = branches
     seed = cluster.seed
@@ -85,6 +92,7 @@ struct RunShape: Sendable {
     plan.buffers = buffers
     plan.slots = 1
     plan.checkpointEvery = checkpointEvery
+    plan.clipsNorm = branches.contains(.clippedNorm)
     if branches.contains(.boundedStaleness) { plan.maximumStaleness = UInt64(shards) }
     return plan
   }

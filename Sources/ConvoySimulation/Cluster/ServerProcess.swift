@@ -29,6 +29,8 @@ struct ServerProcess {
   private var isPrimary: [Bool] = []
   private var held: [Held?] = []
   private var pending: [Pending?] = []
+  /// Scales of norms that are being added, by the number of the order.
+  private var scales: [UInt64: UInt64] = [:]
   private var installations: UInt32 = 0
   /// For planted bugs: occasions, and a worker that was heard.
   private var occasions = 0
@@ -38,6 +40,7 @@ struct ServerProcess {
     case prepared
     case initialised
     case applied
+    case scaled
   }
 
   init(slot: Int, life: UInt16, incarnation: Incarnation, machine: Server) {
@@ -74,6 +77,9 @@ struct ServerProcess {
     case .prepared: handle(.prepared(context.shape.ready(.server, slot: slot)), &context)
     case .initialised: handle(.initialised, &context)
     case .applied: finishApply(Int(argument & 0xffff_ffff), &context)
+    case .scaled:
+      guard let scale = scales.removeValue(forKey: argument & 0xffff_ffff) else { return }
+      handle(.scaled(order: argument & 0xffff_ffff, scale: scale), &context)
     case nil: break
     }
   }
@@ -108,6 +114,8 @@ struct ServerProcess {
       var total = context.shape.model.sum(first, context.bug == .doubledPart ? first : second)
       total.shards |= second.shards
       payloads.hold(total, as: sum)
+    case .measure(let chunk, let samples, let gradient, let part): measure(chunk, samples, gradient, part, &context)
+    case .addNorm(let order, let parts): addNorm(order, parts, &context)
     case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
@@ -169,6 +177,24 @@ struct ServerProcess {
   }
 
   // MARK: Updates
+
+  private mutating func measure(
+    _ chunk: Int, _ samples: UInt64, _ gradient: GradientHandle, _ part: GradientHandle,
+    _ context: inout SimulationContext
+  ) {
+    guard var payload = payloads.read(gradient), let rules = view?.rules else { return }
+    payload.bits = context.shape.model.measured(payload.bits, samples: samples)
+    payload.bytes = Int32(rules.chunks.normBytes(of: chunk))
+    payloads.hold(payload, as: part)
+  }
+
+  private mutating func addNorm(_ order: UInt64, _ parts: [GradientHandle], _ context: inout SimulationContext) {
+    var bits = parts.compactMap { payloads.read($0)?.bits }
+    if context.bug == .misorderedNorm { bits.reverse() }
+    scales[order] = context.shape.model.scale(ofNorm: bits)
+    context.coverage.count(.normAdded)
+    context.world.finish(Done.scaled.rawValue << 32 | order, process: slot, after: 20)
+  }
 
   private mutating func apply(_ update: Update, _ gradient: GradientHandle, _ context: inout SimulationContext) {
     let chunk = Int(update.chunk)
@@ -253,6 +279,7 @@ struct ServerProcess {
           slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
           held: state.chunk.version, version: parameters.version, bits: content.bits))
     case .replica: context.coverage.count(.replicaBuilt)
+    case .scale: if isPrimary.first != true { context.coverage.count(.scaleTold) }
     default: break
     }
   }

@@ -157,12 +157,24 @@ public struct CampaignReport: Hashable, Sendable, Codable {
   }
 }
 
+extension Mode {
+  /// Whether updates wait for the norm of the whole gradient, where a job clips.
+  fileprivate var clipsAtServers: Bool {
+    switch consistency {
+    case .sync, .backup: true
+    case .ssp, .async, .local: false
+    }
+  }
+}
+
 extension Event {
   /// Whether a campaign's runs can come to it, with all faults.
   fileprivate func isPossible(in campaign: Campaign) -> Bool {
     switch self {
     case .replicaBuilt, .replicaApplied: campaign.cluster.replicas > 0
     case .stalePush: !campaign.job.mode.consistency.isSummed
+    case .normAdded: campaign.job.mode.clipsAtServers
+    case .scaleTold: campaign.job.mode.clipsAtServers && !campaign.plan.kinds.isEmpty
     default: !campaign.plan.kinds.isEmpty
     }
   }

@@ -40,6 +40,9 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   case stalePush
   /// A coordinator's journal was read by its successor.
   case journalRead
+  /// The parts of a norm were added; a scale was told by a server that had updated by it in an earlier view.
+  case normAdded
+  case scaleTold
   /// A message of long ago was said again by a stranger.
   case replayed
 }

@@ -94,8 +94,38 @@ struct ToyModel: Sendable {
     }
   }
 
+  /// A chunk's part of the norm of a gradient.
+  func measured(_ gradient: UInt64, samples: UInt64) -> UInt64 {
+    switch numbers {
+    case .integers: return Self.mix(gradient, samples, 3)
+    case .doubles:
+      let mean = Double(bitPattern: gradient) / Double(max(samples, 1))
+      return (mean * mean).bitPattern
+    }
+  }
+
+  /// The scale that follows from the parts of a norm, in their order.
+  func scale(ofNorm parts: [UInt64]) -> UInt64 {
+    switch numbers {
+    case .integers: return parts.reduce(4) { Self.mix($0, $1) }
+    case .doubles:
+      let norm = parts.reduce(0) { $0 + Double(bitPattern: $1) }.squareRoot()
+      return (0.125 / (norm + 1)).bitPattern
+    }
+  }
+
+  /// A gradient times the scale of its step, where there is one.
+  private func scaled(_ gradient: UInt64, by scale: UInt64?) -> UInt64 {
+    guard let scale else { return gradient }
+    switch numbers {
+    case .integers: return Self.mix(gradient, scale, 5)
+    case .doubles: return (Double(bitPattern: gradient) * Double(bitPattern: scale)).bitPattern
+    }
+  }
+
   /// A chunk and its optimiser's state after an update: they depend on all that an optimiser is told.
   func updated(_ chunk: ToyChunk, by gradient: UInt64, _ update: Update) -> ToyChunk {
+    let gradient = scaled(gradient, by: update.scale)
     var new = chunk
     new.version = update.version
     new.previousBits = chunk.bits

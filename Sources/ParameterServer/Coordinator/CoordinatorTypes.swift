@@ -30,6 +30,8 @@ public struct JobPlan: Hashable, Sendable {
   public var checkpointInterval: UInt64?
   /// Applies past which a push outside sync is refused; nil for no bound.
   public var maximumStaleness: UInt64?
+  /// Whether the gradient is clipped by its norm.
+  public var clipsNorm = false
   /// Whether the job goes on from the newest checkpoint that is there.
   public var resumes = false
   /// The job's settings as text, which every member is given.
@@ -57,14 +59,14 @@ public struct JobPlan: Hashable, Sendable {
   /// The rules for so many training samples, or nil where they leave no step.
   public func rules(samples: Int) -> JobRules? {
     guard let schedule = BatchSchedule(samples: samples, batch: batch, tree: tree),
-      let chunks = ChunkTable(elements: elements, buffers: buffers, servers: servers)
+      let chunks = ChunkTable(elements: elements, buffers: buffers, servers: servers, keepsBlocks: clipsNorm)
     else { return nil }
     let (all, overflow) = schedule.stepsPerEpoch.multipliedReportingOverflow(by: epochs)
     let steps = min(overflow ? .max : all, maximumSteps ?? .max)
     return JobRules(
       schedule: schedule, steps: steps, chunks: chunks,
       segments: [JobRules.Segment(firstStep: 0, consistency: consistency)], slots: slots,
-      checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness)
+      checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness, clipsNorm: clipsNorm)
   }
 }
 

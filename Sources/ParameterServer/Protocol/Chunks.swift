@@ -32,17 +32,23 @@ public struct ChunkTable: Hashable, Sendable {
   public static let alignment = 16
   /// Most chunks of a job: bounds what a peer may state.
   public static let maximumChunks = 1 << 20
+  /// Elements of a norm's block, unless the vector would have too few: 64 KiB.
+  public static let preferredNormElements = 16_384
+  /// Blocks of a norm that a vector has at least where it can: as many as leave their borders to the chunks.
+  public static let minimumNormBlocks = 256
 
   /// The cut for so many elements and servers: about a mebibyte each, less where a server would have fewer than four.
   ///
   /// Every machine computes the same cut. Nil where there is no parameter or no server.
-  public init?(elements: Int, buffers: Int = 0, servers: Int) {
+  ///
+  /// - Parameter keepsBlocks: whether no chunk's border cuts a block of the norm; then more than 64 servers may have fewer
+  ///   than four chunks.
+  public init?(elements: Int, buffers: Int = 0, servers: Int, keepsBlocks: Bool = false) {
     guard elements > 0, servers > 0 else { return nil }
     let share = elements / (Self.minimumPerServer * servers)
     let wanted = min(Self.preferredBytes / Self.elementBytes, share)
-    self.init(
-      elements: elements, buffers: buffers,
-      chunkElements: max(Self.alignment, wanted / Self.alignment * Self.alignment))
+    let unit = keepsBlocks ? Self.normElements(of: elements) : Self.alignment
+    self.init(elements: elements, buffers: buffers, chunkElements: max(unit, wanted / unit * unit))
   }
 
   /// A cut as stated, or nil where it is not one that `init(elements:buffers:servers:)` could have made.
@@ -81,6 +87,21 @@ public struct ChunkTable: Hashable, Sendable {
 
   /// Bytes of a chunk.
   public func bytes(of chunk: Int) -> Int { range(of: chunk).count * Self.elementBytes }
+
+  /// Elements of each block over which the gradient's squares are summed, but the last: a power of two that follows from
+  /// the number of parameters alone, so that a norm's sums are the same whatever the chunks.
+  public var normElements: Int { Self.normElements(of: elements) }
+
+  private static func normElements(of elements: Int) -> Int {
+    let share = max(elements / minimumNormBlocks, alignment)
+    return min(1 << (Int.bitWidth - 1 - share.leadingZeroBitCount), preferredNormElements)
+  }
+
+  /// Whether every block of the norm lies in one chunk.
+  public var keepsBlocks: Bool { chunkElements % normElements == 0 }
+
+  /// Bytes of a chunk's part of the norm: a double for each block.
+  public func normBytes(of chunk: Int) -> Int { (range(of: chunk).count + normElements - 1) / normElements * 8 }
 }
 
 /// Which server holds which chunk.

@@ -24,6 +24,7 @@ public struct JobRules: Hashable, Sendable {
       let slots: Int
       let checkpointEvery: Int?
       let maximumStaleness: UInt64?
+      let clipsNorm: Bool
     }
 
     let fields: Fields
@@ -51,6 +52,8 @@ public struct JobRules: Hashable, Sendable {
   public var checkpointEvery: Int? { statement.fields.checkpointEvery }
   /// Applies past which a push outside sync is refused; nil for no bound.
   public var maximumStaleness: UInt64? { statement.fields.maximumStaleness }
+  /// Whether what is summed waits for the norm of the whole gradient, and is scaled by it.
+  public var clipsNorm: Bool { statement.fields.clipsNorm }
   /// Whether the work of some step is leased.
   var leasesWork: Bool { statement.leasesWork }
 
@@ -61,21 +64,23 @@ public struct JobRules: Hashable, Sendable {
   /// Most vectors of optimiser state.
   public static let maximumSlots = 8
 
-  /// Rules, or nil where the job has no step, or more steps or epochs than can be counted, or segments out of order.
+  /// Rules, or nil where the job has no step, or more steps or epochs than can be counted, or segments out of order, or
+  /// chunks that cut the norm's blocks.
   public init?(
     schedule: BatchSchedule, steps: Int, chunks: ChunkTable, segments: [Segment], slots: Int = 0,
-    checkpointEvery: Int? = nil, maximumStaleness: UInt64? = nil
+    checkpointEvery: Int? = nil, maximumStaleness: UInt64? = nil, clipsNorm: Bool = false
   ) {
     guard steps > 0, steps <= 1 << 40, schedule.epoch(ofStep: steps - 1) < Self.maximumEpochs,
       segments.first?.firstStep == 0, segments.count <= Self.maximumSegments,
       zip(segments, segments.dropFirst()).allSatisfy({ $0.firstStep < $1.firstStep }),
       segments.allSatisfy({ Self.isSound($0.consistency, shards: schedule.tree.shards) }),
-      (0...Self.maximumSlots).contains(slots), checkpointEvery.map({ $0 > 0 && $0 <= 1 << 40 }) ?? true
+      (0...Self.maximumSlots).contains(slots), checkpointEvery.map({ $0 > 0 && $0 <= 1 << 40 }) ?? true,
+      !clipsNorm || chunks.keepsBlocks
     else { return nil }
     statement = Statement(
       Statement.Fields(
         schedule: schedule, steps: steps, chunks: chunks, segments: segments, slots: slots,
-        checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness))
+        checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness, clipsNorm: clipsNorm))
   }
 
   /// Whether two jobs have the same rules.
@@ -99,7 +104,7 @@ public struct JobRules: Hashable, Sendable {
     JobRules(
       schedule: schedule, steps: steps, chunks: chunks,
       segments: segments.filter { $0.firstStep < step } + [Segment(firstStep: step, consistency: consistency)],
-      slots: slots, checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness)
+      slots: slots, checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness, clipsNorm: clipsNorm)
   }
 
   /// The segment of a step.
@@ -150,6 +155,16 @@ public struct JobRules: Hashable, Sendable {
       return bytes
     }
     return bytes * (1 + slots)
+  }
+
+  /// Whether a chunk's update of a step waits for the scale that follows from the norm of the whole gradient. Elsewhere
+  /// who computes a gradient has all of it, and clips it.
+  public func awaitsScale(chunk: Int, step: Int) -> Bool {
+    guard clipsNorm, chunks.kind(of: chunk) == .parameters else { return false }
+    return switch consistency(ofStep: step) {
+    case .sync, .backup: true
+    case .ssp, .async, .local: false
+    }
   }
 
   /// Units of work that can be leased: the shards of all steps, numbered step after step.

@@ -99,6 +99,11 @@ public enum Message: Hashable, Sendable {
   indirect case replica(ChunkPosition)
   /// A replica has a version.
   case replicated(chunk: UInt32, version: UInt64)
+  /// A chunk's part of the norm of a step's gradient, beside it as payload: to the server that adds the parts.
+  case norm(chunk: UInt32, step: UInt64)
+  /// What a step's gradient is multiplied by, as the bits of a double: from the server that adds, and to it from one that
+  /// has updated by it in an earlier view.
+  case scale(step: UInt64, bits: UInt64)
 
   // Between a person's command and the coordinator.
   /// How does the job do?

@@ -10,6 +10,8 @@ public struct ChunkPosition: Hashable, Sendable {
   public let covered: UnitSet
   /// The version before, where its values are held too; nil where they are not.
   public let previous: Previous?
+  /// The scale of the newest update, where the job clips: as long as another chunk's update of that step may need it.
+  public let scale: UInt64?
 
   /// The version before the one that a position is of.
   public struct Previous: Hashable, Sendable {
@@ -27,9 +29,11 @@ public struct ChunkPosition: Hashable, Sendable {
 
   /// A position as stated.
   public init(
-    chunk: UInt32, version: UInt64, closed: UInt64, covered: UnitSet = UnitSet(), previous: Previous? = nil
+    chunk: UInt32, version: UInt64, closed: UInt64, covered: UnitSet = UnitSet(), previous: Previous? = nil,
+    scale: UInt64? = nil
   ) {
     self.previous = previous
+    self.scale = scale
     self.chunk = chunk
     self.version = version
     self.closed = closed
@@ -51,6 +55,7 @@ extension Update {
     Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
       && step < UInt64(rules.steps) && (unit == nil) == (kind != .single)
       && unit.map { $0 < UInt64(rules.units) } ?? true
+      && (scale != nil) == (kind == .summed && rules.awaitsScale(chunk: Int(chunk), step: Int(step)))
   }
 
   /// Bytes of its gradient.
@@ -93,11 +98,13 @@ public struct Update: Hashable, Sendable {
   public let samples: UInt64
   /// Shards that hold a sample: what a sum over shards is divided by.
   public let shards: UInt32
+  /// What the mean is multiplied by, as the bits of a double; nil where nothing is clipped, or it was before.
+  public let scale: UInt64?
 
   /// An update as stated.
   public init(
     chunk: UInt32, version: UInt64, closed: UInt64, unit: UInt64?, kind: UpdateKind, step: UInt64, staleness: UInt64,
-    basis: UInt64, worker: UInt32?, samples: UInt64, shards: UInt32
+    basis: UInt64, worker: UInt32?, samples: UInt64, shards: UInt32, scale: UInt64? = nil
   ) {
     self.chunk = chunk
     self.version = version
@@ -110,5 +117,13 @@ public struct Update: Hashable, Sendable {
     self.worker = worker
     self.samples = samples
     self.shards = shards
+    self.scale = scale
+  }
+
+  /// The same update with a scale.
+  func scaled(by scale: UInt64) -> Update {
+    Update(
+      chunk: chunk, version: version, closed: closed, unit: unit, kind: kind, step: step, staleness: staleness,
+      basis: basis, worker: worker, samples: samples, shards: shards, scale: scale)
   }
 }

@@ -53,6 +53,10 @@ struct ChunkState: Sendable {
   /// The version before, and the steps that were closed then; nil where it is not held.
   private(set) var previous: ChunkPosition.Previous?
   private(set) var open: OpenUpdate?
+  /// Whether the open round is whole and waits for its scale.
+  var awaitsScale = false
+  /// The scale of the newest update.
+  private(set) var scale: UInt64?
 
   /// The parts of the open round, disjoint.
   private var held: [(node: ShardNode, gradient: GradientHandle)] = []
@@ -103,6 +107,7 @@ struct ChunkState: Sendable {
     closed = Int(position.closed)
     covered = position.covered
     previous = position.previous
+    scale = position.scale
     open = nil
     holdsState = true
   }
@@ -127,6 +132,9 @@ struct ChunkState: Sendable {
   mutating func forgetWaiters() { waiters.removeAll(keepingCapacity: true) }
 
   // MARK: The open round
+
+  /// Whether every part of the open round is there.
+  var isWhole: Bool { mutating get { open != nil || awaitsScale } }
 
   /// Whether the open round already has every shard under a node.
   mutating func covers(_ node: ShardNode) -> Bool {
@@ -239,6 +247,7 @@ struct ChunkState: Sendable {
     let before = closed
     version = open.update.version
     if let unit = open.update.unit { covered.insert(Int(unit)) }
+    scale = open.update.scale
     closed = max(closed, Int(open.update.closed))
     covered.removeAll(below: closed * rules.schedule.tree.shards)
     self.open = nil
@@ -249,6 +258,7 @@ struct ChunkState: Sendable {
   /// Lets go of everything that a new view makes void: parts and queued pushes are sent again.
   mutating func dropPushes() -> [GradientHandle] {
     let dropped = held.map(\.gradient) + queued.map(\.gradient)
+    awaitsScale = false
     held.removeAll(keepingCapacity: true)
     queued.removeAll(keepingCapacity: true)
     return dropped

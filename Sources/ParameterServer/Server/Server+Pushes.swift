@@ -83,7 +83,7 @@ extension Server {
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard let (_, closed, isUpdating, _) = chunks[chunk]?.standing else { return nil }
+    guard let closed = chunks[chunk]?.standing.closed, let isWhole = chunks[chunk]?.isWhole else { return nil }
     guard step <= closed else {
       return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(closed)")
     }
@@ -91,8 +91,8 @@ extension Server {
       ChunkState.Waiter(
         destination: queued.source, closed: Int(push.awaits), version: 0,
         answers: Contribution(step: push.step, node: push.node)))
-    if step < closed || isUpdating || chunks[chunk]?.covers(push.node) == true {
-      if case .backup = rules.consistency(ofStep: step), step < closed || isUpdating {
+    if step < closed || isWhole || chunks[chunk]?.covers(push.node) == true {
+      if case .backup = rules.consistency(ofStep: step), step < closed || isWhole {
         counts.late += 1
       } else {
         counts.duplicates += 1
@@ -162,12 +162,12 @@ extension Server {
   ) {
     guard let version = chunks[chunk]?.standing.version else { return }
     let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || isLocal(step, rules)
-    order(
-      Update(
-        chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
-        kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
-        samples: UInt64(samples), shards: UInt32(shards)),
-      gradient, &effects)
+    let update = Update(
+      chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
+      kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
+      samples: UInt64(samples), shards: UInt32(shards))
+    if rules.clipsNorm, rules.awaitsScale(chunk: chunk, step: step) { return measure(update, gradient, &effects) }
+    order(update, gradient, &effects)
   }
 
   private func isLocal(_ step: Int, _ rules: JobRules) -> Bool {

@@ -18,7 +18,7 @@ extension Server {
     guard let state = chunks[chunk], let replica = state.replica, state.holdsState else { return }
     var position = ChunkPosition(
       chunk: UInt32(chunk), version: state.version, closed: UInt64(state.closed), covered: state.covered,
-      previous: state.previous)
+      previous: state.previous, scale: state.scale)
     if let open = state.open {
       // Half an update cannot be sent: its end sends the state.
       guard open.isApplied else { return }
@@ -27,7 +27,8 @@ extension Server {
       covered.removeAll(below: Int(open.update.closed) * (view?.rules.schedule.tree.shards ?? 1))
       position = ChunkPosition(
         chunk: UInt32(chunk), version: open.update.version, closed: max(UInt64(state.closed), open.update.closed),
-        covered: covered, previous: ChunkPosition.Previous(version: state.version, closed: UInt64(state.closed)))
+        covered: covered, previous: ChunkPosition.Previous(version: state.version, closed: UInt64(state.closed)),
+        scale: open.update.scale)
     }
     send(.replica(position), to: .server(replica), payload: .state(chunk: chunk), &effects)
   }
@@ -163,5 +164,6 @@ extension Server {
         send(.snapshot(position), to: .coordinator, payload: .snapshot(chunk: chunk), &effects)
       }
     }
+    if view?.rules.clipsNorm == true { retryNorm(&effects) }
   }
 }

@@ -30,6 +30,7 @@ extension Server {
         earlier.flatMap { Pair($0, chunk: chunk) } == pair && !isNewEra
       take(chunk, isPrimary: isPrimary, replica: isPrimary ? replica?.member : nil, isSamePair: isSamePair, &effects)
     }
+    if view.rules.clipsNorm { beginNorm(view, holders, &effects) }
     begin(view, isNewEra: isNewEra, &effects)
   }
 
@@ -125,6 +126,7 @@ extension Server {
       publish(chunk, &effects)
       if chunks[chunk]?.isReplicaSynced == false { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
     }
+    tellScale(&effects)
   }
 
   /// Says that this server works in the view; said again until a worker has come, who was told only then.

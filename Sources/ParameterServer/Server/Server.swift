@@ -18,6 +18,7 @@ public struct Server: Sendable {
   /// Snapshots that the coordinator has not confirmed, by chunk.
   var snapshots: [ChunkPosition?] = []
   var cut = ServerCut()
+  var norm = NormRound()
   /// Closed steps at which the coordinator wants a snapshot, beside those that the rules say.
   var commandedCut = 0
   private var timer: Moment?
@@ -72,6 +73,8 @@ public struct Server: Sendable {
       initialised(&effects)
     case .applied(let chunk, let version):
       applied(chunk, version, &effects)
+    case .scaled(let order, let scale):
+      scaled(order, scale, &effects)
     case .timer:
       tick(at: now, &effects)
     case .asked(let text):
@@ -154,6 +157,11 @@ public struct Server: Sendable {
     case (.replicated(let chunk, let version), .server):
       replicated(Int(chunk), version, by: envelope.sender, &effects)
       refusal = nil
+    case (.norm(let chunk, let step), .server):
+      refusal = receiveNorm(Int(chunk), step, from: envelope.sender, payload: payload, &effects)
+      if refusal == nil { return }
+    case (.scale(let step, let bits), .server):
+      refusal = receiveScale(step, bits, from: envelope.sender, &effects)
     case (.refused, .server):
       // What a replica refuses is sent again until a view says otherwise.
       refusal = nil

@@ -40,6 +40,8 @@ public enum ServerEvent: Sendable {
   case initialised
   /// An ordered update was made: the version that the chunk has become.
   case applied(chunk: Int, version: UInt64)
+  /// The parts of a norm were added as ordered: the scale that follows, as the bits of a double.
+  case scaled(order: UInt64, scale: UInt64)
   /// The time that was asked for has come.
   case timer
   /// Somebody asks it to leave; the text says who.
@@ -79,6 +81,11 @@ public enum ServerEffect: Hashable, Sendable {
   case combine(left: GradientHandle, right: GradientHandle, into: GradientHandle)
   /// Let go of a gradient or a payload.
   case release(GradientHandle)
+  /// Sum the squares of a chunk's gradient, a sum over so many samples, as the mean that it is applied as: a payload with
+  /// a double for each block of the norm.
+  case measure(chunk: Int, samples: UInt64, gradient: GradientHandle, into: GradientHandle)
+  /// Add the parts of a norm in this order, then say `scaled`.
+  case addNorm(order: UInt64, parts: [GradientHandle])
   /// Update a chunk by a gradient, which is kept, then say `applied`.
   indirect case apply(Update, gradient: GradientHandle)
   /// Keep a copy of a chunk's state as it is now, in the place of an earlier copy.

@@ -63,6 +63,8 @@ public struct Job: Hashable, Sendable {
   public var rho: Double?
   /// What keeps a divisor from 0, in all but SGD; nil for the optimiser's default.
   public var epsilon: Double?
+  /// The norm of the gradient above which it is clipped; nil for none.
+  public var clipNorm: Double?
   /// How the learning rate changes, as text: see `LearningRateSchedule`.
   public var schedule = "cosine"
   /// Steps of linear warm-up.

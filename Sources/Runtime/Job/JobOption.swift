@@ -182,6 +182,12 @@ extension JobOption {
       set: { job, text throws(OptionProblem) in job.weightDecay = try number(text, 0...1e6) },
       get: { "\($0.weightDecay)" }),
     JobOption(
+      name: "clip-norm", valueName: "x",
+      help: "norm of the gradient above which it is scaled down to it (default: none)",
+      set: { job, text throws(OptionProblem) in
+        job.clipNorm = try number(text, 1e-30...1e30)
+      }, get: { $0.clipNorm.map { "\($0)" } }),
+    JobOption(
       name: "schedule", valueName: "form",
       help: "how the learning rate changes: \(LearningRateSchedule.forms.joined(separator: ", "))",
       set: { job, text throws(OptionProblem) in

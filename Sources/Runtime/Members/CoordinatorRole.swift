@@ -115,6 +115,7 @@ package final class CoordinatorRole {
     plan.checkpointEvery = job.checkpointEvery
     plan.checkpointInterval = job.checkpointMinutes.map { UInt64($0 * 60_000) }
     plan.maximumStaleness = job.maxStaleness.map(UInt64.init)
+    plan.clipsNorm = job.clipNorm != nil
     return plan
   }
 

@@ -119,6 +119,12 @@ package final class ServerRole {
       store?.combine(left: left, right: right, into: sum)
       store?.release(left)
       store?.release(right)
+    case .measure(let chunk, let samples, let gradient, let part):
+      hold(gradient)
+      store?.measure(chunk, samples: samples, gradient: gradient, into: part)
+    case .addNorm(let order, let parts):
+      for part in parts { hold(part) }
+      loop.follow(.scaled(order: order, scale: store?.scale(ofNorm: parts) ?? 0))
     case .release(let handle):
       if payloads.take(handle) == nil { store?.release(handle) }
     case .apply(let update, let gradient): try apply(update, gradient)

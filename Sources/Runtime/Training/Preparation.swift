@@ -64,7 +64,7 @@ package struct PreparedJob: Sendable {
         optimizer: job.optimizerKind.optimizer(of: job), statistics: RunningStatistics(network),
         schedule: try LearningRateSchedule(parsing: job.schedule), learningRate: job.learningRate,
         warmupSteps: job.warmupSteps, scaling: UpdateSettings.StalenessScaling(rawValue: job.stalenessScaling) ?? .none,
-        delayCompensation: Float(job.delayCompensation))
+        delayCompensation: Float(job.delayCompensation), clipping: job.clipNorm.map(NormClipping.init(bound:)))
     } catch {
       throw ConvoyError(.configuration, "schedule: \(error.description)")
     }

@@ -58,7 +58,7 @@ package final class ShardSummer {
     self.samples = samples
     self.chunks = chunks
     self.repetitions = repetitions
-    trainer = LocalTrainer(settings: settings, totalSteps: totalSteps)
+    trainer = LocalTrainer(settings: settings, totalSteps: totalSteps, normElements: chunks.normElements)
     gradients = VectorPool(count: chunks.elements)
     statistics = VectorPool(count: chunks.bufferElements)
     remaining = [Int](repeating: 0, count: chunks.chunks(of: .parameters).count)
@@ -104,8 +104,14 @@ package final class ShardSummer {
     guard case .local = order.consistency else {
       let vectors = ModelVectors(parameters: gradients.take(), buffers: statistics.take())
       let step = order.steps.lowerBound
+      // A push that is applied alone is clipped alone, by its own norm: it leaves when all of it is there.
+      let isClipped = trainer.settings.clipping != nil && !order.consistency.isSummed
       let result = try gradient(of: shard, step, order.schedule, at: model.parameters, into: vectors) {
-        final(vectors, $0)
+        if !isClipped { final(vectors, $0) }
+      }
+      if isClipped {
+        trainer.clip(vectors, samples: result.samples)
+        for chunk in 0..<chunks.count { final(vectors, chunk) }
       }
       computed(Self.result(result, shard, step))
       return vectors

@@ -92,6 +92,12 @@ extension WireFormat {
     case CONVOY__WIRE__ENVELOPE__BODY_REPLICATED:
       let (chunk, version) = try chunkVersion(wire.replicated, "replicated")
       return .replicated(chunk: chunk, version: version)
+    case CONVOY__WIRE__ENVELOPE__BODY_NORM:
+      let body = try Fields.message(wire.norm, "norm")
+      return .norm(chunk: body.chunk, step: try Fields.count(body.step, "norm.step"))
+    case CONVOY__WIRE__ENVELOPE__BODY_SCALE:
+      let body = try Fields.message(wire.scale, "scale")
+      return .scale(step: try Fields.count(body.step, "scale.step"), bits: body.bits)
     default: return nil
     }
   }

@@ -38,7 +38,7 @@ extension WireFormat {
     return ChunkPosition(
       chunk: body.chunk, version: try Fields.count(body.version, "\(name).version"),
       closed: try Fields.count(body.closed, "\(name).closed"), covered: try units(body.covered, "\(name).covered"),
-      previous: previous)
+      previous: previous, scale: body.has_scale == 0 ? nil : body.scale)
   }
 
   static func chunkVersion(
@@ -98,7 +98,8 @@ extension WireFormat {
       step: try Fields.count(body.step, "\(name).step"),
       staleness: try Fields.count(body.staleness, "\(name).staleness"),
       basis: try Fields.count(body.basis, "\(name).basis"), worker: body.is_of_worker == 0 ? nil : body.worker,
-      samples: try Fields.count(body.samples, "\(name).samples"), shards: body.shards)
+      samples: try Fields.count(body.samples, "\(name).samples"), shards: body.shards,
+      scale: body.has_scale == 0 ? nil : body.scale)
   }
 
   static func consistency(_ kind: UInt64, _ argument: UInt64, _ name: String) throws(WireError) -> Consistency {

@@ -52,7 +52,7 @@ extension WireFormat {
         schedule: schedule, steps: try Fields.int(body.steps, "\(name).steps"), chunks: chunks,
         segments: try segments(body, "\(name).segments"), slots: Int(body.slots),
         checkpointEvery: checkpointEvery == 0 ? nil : checkpointEvery,
-        maximumStaleness: body.bounds_staleness == 0 ? nil : staleness)
+        maximumStaleness: body.bounds_staleness == 0 ? nil : staleness, clipsNorm: body.clips_norm != 0)
     else { throw .field("\(name).steps", "\(body.steps) steps do not fit the rest of the rules") }
     return rules
   }

@@ -10,7 +10,8 @@ extension WireFormat {
       encodeToCoordinator(message, into: &wire, &arena)
     case .welcome, .view, .restore, .leases, .cut, .snapshotTaken, .alive, .stop:
       encodeFromCoordinator(message, into: &wire, &arena)
-    case .pull, .push, .marker, .parameters, .position, .replicate, .replica, .replicated:
+    case .pull, .push, .marker, .parameters, .position, .replicate, .replica, .replicated, .norm,
+      .scale:
       encodeBesideCoordinator(message, into: &wire, &arena)
     case .statusRequest:
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_STATUS_REQUEST
@@ -149,6 +150,16 @@ extension WireFormat {
     case .replicated(let chunk, let version):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_REPLICATED
       wire.replicated = chunkVersion(chunk, version, &arena)
+    case .norm(let chunk, let step):
+      wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_NORM
+      let body = arena.make(convoy__wire__chunk_step__init)
+      (body.pointee.chunk, body.pointee.step) = (chunk, step)
+      wire.norm = body
+    case .scale(let step, let bits):
+      wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_SCALE
+      let body = arena.make(convoy__wire__scale__init)
+      (body.pointee.step, body.pointee.bits) = (step, bits)
+      wire.scale = body
     default: break
     }
   }

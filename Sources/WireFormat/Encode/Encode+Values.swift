@@ -47,6 +47,8 @@ extension WireFormat {
       body.pointee.previous_version = previous.version
       body.pointee.previous_closed = previous.closed
     }
+    body.pointee.has_scale = position.scale == nil ? 0 : 1
+    body.pointee.scale = position.scale ?? 0
     return body
   }
 
@@ -100,6 +102,8 @@ extension WireFormat {
     body.pointee.worker = update.worker ?? 0
     body.pointee.samples = update.samples
     body.pointee.shards = update.shards
+    body.pointee.has_scale = update.scale == nil ? 0 : 1
+    body.pointee.scale = update.scale ?? 0
     return body
   }
 

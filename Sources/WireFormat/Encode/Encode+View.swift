@@ -44,6 +44,7 @@ extension WireFormat {
     body.pointee.checkpoint_every = UInt64(rules.checkpointEvery ?? 0)
     body.pointee.bounds_staleness = rules.maximumStaleness == nil ? 0 : 1
     body.pointee.maximum_staleness = rules.maximumStaleness ?? 0
+    body.pointee.clips_norm = rules.clipsNorm ? 1 : 0
     return body
   }
 

@@ -42,6 +42,34 @@ struct ClusterTests {
     }
   }
 
+  @Test(arguments: [Mode.sync, .backup(1)], [0, 1]) func faultsBreakNothingWhereGradientsAreClipped(
+    mode: Mode, replicas: Int
+  ) {
+    var cluster = Cluster(seed: 0)
+    cluster.workers = 4
+    cluster.replicas = replicas
+    cluster.branches = [.clippedNorm, .buffers]
+    let campaign = Campaign(cluster, ToyJob(steps: 10, mode: mode), faults: .all)
+    var total = CampaignReport()
+    for seed in 0..<6 as Range<UInt64> {
+      let report = campaign.run(seed: seed)
+      #expect(report.violations == [], "\(mode), seed \(seed)")
+      total.add(report)
+    }
+    #expect((total.coverage.events[.normAdded] ?? 0) > 0)
+  }
+
+  @Test func whatIsClippedWaitsForEveryServer() {
+    var cluster = Cluster(seed: 5)
+    cluster.workers = 2
+    cluster.servers = 3
+    cluster.branches = [.clippedNorm]
+    let report = cluster.run(ToyJob(steps: 10))
+    #expect(report.violations == [] && report.isCompleted)
+    // One server adds, once for each step.
+    #expect(report.coverage.events[.normAdded] == 10)
+  }
+
   @Test func theSameSeedGivesTheSameTrace() {
     func run(_ seed: UInt64) -> RunReport {
       var cluster = Cluster(seed: seed)

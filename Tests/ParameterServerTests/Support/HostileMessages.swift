@@ -49,11 +49,12 @@ enum Hostile {
   private static let toServers: [Message] = {
     var messages: [Message] = []
     for number in numbers {
-      messages += [.marker(number), .cut(number)]
+      messages += [.marker(number), .cut(number), .scale(step: number, bits: number)]
       for chunk in chunks {
         messages.append(.pull(Pull(chunk: chunk, closed: number, isExact: true)))
         messages.append(.pull(Pull(chunk: chunk, closed: number, isExact: false)))
         messages.append(.replicated(chunk: chunk, version: number))
+        messages.append(.norm(chunk: chunk, step: number))
         messages.append(.snapshotTaken(chunk: chunk, version: number))
         for node in nodes {
           messages.append(.push(Push(chunk: chunk, step: number, node: node, basis: number, awaits: number)))

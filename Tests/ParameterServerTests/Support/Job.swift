@@ -20,13 +20,14 @@ enum Job {
 
   static func rules(
     _ consistency: Consistency = .sync, then segments: [(Int, Consistency)] = [], samples: Int = 32, batch: Int = 8,
-    shards: Int = 4, steps: Int = 8, chunks: Int = 2, slots: Int = 0, every: Int? = nil, staleness: UInt64? = nil
+    shards: Int = 4, steps: Int = 8, chunks: Int = 2, slots: Int = 0, every: Int? = nil, staleness: UInt64? = nil,
+    buffers: Int = 0, clips: Bool = false
   ) -> JobRules {
     JobRules(
       schedule: BatchSchedule(samples: samples, batch: batch, tree: ShardTree(shards: shards)!)!, steps: steps,
-      chunks: ChunkTable(elements: 16 * chunks, chunkElements: 16)!,
+      chunks: ChunkTable(elements: 16 * chunks, buffers: 16 * buffers, chunkElements: 16)!,
       segments: ([(0, consistency)] + segments).map { JobRules.Segment(firstStep: $0.0, consistency: $0.1) },
-      slots: slots, checkpointEvery: every, maximumStaleness: staleness)!
+      slots: slots, checkpointEvery: every, maximumStaleness: staleness, clipsNorm: clips)!
   }
 
   /// A view: by server its chunks and its replicas, by worker its nodes. `lives` are other incarnations than the first.

@@ -37,6 +37,10 @@ struct ServerBench {
         ledger.letGo(left)
         ledger.letGo(right)
         ledger.make(sum)
+      case .measure(_, _, let gradient, let part):
+        ledger.use(gradient)
+        ledger.make(part)
+      case .addNorm(_, let parts): for part in parts { ledger.use(part) }
       case .release(let handle), .install(_, let handle): ledger.letGo(handle)
       case .apply(_, let handle), .send(_, _, .gradient(let handle)?): ledger.use(handle)
       default: break
@@ -112,6 +116,35 @@ struct Answer: Hashable {
 /// Effects, taken apart.
 extension [ServerEffect] {
   var updates: [Update] { compactMap { if case .apply(let update, _) = $0 { update } else { nil } } }
+
+  /// The parts of norms that are ordered to be added.
+  var added: [[GradientHandle]] {
+    compactMap { if case .addNorm(_, let parts) = $0 { parts } else { nil } }
+  }
+
+  /// Chunks whose gradients are ordered to be measured, with what is made of them.
+  var measured: [Int: GradientHandle] {
+    reduce(into: [:]) { if case .measure(let chunk, _, _, let part) = $1 { $0[chunk] = part } }
+  }
+
+  /// Parts of norms that are sent: chunk and step.
+  var norms: [[UInt64]] {
+    compactMap { effect in
+      guard case .send(let envelope, .server, .gradient?) = effect, case .norm(let chunk, let step) = envelope.message
+      else { return nil }
+      return [UInt64(chunk), step]
+    }
+  }
+
+  /// Scales that are told: to which server, step and scale.
+  var scales: [[UInt64]] {
+    compactMap { effect in
+      guard case .send(let envelope, .server(let member), nil) = effect,
+        case .scale(let step, let bits) = envelope.message
+      else { return nil }
+      return [UInt64(member.number), step, bits]
+    }
+  }
 
   var released: [GradientHandle] { compactMap { if case .release(let handle) = $0 { handle } else { nil } } }
 

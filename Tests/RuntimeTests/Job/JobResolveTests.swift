@@ -61,7 +61,7 @@ import Testing
       "schedule": "step:1000:0.1", "warmup-steps": "13", "replicas": "1", "checkpoint-every": "200",
       "checkpoint-minutes": "2.5", "keep": "5", "rebalance": "off", "max-staleness": "9",
       "staleness-scaling": "inverse",
-      "delay-compensation": "0.04",
+      "delay-compensation": "0.04", "clip-norm": "0.5",
     ]
     #expect(Set(texts.keys).union(["beta1", "beta2", "rho", "epsilon"]) == Set(JobOption.all.map(\.name)))
     var expected = Job()
@@ -94,6 +94,7 @@ import Testing
     expected.maxStaleness = 9
     expected.stalenessScaling = "inverse"
     expected.delayCompensation = 0.04
+    expected.clipNorm = 0.5
 
     let names = Dictionary(uniqueKeysWithValues: JobOption.all.map { ($0.name, $0.environmentName) })
     #expect(names["learning-rate"] == "CONVOY_LEARNING_RATE")
@@ -172,7 +173,8 @@ import Testing
       ("memory-limit", "much"), ("memory-limit", "0"),
       ("optimizer", "adamm"), ("optimizer", "lars"), ("beta1", "1"), ("beta2", "0.999999999"), ("rho", "-0.1"),
       ("epsilon", "0"),
-      ("epsilon", "2"), ("mode", "ssp:3:1"), ("transport", "shm"),
+      ("epsilon", "2"), ("clip-norm", "0"), ("clip-norm", "-1"), ("clip-norm", "nan"), ("clip-norm", "inf"),
+      ("mode", "ssp:3:1"), ("transport", "shm"),
     ])
   func refused(name: String, text: String) throws {
     let message = try failure(flags: [name: text]).message

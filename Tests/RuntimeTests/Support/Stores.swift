@@ -25,11 +25,13 @@ enum Stores {
   }
 
   static func settings(
-    _ optimizer: Optimizer, scaling: UpdateSettings.StalenessScaling = .none, compensation: Float = 0
+    _ optimizer: Optimizer, scaling: UpdateSettings.StalenessScaling = .none, compensation: Float = 0,
+    bound: Double? = nil
   ) -> UpdateSettings {
     UpdateSettings(
       optimizer: optimizer, statistics: RunningStatistics(network), schedule: .cosine, learningRate: 0.1,
-      warmupSteps: 3, scaling: scaling, delayCompensation: compensation)
+      warmupSteps: 3, scaling: scaling, delayCompensation: compensation,
+      clipping: bound.map(NormClipping.init(bound:)))
   }
 
   static let optimizers: [Optimizer] = [

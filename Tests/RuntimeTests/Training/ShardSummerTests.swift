@@ -30,10 +30,12 @@ import Testing
       Stores.network, batch: 8, options: CompileOptions(threads: 1, purpose: .training(seed: 1)))
   }
 
-  private static func summer(_ optimizer: Optimizer, repetitions: Int = 1) throws -> ShardSummer {
+  private static func summer(
+    _ optimizer: Optimizer, repetitions: Int = 1, bound: Double? = nil
+  ) throws -> ShardSummer {
     ShardSummer(
       plan: try plan(), samples: ShardSummer.SampleSource(batch: { batch($0) }, recycle: { _ in }), chunks: chunks,
-      totalSteps: 20, settings: Stores.settings(optimizer), repetitions: repetitions)
+      totalSteps: 20, settings: Stores.settings(optimizer, bound: bound), repetitions: repetitions)
   }
 
   /// The payloads of a node's chunks, and the results that were told.
@@ -54,7 +56,7 @@ import Testing
 
   /// A shard that trains by itself, spelled out.
   private static func trained(
-    _ shard: Int, _ steps: Range<Int>, _ optimizer: Optimizer, _ start: ModelVectors
+    _ shard: Int, _ steps: Range<Int>, _ optimizer: Optimizer, _ start: ModelVectors, bound: Double? = nil
   ) throws -> [FlatVector] {
     let plan = try plan()
     let settings = Stores.settings(optimizer)
@@ -66,8 +68,13 @@ import Testing
       let positions = schedule.positions(ofStep: step, shard: shard)
       let batch = batch(SampleBlock(epoch: schedule.epoch(ofStep: step), positions: positions))
       _ = try plan.step(batch, parameters: parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
+      var scale = 1 / Float(positions.count)
+      if let bound {
+        let norm = gradient.array.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() * Double(scale)
+        scale = Float(Double(scale) * min(1, bound / (norm + 1e-6)))
+      }
       optimizer.apply(
-        gradient: gradient, scale: 1 / Float(positions.count),
+        gradient: gradient, scale: scale,
         learningRate: settings.rate(step: step, totalSteps: 20), update: step + 1, parameters: parameters,
         state: slots, range: 0..<parameters.count)
       running = zip(running, statistics.array).map { 0.9 * $0 + 0.1 * $1 }
@@ -97,6 +104,46 @@ import Testing
       let expected = isParameters ? ([sums[0]] + sums[2...]).flatMap { $0[range] } : Array(sums[1][range])
       #expect(payloads[Stores.tree.root]?[chunk] == expected, "chunk \(chunk)")
     }
+  }
+
+  @Test("In local mode each shard clips each of its steps by the norm of its own mean gradient")
+  func clippedLocal() throws {
+    let optimizer = Stores.optimizers[1]
+    let (payloads, _) = try Self.compute(
+      Self.summer(optimizer, bound: 0.5), Stores.initial, [ShardNode(level: 0, index: 2)], steps: 7..<11, .local(4))
+    let expected = try Self.trained(2, 7..<11, optimizer, Stores.initial, bound: 0.5)[0].array
+    let plain = try Self.trained(2, 7..<11, optimizer, Stores.initial)[0].array
+    let result = Self.chunks.chunks(of: .parameters).flatMap { payloads[ShardNode(level: 0, index: 2)]![$0] }
+    // The order of the norm's sum is another one.
+    #expect(zip(result, expected).allSatisfy { abs($0 - $1) < 1e-6 })
+    #expect(zip(result, plain).contains { abs($0 - $1) > 1e-3 })
+  }
+
+  @Test("A push that is applied alone is clipped alone, its statistics are not, and a large bound changes nothing")
+  func clippedSingle() throws {
+    let node = ShardNode(level: 0, index: 2)
+    func payloads(_ bound: Double?, _ mode: Consistency) throws -> [[Float]] {
+      let model = Stores.initial
+      return try Self.compute(
+        Self.summer(Stores.optimizers[0], bound: bound), model, [node], steps: 7..<8, mode
+      ).payloads[node]!
+    }
+    let parameters = Self.chunks.chunks(of: .parameters)
+    func norm(_ payloads: [[Float]]) -> Double {
+      var squares = 0.0
+      // A shard has two samples.
+      for value in parameters.flatMap({ payloads[$0] }) { squares += Double(value / 2) * Double(value / 2) }
+      return squares.squareRoot()
+    }
+    let plain = try payloads(nil, .async)
+    let bound = norm(plain) / 4
+    for mode in [Consistency.async, .ssp(2)] {
+      let clipped = try payloads(bound, mode)
+      #expect(abs(norm(clipped) - bound) < 1e-5 * bound)
+      #expect(clipped[parameters.upperBound...] == plain[parameters.upperBound...])
+      #expect(try payloads(1e9, mode) == plain)
+    }
+    #expect(try payloads(bound, .sync) == payloads(nil, .sync), "servers clip what is summed")
   }
 
   @Test("A worker is slowed by its own name, or with all others")

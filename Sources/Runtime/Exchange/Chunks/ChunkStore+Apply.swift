@@ -67,8 +67,10 @@ extension ChunkStore {
     let owner = isSingle && optimizer.keepsStatePerWorker ? update.worker : nil
     floats.updates += 1
     let rate = settings.rate(step: Int(update.step), totalSteps: rules.steps, staleness: update.staleness)
+    var scale = 1 / Float(update.samples)
+    if let bits = update.scale { scale = NormClipping.factor(scale, scaledBy: Double(bitPattern: bits)) }
     optimizer.apply(
-      gradient: gradient.baseAddress!, scale: 1 / Float(update.samples), learningRate: rate,
+      gradient: gradient.baseAddress!, scale: scale, learningRate: rate,
       update: Int(floats.updates), from: UnsafePointer(floats.values.pointer), to: next.pointer,
       state: floats.slots(of: owner, for: optimizer), stateRange: 0..<next.count)
   }

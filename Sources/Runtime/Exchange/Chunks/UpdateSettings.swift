@@ -24,11 +24,14 @@ package struct UpdateSettings: Sendable {
   package let scaling: StalenessScaling
   /// λ of delay compensation; 0 for none.
   package let delayCompensation: Float
+  /// How gradients are clipped; nil where they are not.
+  package let clipping: NormClipping?
 
   /// Settings of these values.
   package init(
     optimizer: Optimizer, statistics: RunningStatistics, schedule: LearningRateSchedule, learningRate: Double,
-    warmupSteps: Int, scaling: StalenessScaling = .none, delayCompensation: Float = 0
+    warmupSteps: Int, scaling: StalenessScaling = .none, delayCompensation: Float = 0,
+    clipping: NormClipping? = nil
   ) {
     self.optimizer = optimizer
     self.statistics = statistics
@@ -37,6 +40,7 @@ package struct UpdateSettings: Sendable {
     self.warmupSteps = warmupSteps
     self.scaling = scaling
     self.delayCompensation = delayCompensation
+    self.clipping = clipping
   }
 
   /// The learning rate of a step, for a gradient that is so many updates late.
