@@ -2433,7 +2433,7 @@ const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor =
   (ProtobufCMessageInit) convoy__wire__epoch_totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[4] =
+static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[5] =
 {
   {
     "steps",
@@ -2483,8 +2483,21 @@ static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "behind",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Progress, behind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__progress__field_indices_by_name[] = {
+  4,   /* field[4] = behind */
   3,   /* field[3] = busy */
   2,   /* field[2] = epochs */
   1,   /* field[1] = shards */
@@ -2493,7 +2506,7 @@ static const unsigned convoy__wire__progress__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
 {
@@ -2503,7 +2516,7 @@ const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
   "Convoy__Wire__Progress",
   "convoy.wire",
   sizeof(Convoy__Wire__Progress),
-  4,
+  5,
   convoy__wire__progress__field_descriptors,
   convoy__wire__progress__field_indices_by_name,
   1,  convoy__wire__progress__number_ranges,

@@ -52,7 +52,8 @@ struct RandomMessages {
   }
 
   private mutating func progress() -> Progress {
-    Progress(steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)))
+    Progress(steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)),
+      behind: number())
   }
 
   private mutating func consistency(shards: Int) -> Consistency {

@@ -287,10 +287,11 @@ struct  Convoy__Wire__Progress
   size_t n_epochs;
   Convoy__Wire__EpochTotals **epochs;
   uint64_t busy;
+  uint64_t behind;
 };
 #define CONVOY__WIRE__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__progress__descriptor) \
-    , 0, 0, 0,NULL, 0 }
+    , 0, 0, 0,NULL, 0, 0 }
 
 
 struct  Convoy__Wire__Leaving

@@ -221,6 +221,7 @@ struct CoordinatorProcess {
     case .view(_, .rebalanced): context.coverage.count(.viewRebalanced)
     case .view(_, .switched): context.coverage.count(.viewSwitched)
     case .view(_, .restored): context.coverage.count(.viewRestored)
+    case .view(_, .respread): context.coverage.count(.viewRespread)
     default: break
     }
   }

@@ -13,12 +13,14 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   case lostWithConnection
   /// A process was started again.
   case restart
-  /// A view was made because a member joined, was removed, for speed, for another mode, from a checkpoint.
+  /// A view was made because a member joined, was removed, for speed, for another mode, from a checkpoint; or so that
+  /// servers serve alike.
   case viewJoined
   case viewRemoved
   case viewRebalanced
   case viewSwitched
   case viewRestored
+  case viewRespread
   /// A process found itself fenced.
   case fenced
   /// A message was refused: of another job, an old view, a dead life.

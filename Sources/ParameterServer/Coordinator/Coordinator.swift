@@ -42,6 +42,7 @@ public struct Coordinator: Sendable {
   var disturbedAt: Moment?
   var hasBegun = false
   var rebalancedAt: Moment?
+  var respreadAt: Moment?
   var cutAt: Moment?
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
@@ -184,6 +185,7 @@ public struct Coordinator: Sendable {
     if case .gathering(let until) = recovery, now >= until { startRecovery(at: now, &effects) }
     effects.append(.report(.progress(progress)))
     rebalance(at: now, &effects)
+    respread(at: now, &effects)
     cutByTime(at: now, &effects)
   }
 

@@ -164,6 +164,8 @@ public enum ViewReason: Hashable, Sendable {
   case removed(Member, String)
   /// Shards were moved to faster workers.
   case rebalanced
+  /// Chunks were moved to servers that serve less than others.
+  case respread
   /// Another consistency.
   case switched(Consistency)
   /// The job went back to its last checkpoint.

@@ -16,6 +16,8 @@ struct Roster: Sendable {
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
     var speed = SpeedMeter()
+    /// Whether a server has said in the view that holds that its chunks' replicas have all that they need.
+    var isInStep = false
 
     var isReady: Bool { ready != nil }
   }
@@ -240,6 +242,7 @@ struct Roster: Sendable {
   /// Notes a report; of one from another view the steps say nothing, as they may be of another era.
   mutating func record(_ progress: Progress, of member: Member, isCurrent: Bool) {
     guard let index = index(of: member) else { return }
+    if isCurrent { entries[index].isInStep = progress.behind == 0 }
     let known = entries[index].progress
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
     if progress.shards >= known.shards, !isCurrent || progress.steps >= known.steps {
@@ -262,6 +265,7 @@ struct Roster: Sendable {
     for index in entries.indices where entries[index].member.role == role {
       let progress = entries[index].progress
       entries[index].progress = Progress(steps: 0, shards: progress.shards, busy: progress.busy)
+      entries[index].isInStep = false
     }
   }
 

@@ -35,6 +35,9 @@ struct ChunkState: Sendable {
   var isReplicaSynced = false
   /// Whether there is a state at all.
   var holdsState = false
+  /// Whether a replica that was the primary holds an update that the primary may not have: it takes the primary's state
+  /// before it confirms anything. Until then what it holds is a second copy of all that was published.
+  var awaitsState = false
 
   /// Number of updates that can be seen.
   private(set) var version: UInt64 = 0
@@ -70,6 +73,7 @@ struct ChunkState: Sendable {
     previous = position.previous
     open = nil
     holdsState = true
+    awaitsState = false
   }
 
   // MARK: Waiting

@@ -41,6 +41,7 @@ extension Server {
       open.update.version == version
     else { return }
     chunks[chunk]?.applied()
+    if state.awaitsState { return askForState(chunk, &effects) }
     guard state.isPrimary else {
       publish(chunk, &effects)
       return
@@ -97,7 +98,25 @@ extension Server {
     publish(chunk, &effects)
   }
 
+  /// A replica that was the primary cannot go on from what it has.
+  mutating func replicaLacksState(_ chunk: Int, by sender: Member, _ effects: inout [ServerEffect]) {
+    // Where it is not in step the state is on its way, or is sent when the update under way is made.
+    guard chunks.indices.contains(chunk), let state = chunks[chunk], state.isPrimary, state.replica == sender,
+      state.isReplicaSynced
+    else { return }
+    chunks[chunk]?.isReplicaSynced = false
+    sendState(chunk, &effects)
+  }
+
   // MARK: The replica's side
+
+  /// Asks the primary for the state where an update that was made here may not be its own, once that is made.
+  mutating func askForState(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let view, let state = chunks[chunk], state.awaitsState, state.open?.isApplied ?? true,
+      let holder = view.serverOfChunk?[chunk]
+    else { return }
+    send(.stateLost(chunk: UInt32(chunk)), to: .server(view.servers[holder].member), &effects)
+  }
 
   private mutating func isPrimary(_ member: Member, of chunk: Int) -> Bool {
     guard let view, let holders = view.serverOfChunk, holders.indices.contains(chunk) else { return false }
@@ -116,6 +135,11 @@ extension Server {
     }
     guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
+    }
+    if state.awaitsState {
+      effects.append(.release(payload.handle))
+      askForState(chunk, &effects)
+      return nil
     }
     if !state.holdsState || update.version != state.version + 1 || state.open != nil {
       // Something before it is missing, which the primary sends, or it is here already.
@@ -141,11 +165,14 @@ extension Server {
     guard let payload, position.isSound(rules) else {
       return Refusal(.malformed, "a state of chunk \(chunk) came without its floats, or is none of this job's")
     }
-    if state.holdsState, state.open != nil || state.version >= position.version {
+    let isStale =
+      state.awaitsState ? state.open?.isApplied == false : state.open != nil || state.version >= position.version
+    if state.holdsState, isStale {
       effects.append(.release(payload.handle))
       if state.open == nil { confirm(chunk, state.version, &effects) }
       return nil
     }
+    if let gradient = chunks[chunk]?.abandonUpdate() { effects.append(.release(gradient)) }
     effects.append(.install(position, payload: payload.handle))
     chunks[chunk]?.begin(at: position)
     confirm(chunk, position.version, &effects)
@@ -169,6 +196,7 @@ extension Server {
       if state.isPrimary, state.replica != nil {
         if !state.isReplicaSynced { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
       }
+      askForState(chunk, &effects)
       if let position = snapshots[chunk] {
         send(.snapshot(position), to: .coordinator, payload: .snapshot(chunk: chunk), &effects)
       }

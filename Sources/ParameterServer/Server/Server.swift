@@ -95,7 +95,10 @@ public struct Server: Sendable {
     effects.append(.stop(reason))
   }
 
-  var progress: Progress { Progress(steps: UInt64(closedSteps ?? 0), shards: 0) }
+  var progress: Progress {
+    let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
+    return Progress(steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind))
+  }
 
   mutating func send(
     _ message: Message, to destination: Destination, payload: ServerPayload? = nil, _ effects: inout [ServerEffect]
@@ -155,6 +158,9 @@ public struct Server: Sendable {
       if refusal == nil { return }
     case (.replicated(let chunk, let version), .server):
       replicated(Int(chunk), version, by: envelope.sender, &effects)
+      refusal = nil
+    case (.stateLost(let chunk), .server):
+      replicaLacksState(Int(chunk), by: envelope.sender, &effects)
       refusal = nil
     case (.refused, .server):
       // What a replica refuses is sent again until a view says otherwise.

@@ -63,7 +63,8 @@ extension WireFormat {
     Progress(
       steps: try Fields.count(body.steps, "\(name).steps"), shards: try Fields.count(body.shards, "\(name).shards"),
       busy: try Fields.count(body.busy, "\(name).busy"),
-      epochs: try epochs(body.epochs, body.n_epochs, "\(name).epochs", maximum: Progress.maximumEpochs))
+      epochs: try epochs(body.epochs, body.n_epochs, "\(name).epochs", maximum: Progress.maximumEpochs),
+      behind: try Fields.count(body.behind, "\(name).behind"))
   }
 
   static func epochs(

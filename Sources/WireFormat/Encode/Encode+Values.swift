@@ -122,6 +122,7 @@ extension WireFormat {
     body.pointee.steps = progress.steps
     body.pointee.shards = progress.shards
     body.pointee.busy = progress.busy
+    body.pointee.behind = progress.behind
     body.pointee.n_epochs = progress.epochs.count
     body.pointee.epochs = encode(progress.epochs, &arena)
     return body
