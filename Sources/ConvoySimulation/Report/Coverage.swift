@@ -42,6 +42,8 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   case stalePush
   /// A coordinator's journal was read by its successor.
   case journalRead
+  /// A journal was replaced by what a successor needs of it.
+  case journalCondensed
   /// A message of long ago was said again by a stranger.
   case replayed
 }

@@ -96,6 +96,8 @@ public enum JournalRecord: Hashable, Sendable {
   case agreed(fingerprint: String, data: [UInt8])
   /// A view.
   case view(View)
+  /// Where the leases of the view's era stand, beside those that workers hold: in the place of earlier records of leases.
+  case leaseBook(LeaseStand)
   /// Units were leased to a worker.
   case leased(Member, Incarnation, Leases)
   /// A checkpoint is complete on disk.
