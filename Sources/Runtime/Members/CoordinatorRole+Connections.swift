@@ -8,7 +8,9 @@ extension CoordinatorRole {
   /// Opens the address that members reach; returns the one to tell them, with its port.
   package func listen(on address: Address) throws(ConvoyError) -> Address {
     try access.requireAllowed(address)
-    let bound = try NetworkAccess.advertised(try post.listen(on: address))
+    let bound: Address
+    let listening = try post.listen(on: address)
+    do throws(TransportError) { bound = try Interfaces.advertised(listening) } catch { throw ConvoyError(error) }
     let keys = access.security.map { ", with keys of \($0.allowed.summary)" } ?? ""
     logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers\(keys)")
     if access.security == nil, access.isInsecure, !address.isLoopback {

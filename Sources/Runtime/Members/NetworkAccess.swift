@@ -49,16 +49,6 @@ package struct NetworkAccess: Sendable {
       return .tcp(host: try Interfaces.host(of: interface, towards: listen), port: port)
     } catch { throw ConvoyError(error) }
   }
-
-  /// The address to tell others in place of the one that is bound: of all interfaces the first that other machines reach.
-  static func advertised(_ bound: Address) throws(ConvoyError) -> Address {
-    guard case .tcp(let host, let port) = bound, ["*", "0.0.0.0", "::"].contains(host) else { return bound }
-    do throws(TransportError) {
-      let hosts = try Interfaces.all().flatMap(\.hosts).filter { host == "::" || !$0.contains(":") }
-      let wide = hosts.first { !Address.tcp(host: $0, port: port).isLoopback }
-      return .tcp(host: wide ?? "127.0.0.1", port: port)
-    } catch { throw ConvoyError(error) }
-  }
 }
 
 extension ConvoyError {
