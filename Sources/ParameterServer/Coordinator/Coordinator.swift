@@ -47,7 +47,8 @@ public struct Coordinator: Sendable {
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
-  /// Whether a predecessor stored the last checkpoint.
+  var pastRefused = RefusedCounts()
+  /// Whether the last checkpoint is stored, by this coordinator or a predecessor.
   var isCompleted = false
   private var timer: Moment?
   private var handledAt: Moment?

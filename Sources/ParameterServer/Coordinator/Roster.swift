@@ -18,6 +18,8 @@ struct Roster: Sendable {
     var speed = SpeedMeter()
     /// Whether a server has said in the view that holds that its chunks' replicas have all that they need.
     var isInStep = false
+    /// What it refused, as it said last.
+    var refused = RefusedCounts()
 
     var isReady: Bool { ready != nil }
   }
@@ -243,6 +245,11 @@ struct Roster: Sendable {
   mutating func record(_ progress: Progress, of member: Member, isCurrent: Bool) {
     guard let index = index(of: member) else { return }
     if isCurrent { entries[index].isInStep = progress.behind == 0 }
+    if progress.refused.messages.total >= entries[index].refused.messages.total,
+      progress.refused.connections.total >= entries[index].refused.connections.total
+    {
+      entries[index].refused = progress.refused
+    }
     let known = entries[index].progress
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
     if progress.shards >= known.shards, !isCurrent || progress.steps >= known.steps {

@@ -98,6 +98,8 @@ public struct Progress: Hashable, Sendable {
   public let epochs: [EpochTotals]
   /// A server's chunks whose replica is not known to have the whole state; where it is 0, the replicas could serve.
   public let behind: UInt64
+  /// What it refused since its start.
+  public var refused = RefusedCounts()
 
   /// Most epochs of one report.
   public static let maximumEpochs = 2

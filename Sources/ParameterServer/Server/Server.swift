@@ -97,7 +97,9 @@ public struct Server: Sendable {
 
   var progress: Progress {
     let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
-    return Progress(steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind))
+    var progress = Progress(steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind))
+    progress.refused.messages = refusals
+    return progress
   }
 
   mutating func send(

@@ -33,10 +33,10 @@ extension CoordinatorRole {
 
   /// A message as it leaves: how the job does is known to the machine, who was not let in to the transport.
   func completed(_ envelope: Envelope) -> Envelope {
-    guard case .status(let text) = envelope.message, access.security != nil,
+    guard case .status(let text) = envelope.message,
       var status = try? JSONDecoder().decode(JobStatus.self, from: Data(text.utf8))
     else { return envelope }
-    status.refusedConnections = transport.refusedConnections.total
+    status.complete(with: access.security == nil ? nil : transport.refusedConnections)
     guard let data = try? JSONEncoder().encode(status) else { return envelope }
     return Envelope(
       token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,

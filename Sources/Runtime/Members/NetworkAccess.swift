@@ -1,3 +1,4 @@
+import ParameterServer
 package import Transport
 
 /// By which addresses a process of a job may be reached, and whom it lets in there.
@@ -63,5 +64,16 @@ extension ConvoyError {
       default: .configuration
       }
     self.init(code, error.description)
+  }
+}
+
+extension ConnectionRefusals {
+  /// What a transport counted.
+  init(_ counts: RefusedConnections) {
+    self.init()
+    unknownKey = UInt64(counts.unknownKey)
+    otherMechanism = UInt64(counts.otherMechanism)
+    wrongListenerKey = UInt64(counts.wrongListenerKey)
+    unproven = UInt64(counts.unproven)
   }
 }
