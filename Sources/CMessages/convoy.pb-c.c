@@ -1357,6 +1357,51 @@ void   convoy__wire__lease__free_unpacked
   assert(message->base.descriptor == &convoy__wire__lease__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__lease_book__init
+                     (Convoy__Wire__LeaseBook         *message)
+{
+  static const Convoy__Wire__LeaseBook init_value = CONVOY__WIRE__LEASE_BOOK__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__lease_book__get_packed_size
+                     (const Convoy__Wire__LeaseBook *message)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_book__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__lease_book__pack
+                     (const Convoy__Wire__LeaseBook *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_book__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__lease_book__pack_to_buffer
+                     (const Convoy__Wire__LeaseBook *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__lease_book__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__LeaseBook *
+       convoy__wire__lease_book__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__LeaseBook *)
+     protobuf_c_message_unpack (&convoy__wire__lease_book__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__lease_book__free_unpacked
+                     (Convoy__Wire__LeaseBook *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__lease_book__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__mark__init
                      (Convoy__Wire__Mark         *message)
 {
@@ -1991,7 +2036,7 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   (ProtobufCMessageInit) convoy__wire__envelope__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[8] =
+static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[9] =
 {
   {
     "protocol",
@@ -2089,11 +2134,24 @@ static const ProtobufCFieldDescriptor convoy__wire__record__field_descriptors[8]
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "lease_book",
+    24,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Record, body_case),
+    offsetof(Convoy__Wire__Record, lease_book),
+    &convoy__wire__lease_book__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__record__field_indices_by_name[] = {
   7,   /* field[7] = agreed */
   4,   /* field[4] = checkpoint */
   6,   /* field[6] = completed */
+  8,   /* field[8] = lease_book */
   3,   /* field[3] = leased */
   0,   /* field[0] = protocol */
   1,   /* field[1] = term */
@@ -2105,7 +2163,7 @@ static const ProtobufCIntRange convoy__wire__record__number_ranges[3 + 1] =
   { 1, 0 },
   { 16, 1 },
   { 20, 4 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
 {
@@ -2115,7 +2173,7 @@ const ProtobufCMessageDescriptor convoy__wire__record__descriptor =
   "Convoy__Wire__Record",
   "convoy.wire",
   sizeof(Convoy__Wire__Record),
-  8,
+  9,
   convoy__wire__record__field_descriptors,
   convoy__wire__record__field_indices_by_name,
   3,  convoy__wire__record__number_ranges,
@@ -2549,7 +2607,7 @@ const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor =
   (ProtobufCMessageInit) convoy__wire__epoch_totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[4] =
+static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[7] =
 {
   {
     "steps",
@@ -2599,17 +2657,56 @@ static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "behind",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Progress, behind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "refused",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Convoy__Wire__Progress, n_refused),
+    offsetof(Convoy__Wire__Progress, refused),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "refused_connections",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Convoy__Wire__Progress, n_refused_connections),
+    offsetof(Convoy__Wire__Progress, refused_connections),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__progress__field_indices_by_name[] = {
+  4,   /* field[4] = behind */
   3,   /* field[3] = busy */
   2,   /* field[2] = epochs */
+  5,   /* field[5] = refused */
+  6,   /* field[6] = refused_connections */
   1,   /* field[1] = shards */
   0,   /* field[0] = steps */
 };
 static const ProtobufCIntRange convoy__wire__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
 {
@@ -2619,7 +2716,7 @@ const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
   "Convoy__Wire__Progress",
   "convoy.wire",
   sizeof(Convoy__Wire__Progress),
-  4,
+  7,
   convoy__wire__progress__field_descriptors,
   convoy__wire__progress__field_indices_by_name,
   1,  convoy__wire__progress__number_ranges,
@@ -4386,6 +4483,70 @@ const ProtobufCMessageDescriptor convoy__wire__lease__descriptor =
   convoy__wire__lease__field_indices_by_name,
   1,  convoy__wire__lease__number_ranges,
   (ProtobufCMessageInit) convoy__wire__lease__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__lease_book__field_descriptors[3] =
+{
+  {
+    "frontier",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseBook, frontier),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "returned",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseBook, returned),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "applied",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__LeaseBook, applied),
+    &convoy__wire__units__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__lease_book__field_indices_by_name[] = {
+  2,   /* field[2] = applied */
+  0,   /* field[0] = frontier */
+  1,   /* field[1] = returned */
+};
+static const ProtobufCIntRange convoy__wire__lease_book__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor convoy__wire__lease_book__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.LeaseBook",
+  "LeaseBook",
+  "Convoy__Wire__LeaseBook",
+  "convoy.wire",
+  sizeof(Convoy__Wire__LeaseBook),
+  3,
+  convoy__wire__lease_book__field_descriptors,
+  convoy__wire__lease_book__field_indices_by_name,
+  1,  convoy__wire__lease_book__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__lease_book__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__mark__field_descriptors[4] =

@@ -5,7 +5,7 @@ extension Cluster {
   /// Where the coordinator listens: what was stated, else the loopback interface, a socket in the file system, or the
   /// interface by which the first host is reached.
   func coordinatorAddress() throws(ConvoyError) -> String {
-    if let listen { return listen }
+    if let listen { return try network.listenAddress(listen) }
     if let interface = network.interface { return try NetworkOptions.address(on: interface) }
     if let hosts { return try hosts.listenAddress() }
     switch job.transport {
@@ -38,6 +38,17 @@ extension Cluster {
     for member in names { try start(member.name, [], on: hosts?.host(of: member)) }
   }
 
+  /// Finds the coordinator's address for each host where it listens on every interface: that on the interface by which
+  /// the host is reached. Tells the person what members are told.
+  func findWays(from address: String) throws(ConvoyError) {
+    if hosts != nil, isEverywhere { ways = try hosts?.ways(to: address) ?? [:] }
+    let keys = secrets?.keySummary.map { ", with keys of \($0)" } ?? ""
+    if !keys.isEmpty || isEverywhere || hosts != nil { notice("the coordinator listens on \(address)\(keys)") }
+    for (host, way) in ways.sorted(by: { $0.key < $1.key }) where way != address {
+      notice("\(host) reaches the coordinator at \(way)")
+    }
+  }
+
   /// Starts a process again under its name.
   func restart(_ slot: Slot) throws(SpawnFailure) {
     let (process, input) = try spawn(slot.name, arguments(of: slot.name, on: slot.host), on: slot.host)
@@ -54,7 +65,7 @@ extension Cluster {
 
   /// What a process is started with once the coordinator's address is known.
   private func arguments(of name: String, on host: Host?) -> [String] {
-    let address = address ?? ""
+    let address = host.flatMap { ways[$0.destination] } ?? address ?? ""
     guard let member = Member(name: name) else { return coordinatorArguments(address) }
     let arguments =
       [member.role, "--coordinator", address, "--name", name] + (secrets?.arguments(isLocal: host == nil) ?? [])

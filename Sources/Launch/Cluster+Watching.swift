@@ -79,7 +79,7 @@ extension Cluster {
       // job that was stopped meanwhile: nobody would end them.
       guard self.address == nil, killAt == nil else { return }
       self.address = address
-      if let summary = secrets?.keySummary { notice("the coordinator listens on \(address), with keys of \(summary)") }
+      do throws(ConvoyError) { try findWays(from: address) } catch { return fail(error) }
       try startMembers()
     case .started: hasStarted = true
     case .finished(let summary):

@@ -1,5 +1,6 @@
 import Foundation
 package import Runtime
+import Transport
 
 /// A job's processes: the coordinator on this machine, servers and workers here or on other hosts.
 ///
@@ -29,6 +30,10 @@ package final class Cluster {
   let signals = SignalPipe()
   /// Where the coordinator listens, once it has said so: members know no other address.
   var address: String?
+  /// Whether it listens on every interface, and each host is told its own address of it.
+  var isEverywhere = false
+  /// The coordinator's address for each host, by destination, where it is another than `address`.
+  var ways: [String: String] = [:]
   /// Whether training has begun: what ends before that would end the same way again.
   var hasStarted = false
   var summary: JobSummary?
@@ -94,6 +99,7 @@ package final class Cluster {
     stop.listen { [signals] in signals.put($0) }
     defer { cleanUp() }
     let address = try coordinatorAddress()
+    isEverywhere = (try? Address(parsing: address))?.isEveryInterface ?? false
     secrets = try JobSecrets.make(for: job, runDirectory: runDirectory, address: address, network: network)
     do throws(SpawnFailure) {
       lifeline = try ChildProcess.Pipe()

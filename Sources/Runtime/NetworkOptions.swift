@@ -30,6 +30,13 @@ public struct NetworkOptions: Hashable, Sendable {
     } catch { throw ConvoyError(error) }
   }
 
+  /// A coordinator's address as it was stated, on the interface that was stated.
+  package func listenAddress(_ text: String) throws(ConvoyError) -> String {
+    let address: Address
+    do throws(TransportError) { address = try Address(parsing: text) } catch { throw ConvoyError(error) }
+    return try NetworkAccess(interface: interface).coordinatorAddress(address).description
+  }
+
   /// This machine's address on an interface, with any free port, for a coordinator whose members are elsewhere.
   package static func address(on interface: String) throws(ConvoyError) -> String {
     do throws(TransportError) {

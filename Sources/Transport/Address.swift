@@ -63,6 +63,11 @@ public enum Address: Hashable, Sendable, CustomStringConvertible {
   /// Whether it is a host and a port.
   package var isTCP: Bool { if case .tcp = self { true } else { false } }
 
+  /// Whether whoever listens there listens on every interface: it tells others another address.
+  public var isEveryInterface: Bool {
+    if case .tcp(let host, _) = self { ["*", "0.0.0.0", "::"].contains(host) } else { false }
+  }
+
   /// Whether its host is a number of IPv6.
   var isIPv6: Bool { if case .tcp(let host, _) = self { host.contains(":") } else { false } }
 

@@ -73,6 +73,17 @@ enum Fields {
     return Array(UnsafeBufferPointer(start: pointer, count: count))
   }
 
+  /// The large numbers of a repeated field.
+  static func counts(
+    _ pointer: UnsafeMutablePointer<UInt64>?, _ count: Int, _ name: String, maximum: Int
+  ) throws(WireError) -> [UInt64] {
+    guard count <= maximum else { throw .field(name, "\(count) of them, at most \(maximum) are taken") }
+    guard let pointer else { return [] }
+    var numbers: [UInt64] = []
+    for number in UnsafeBufferPointer(start: pointer, count: count) { numbers.append(try self.count(number, name)) }
+    return numbers
+  }
+
   /// The messages of a repeated field.
   static func messages<Message>(
     _ pointer: UnsafeMutablePointer<UnsafeMutablePointer<Message>?>?, _ count: Int, _ name: String, maximum: Int

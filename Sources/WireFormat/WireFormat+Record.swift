@@ -36,6 +36,13 @@ extension WireFormat {
       body.pointee.incarnation = incarnation.rawValue
       body.pointee.leases = encode(leases, &arena)
       wire.leased = body
+    case .leaseBook(let stand):
+      wire.body_case = CONVOY__WIRE__RECORD__BODY_LEASE_BOOK
+      let body = arena.make(convoy__wire__lease_book__init)
+      body.pointee.frontier = UInt64(stand.frontier)
+      body.pointee.returned = encode(stand.returned, &arena)
+      body.pointee.applied = encode(stand.applied, &arena)
+      wire.lease_book = body
     case .checkpoint(let mark):
       wire.body_case = CONVOY__WIRE__RECORD__BODY_CHECKPOINT
       let body = arena.make(convoy__wire__mark__init)
@@ -86,6 +93,13 @@ extension WireFormat {
       return .leased(
         Member(try Fields.role(body.role, "leased.role"), body.number), Incarnation(body.incarnation),
         try leases(body.leases, "leased.leases"))
+    case CONVOY__WIRE__RECORD__BODY_LEASE_BOOK:
+      let body = try Fields.message(wire.lease_book, "lease_book")
+      return .leaseBook(
+        LeaseStand(
+          frontier: try Fields.int(body.frontier, "lease_book.frontier"),
+          returned: try units(body.returned, "lease_book.returned"),
+          applied: try units(body.applied, "lease_book.applied")))
     case CONVOY__WIRE__RECORD__BODY_CHECKPOINT:
       let body = try Fields.message(wire.checkpoint, "checkpoint")
       return .checkpoint(

@@ -33,10 +33,13 @@ struct StatusCommand: ParsableCommand {
     Terminal.result(
       "\(status.state)  step \(status.step) of \(status.steps)  mode \(status.mode)  view \(status.view)  era \(status.era)  \(status.refused) messages refused"
     )
-    if let refused = status.refusedConnections { Terminal.result("  \(refused) connections refused") }
+    if let refused = status.refusalsText { Terminal.result("  messages refused: \(refused)") }
+    if let refused = status.connectionsText { Terminal.result("  \(refused)") }
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
-      let shards = member.place.hasPrefix("worker") ? "  \(member.shards) shards" : ""
+      let shards =
+        member.chunks.map { "  serves \($0) chunks, keeps \(member.replicas ?? 0) replicas" }
+        ?? "  \(member.shards) shards"
       Terminal.result(
         "  \(member.place)\(name)  \(member.state)  step \(member.steps)\(shards)  heard \(member.silentMilliseconds) ms ago"
       )

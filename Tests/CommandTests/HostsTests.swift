@@ -26,7 +26,7 @@ struct HostsTests {
   /// The words that have a job listen where other machines reach it, and so take keys.
   private static let outside = KeyedJobTests.outerHost.map { ["--listen", "tcp://\($0):0"] }
   /// A job on the loopback interface without keys, and one with keys where this machine has another address.
-  private static let listening = [[]] + [outside].compactMap { $0 }
+  private static let listening = [[]] + [outside, outside.map { _ in ["--listen", "tcp://*:0"] }].compactMap { $0 }
 
   /// The processes that run in a folder: only those on "other hosts" do.
   private func processes(in folder: TemporaryFolder) -> [pid_t] {
@@ -56,6 +56,9 @@ struct HostsTests {
     #expect(processes(in: folder).isEmpty)
     #expect(there.errors.contains(", with keys of coordinator, server.0 to ") == !listen.isEmpty)
     #expect(try folder.read("there/logs/server.0.log").contains("server.0 listens on tcp://127.0.0.1:"))
+    // Where the coordinator listens everywhere, the host is told the address that leads there from this machine.
+    let isTold = there.errors.contains("127.0.0.1 reaches the coordinator at tcp://127.0.0.1:")
+    #expect(isTold == (listen.last == "tcp://*:0"), "\(there.errors)")
     for secret in ["token", "keys"] {
       #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/there/\(secret)"))
     }

@@ -33,6 +33,21 @@ import WireFormat
     }
   }
 
+  /// Knocks at a server with a key that is on no list.
+  private func stranger(at name: String, of server: Running, _ job: KeyedJob) throws {
+    try #require(server.waitForLine(containing: "\(name) listens on "))
+    let line = try #require(server.line(containing: "\(name) listens on "))
+    let address = String(try #require(line.firstMatch(of: /tcp:\/\/[0-9.:]+/)).0)
+    let keys = try KeyFolder(path: job.forgedKeys())
+    let hub = try ZeroMQTransport(security: keys.security(for: "worker.0")).makeHub(
+      HubLimits(maximumFrameBytes: 1 << 20, maximumFrames: 2, maximumQueuedMessages: 16))
+    defer { hub.close(lingerMilliseconds: 0) }
+    _ = try hub.connect(to: Address(parsing: address), expecting: name)
+    while true {
+      if case .refused = try hub.receive(timeoutMilliseconds: 30_000) { return }
+    }
+  }
+
   @Test("Without a key, with an unknown one or by another's name nobody takes part; the job goes on and counts them")
   func strangers() throws {
     let job = try KeyedJob("workers: 1\nepochs: 1000\n", servers: 2, workers: 3)
@@ -71,7 +86,19 @@ import WireFormat
     }
     let status = try job.status()
     #expect(try #require(status["refused"] as? Int) == before + 3)
-    #expect(try #require(status["refused_connections"] as? Int) >= 3)
+    #expect((status["refusals"] as? [String: Int])?["wrong_key"] == 3)
+    let refusedHere = try #require(status["refused_connections"] as? Int)
+    #expect(refusedHere >= 3)
+    let reasons = try #require(status["connection_refusals"] as? [String: Int])
+    #expect(reasons["unknown_key"] == 1 && reasons.values.reduce(0, +) == refusedHere)
+    // A server counts for itself, and tells the coordinator.
+    try stranger(at: "server.0", of: members[0], job)
+    var counted = refusedHere
+    while counted == refusedHere { counted = try #require(job.status()["refused_connections"] as? Int) }
+    #expect((try job.status()["connection_refusals"] as? [String: Int])?["unknown_key"] == 2)
+    let text = try Convoy.run(["status", job.address, "--keys", job.keys])
+    #expect(text.output.contains(/messages refused: .*3 wrong key/), "\(text.output)")
+    #expect(text.output.contains(/\d+ connections refused: .*2 with an unknown key/), "\(text.output)")
     #expect(status["mode"] as? String == "sync")
     #expect(status["state"] as? String == "training")
     let step = try #require(status["step"] as? Int)
@@ -130,15 +157,22 @@ import WireFormat
     let host = try #require(Self.outerHost)
     let folder = TemporaryFolder()
     let words = ["train", "--workers", "1", "--shards", "2", "--max-steps", "2", "--json"]
-    // On every interface: told to the members is the first that others reach.
+    // On every interface: told to the members is the one that leads to others.
     let keyed = try Convoy.run(words + ["--listen", "tcp://*:0", "--run-dir", "\(folder.path)/keyed"])
+    guard case .tcp(let told, _) = try Interfaces.advertised(.tcp(host: "*", port: 0)) else { return }
     let open = try Convoy.run(
       words + ["--interface", host, "--insecure", "--run-dir", "\(folder.path)/open"])
     let plain = try Convoy.run(words + ["--run-dir", "\(folder.path)/plain"])
     for outcome in [keyed, open, plain] { #expect(outcome.exitCode == 0, "\(outcome.errors)") }
-    #expect(keyed.errors.contains("the coordinator listens on tcp://\(host):"))
+    #expect(keyed.errors.contains("the coordinator listens on tcp://\(told):"))
     #expect(keyed.errors.contains(", with keys of coordinator, server.0 to server.4, "))
-    #expect(try folder.read("keyed/logs/server.0.log").contains("listens on tcp://\(host):"))
+    #expect(try folder.read("keyed/logs/server.0.log").contains("listens on tcp://\(told):"))
+    // The interface that is stated comes before all that --listen opens.
+    let stated = try Convoy.run(
+      words + ["--listen", "tcp://*:0", "--interface", "127.0.0.1", "--run-dir", "\(folder.path)/stated"])
+    #expect(stated.exitCode == 0, "\(stated.errors)")
+    #expect(try folder.read("stated/logs/coordinator.log").contains("listens on tcp://127.0.0.1:"))
+    #expect(!stated.errors.contains(", with keys of "), "the loopback interface needs none")
     #expect(try folder.read("open/logs/coordinator.log").contains("is open to everybody who has the job's token"))
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/keyed/keys"))
     let digests = try [keyed, open, plain].map { try $0.json()["parameters_sha256"] as? String }

@@ -12,6 +12,8 @@ import Testing
     var appended: [UInt64: [(bytes: [UInt8], isSnapshot: Bool)]] = [:]
     /// The last record that must be there.
     var lasting: UInt64 = 0
+    /// The last record of those that a journal was written anew with, by the first.
+    var whole: [UInt64: UInt64] = [:]
 
     /// What is wrong with records that were found; nil for nothing.
     mutating func check(_ records: [Journal.Record]) -> String? {
@@ -23,6 +25,11 @@ import Testing
         if index > 0, records[index - 1].sequence + 1 != record.sequence { return "a gap before \(record.sequence)" }
       }
       if let first = records.first, first.sequence != 1, !first.isSnapshot { return "the beginning is lost" }
+      if let first = records.first, first.isSnapshot, let last = whole[first.sequence],
+        records.last?.sequence ?? 0 < last
+      {
+        return "a journal that was written anew lacks a record"
+      }
       let last = records.last?.sequence ?? 0
       if last < lasting { return "record \(lasting) was synced, the last one is \(last)" }
       // What was found is what the next process goes on from: it made it last.
@@ -47,11 +54,16 @@ import Testing
         repeating: UInt8.random(in: 0...255, using: &random), count: Int.random(in: 0...1400, using: &random))
       let number = journal.nextSequence
       let isSnapshot = Int.random(in: 0..<8, using: &random) == 0
-      ledger.appended[number, default: []].append((bytes, isSnapshot))
+      // A journal that is written anew is so with a few records, which are found together or not at all.
+      let records = isSnapshot ? [bytes] + (0..<Int.random(in: 0...3, using: &random)).map { [UInt8($0)] } : [bytes]
+      for (index, bytes) in records.enumerated() {
+        ledger.appended[number + UInt64(index), default: []].append((bytes, isSnapshot && index == 0))
+      }
       do {
         if isSnapshot {
-          try journal.compact(bytes)
-          ledger.lasting = number
+          ledger.whole[number] = number + UInt64(records.count) - 1
+          try journal.compact(records)
+          ledger.lasting = number + UInt64(records.count) - 1
         } else {
           let sync = Bool.random(using: &random)
           try journal.append(bytes, sync: sync)
@@ -144,9 +156,9 @@ import Testing
     #expect(throws: ModelFileError.self) { try journal.append([4], sync: true) }
     let refused = #expect(throws: ModelFileError.self) { try journal.append([5], sync: false) }
     #expect(refused?.problem.hasPrefix("it takes no more records until it is written anew") == true)
-    try journal.compact([6])
+    try journal.compact([[6], [8]])
     try journal.append([7], sync: true)
     let next = try Journal(path: Self.path, files: disk.crash())
-    #expect(next.openingRecords.map(\.bytes) == [[6], [7]])
+    #expect(next.openingRecords.map(\.bytes) == [[6], [8], [7]])
   }
 }

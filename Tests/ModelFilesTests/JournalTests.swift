@@ -33,7 +33,7 @@ import Testing
     try filled()
     do {
       let journal = try open()
-      #expect(try journal.compact([7, 7]) == 4)
+      #expect(try journal.compact([[7, 7]]) == 4)
       try journal.append([8], sync: true)
     }
     let journal = try open()

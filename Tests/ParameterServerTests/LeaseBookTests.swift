@@ -4,6 +4,32 @@ import ParameterServer
 
 /// The coordinator's book of leases, against a naive model of the same.
 @Suite struct LeaseBookTests {
+  /// The book of a coordinator that read what was condensed of another's.
+  private static func successor(of book: LeaseBook) -> LeaseBook {
+    var successor = LeaseBook(from: 0, applied: UnitSet())
+    for record in book.condensed {
+      switch record {
+      case .leaseBook(let stand): successor = LeaseBook(stand)
+      case .leased(let member, let incarnation, let leases): successor.replay(leases, to: member, incarnation)
+      default: Issue.record("\(record) says nothing of leases")
+      }
+    }
+    #expect(successor.condensed == book.condensed)
+    return successor
+  }
+
+  @Test func whatAWorkerHoldsOfEarlierGrantsIsCondensedApart() {
+    var book = LeaseBook(from: 0, applied: UnitSet())
+    let (member, life) = (Member(.worker, 0), Incarnation(7))
+    for _ in 0..<3 { _ = book.grant(Leases.maximumUnits, below: 1 << 20, to: member, life) }
+    var next = Self.successor(of: book)
+    #expect(book.condensed.count == 1 + 2 + 1, "no record has more units than a grant may have")
+    let again = next.note(LeaseRequest(grant: 2, held: UnitSet(), wantsMore: true), of: member, life)
+    #expect(again?.grant == 3 && again?.units.ranges == [2 * Leases.maximumUnits..<3 * Leases.maximumUnits])
+    next.remove(life)
+    #expect(next.returned.ranges == [0..<3 * Leases.maximumUnits] && next.frontier == 3 * Leases.maximumUnits)
+  }
+
   /// Random grants, reports and deaths: each unit is with one worker at a time, and none is lost.
   @Test func eachUnitIsWithOneWorkerUntilItIsFinished() {
     for seed in 0..<300 as Range<UInt64> {
@@ -18,6 +44,7 @@ import ParameterServer
       var next: UInt64 = 4
       var lives: [UInt64] = [0, 1, 2, 3]
       for _ in 0..<400 {
+        if generator.chance(5) { book = Self.successor(of: book) }
         let index = Int.random(in: 0..<lives.count, using: &generator)
         let life = lives[index]
         let (member, incarnation) = (Member(.worker, UInt32(index)), Incarnation(life))

@@ -53,6 +53,29 @@ import Transport
     }
   }
 
+  @Test("Of every interface others are told the one that leads to them; another address stays as it is")
+  func advertised() throws {
+    for text in ["tcp://*:7", "tcp://0.0.0.0:7", "tcp://[::]:7"] {
+      let every = try Address(parsing: text)
+      #expect(every.isEveryInterface)
+      #expect(
+        try Interfaces.advertised(every, towards: .tcp(host: "127.0.0.1", port: 1)).description == "tcp://127.0.0.1:7")
+      for host in try Interfaces.all().flatMap(\.hosts) where !host.contains(":") {
+        #expect(
+          try Interfaces.advertised(every, towards: .tcp(host: host, port: 1)) == .tcp(host: host, port: 7))
+      }
+      // Whatever the machine has: a number of its own, and not the loopback's where there is another.
+      guard case .tcp(let host, 7) = try Interfaces.advertised(every) else { return }
+      let own = try Interfaces.all().flatMap(\.hosts)
+      #expect(own.contains(host))
+      let outer = own.filter { !$0.contains(":") && !Address.tcp(host: $0, port: 1).isLoopback }
+      #expect(outer.isEmpty || !Address.tcp(host: host, port: 1).isLoopback)
+    }
+    let one = try Address(parsing: "tcp://127.0.0.1:7")
+    #expect(try !one.isEveryInterface && Interfaces.advertised(one) == one)
+    #expect(try Interfaces.advertised(one, towards: .tcp(host: "192.0.2.1", port: 1)) == one)
+  }
+
   @Test("An unknown interface or number says what there is", arguments: ["eth99", "192.0.2.1"])
   func unknown(_ text: String) throws {
     let near = Address.tcp(host: "127.0.0.1", port: 5555)

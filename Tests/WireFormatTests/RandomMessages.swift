@@ -53,7 +53,17 @@ struct RandomMessages {
   }
 
   private mutating func progress() -> Progress {
-    Progress(steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)))
+    var progress = Progress(
+      steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)),
+      behind: number())
+    if number(2) == 0 {
+      progress.refused.messages = RefusalCounts(numbers: RefusalReason.allCases.map { _ in number(1000) })
+      progress.refused.connections.unknownKey = number()
+      progress.refused.connections.otherMechanism = number()
+      progress.refused.connections.wrongListenerKey = number()
+      progress.refused.connections.unproven = number()
+    }
+    return progress
   }
 
   private mutating func consistency(shards: Int) -> Consistency {
@@ -180,7 +190,7 @@ struct RandomMessages {
       incarnation: Incarnation(number(.max)), message: message(kind))
   }
 
-  static let recordKinds = 7
+  static let recordKinds = 8
 
   mutating func record(_ kind: Int) -> JournalRecord {
     switch kind {
@@ -189,7 +199,8 @@ struct RandomMessages {
     case 2: .leased(Member(.worker, UInt32(number(100))), Incarnation(number(.max)), leases())
     case 3: .checkpoint(CheckpointMark(step: Int(number()), version: number(), rules: rules(), covered: units()))
     case 4: .totals(epochs(40))
-    case 5: .agreed(fingerprint: text(), data: digest())
+    case 5: .leaseBook(LeaseStand(frontier: Int(number()), returned: units(), applied: units()))
+    case 6: .agreed(fingerprint: text(), data: digest())
     default: .completed
     }
   }

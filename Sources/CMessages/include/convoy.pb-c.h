@@ -45,6 +45,7 @@ typedef struct Convoy__Wire__Parameters Convoy__Wire__Parameters;
 typedef struct Convoy__Wire__Update Convoy__Wire__Update;
 typedef struct Convoy__Wire__Refusal Convoy__Wire__Refusal;
 typedef struct Convoy__Wire__Lease Convoy__Wire__Lease;
+typedef struct Convoy__Wire__LeaseBook Convoy__Wire__LeaseBook;
 typedef struct Convoy__Wire__Mark Convoy__Wire__Mark;
 typedef struct Convoy__Wire__Agreement Convoy__Wire__Agreement;
 typedef struct Convoy__Wire__Totals Convoy__Wire__Totals;
@@ -161,7 +162,8 @@ typedef enum {
   CONVOY__WIRE__RECORD__BODY_CHECKPOINT = 20,
   CONVOY__WIRE__RECORD__BODY_TOTALS = 21,
   CONVOY__WIRE__RECORD__BODY_COMPLETED = 22,
-  CONVOY__WIRE__RECORD__BODY_AGREED = 23
+  CONVOY__WIRE__RECORD__BODY_AGREED = 23,
+  CONVOY__WIRE__RECORD__BODY_LEASE_BOOK = 24
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONVOY__WIRE__RECORD__BODY__CASE)
 } Convoy__Wire__Record__BodyCase;
 
@@ -181,6 +183,7 @@ struct  Convoy__Wire__Record
     Convoy__Wire__Totals *totals;
     Convoy__Wire__Empty *completed;
     Convoy__Wire__Agreement *agreed;
+    Convoy__Wire__LeaseBook *lease_book;
   };
 };
 #define CONVOY__WIRE__RECORD__INIT \
@@ -293,10 +296,19 @@ struct  Convoy__Wire__Progress
   size_t n_epochs;
   Convoy__Wire__EpochTotals **epochs;
   uint64_t busy;
+  uint64_t behind;
+  /*
+   * Messages that the member refused, by reason from 1 on; and connections: with an unknown key, without CURVE, meant
+   * for another key, without proof of a key.
+   */
+  size_t n_refused;
+  uint64_t *refused;
+  size_t n_refused_connections;
+  uint64_t *refused_connections;
 };
 #define CONVOY__WIRE__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__progress__descriptor) \
-    , 0, 0, 0,NULL, 0 }
+    , 0, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL }
 
 
 struct  Convoy__Wire__Leaving
@@ -595,6 +607,21 @@ struct  Convoy__Wire__Lease
 #define CONVOY__WIRE__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__lease__descriptor) \
     , 0, 0, 0, NULL }
+
+
+/*
+ * Where the leases of an era stand, beside those that workers hold.
+ */
+struct  Convoy__Wire__LeaseBook
+{
+  ProtobufCMessage base;
+  uint64_t frontier;
+  Convoy__Wire__Units *returned;
+  Convoy__Wire__Units *applied;
+};
+#define CONVOY__WIRE__LEASE_BOOK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__lease_book__descriptor) \
+    , 0, NULL, NULL }
 
 
 struct  Convoy__Wire__Mark
@@ -1202,6 +1229,25 @@ Convoy__Wire__Lease *
 void   convoy__wire__lease__free_unpacked
                      (Convoy__Wire__Lease *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__LeaseBook methods */
+void   convoy__wire__lease_book__init
+                     (Convoy__Wire__LeaseBook         *message);
+size_t convoy__wire__lease_book__get_packed_size
+                     (const Convoy__Wire__LeaseBook   *message);
+size_t convoy__wire__lease_book__pack
+                     (const Convoy__Wire__LeaseBook   *message,
+                      uint8_t             *out);
+size_t convoy__wire__lease_book__pack_to_buffer
+                     (const Convoy__Wire__LeaseBook   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__LeaseBook *
+       convoy__wire__lease_book__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__lease_book__free_unpacked
+                     (Convoy__Wire__LeaseBook *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Mark methods */
 void   convoy__wire__mark__init
                      (Convoy__Wire__Mark         *message);
@@ -1351,6 +1397,9 @@ typedef void (*Convoy__Wire__Refusal_Closure)
 typedef void (*Convoy__Wire__Lease_Closure)
                  (const Convoy__Wire__Lease *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__LeaseBook_Closure)
+                 (const Convoy__Wire__LeaseBook *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Mark_Closure)
                  (const Convoy__Wire__Mark *message,
                   void *closure_data);
@@ -1396,6 +1445,7 @@ extern const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__update__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__refusal__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__lease__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__lease_book__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__mark__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__totals__descriptor;

@@ -14,6 +14,13 @@ struct AppliedFact {
   let new: ToyChunk
 
   var chunk: Int { Int(update.chunk) }
+
+  /// The same, as what a server that has become the primary begins a view with.
+  func taken(in view: ViewNumber) -> AppliedFact {
+    AppliedFact(
+      slot: slot, life: life, view: view, era: era, isPrimary: true, update: update, payload: payload, old: old,
+      new: new)
+  }
 }
 
 /// A chunk's values that a server sends to a worker.

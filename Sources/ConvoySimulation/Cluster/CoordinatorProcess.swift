@@ -5,6 +5,10 @@ struct CoordinatorDisk {
   var journal: [JournalRecord] = []
   var checkpoints: [StoredCheckpoint] = []
 
+  /// Records from which on a journal is written anew: few, so that successors read what was condensed.
+  static let longJournal = 24
+  var longJournal = CoordinatorDisk.longJournal
+
   /// The newest complete checkpoint.
   var newest: StoredCheckpoint? { checkpoints.last }
 
@@ -162,14 +166,23 @@ struct CoordinatorProcess {
     _ record: JournalRecord, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
     disk.journal.append(record)
+    if disk.journal.count > disk.longJournal { condense(&disk, &context) }
     switch record {
     case .view(let view):
       self.view = view
       var origin: StoredCheckpoint?
       if case .checkpoint(let step) = view.origin { origin = loaded ?? disk.checkpoint(step: step) }
       context.monitor.view(view, checkpoint: origin)
-    case .term, .agreed, .leased, .checkpoint, .totals, .completed: break
+    case .term, .agreed, .leased, .leaseBook, .checkpoint, .totals, .completed: break
     }
+  }
+
+  private func condense(_ disk: inout CoordinatorDisk, _ context: inout SimulationContext) {
+    let condensed = machine.condensedJournal
+    guard !condensed.isEmpty else { return }
+    disk.journal = condensed
+    disk.longJournal = max(CoordinatorDisk.longJournal, 2 * condensed.count)
+    context.coverage.count(.journalCondensed)
   }
 
   // MARK: Checkpoints
@@ -225,6 +238,7 @@ struct CoordinatorProcess {
     case .view(_, .rebalanced): context.coverage.count(.viewRebalanced)
     case .view(_, .switched): context.coverage.count(.viewSwitched)
     case .view(_, .restored): context.coverage.count(.viewRestored)
+    case .view(_, .respread): context.coverage.count(.viewRespread)
     default: break
     }
   }

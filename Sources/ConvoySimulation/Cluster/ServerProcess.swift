@@ -7,12 +7,15 @@ struct ServerProcess {
     let gradient: ToyPayload
     /// What was held of the chunk when the update was ordered: an update of what was replaced meanwhile is void.
     let installation: UInt32
+    let wasPrimary: Bool
   }
 
-  private struct Held {
+  struct Held {
     var chunk: ToyChunk
     var installation: UInt32
     var isUpdating = false
+    /// The newest update: what a server that becomes the primary goes on from.
+    var newest: AppliedFact?
     var snapshot: (position: ChunkPosition, state: ToyChunk)?
   }
 
@@ -21,13 +24,13 @@ struct ServerProcess {
   private let incarnation: Incarnation
   private(set) var machine: Server
   private(set) var stopped: StopReason?
-  private var payloads = PayloadTable()
+  var payloads = PayloadTable()
   /// An empty list that is used again.
   private var spare: [ServerEffect] = []
-  private var view: View?
-  private var routes: [(member: Member, slot: Int)] = []
-  private var isPrimary: [Bool] = []
-  private var held: [Held?] = []
+  var view: View?
+  var routes: [(member: Member, slot: Int)] = []
+  private(set) var isPrimary: [Bool] = []
+  var held: [Held?] = []
   private var pending: [Pending?] = []
   /// Scales of norms that are being added, by the number of the order.
   private var scales: [UInt64: UInt64] = [:]
@@ -105,7 +108,7 @@ struct ServerProcess {
     switch effect {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
-    case .adopt(let view): adopt(view)
+    case .adopt(let view): adopt(view, &context)
     case .initialise(let chunks): initialise(chunks, &context)
     case .install(let position, let payload): install(position, payload, &context)
     case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
@@ -127,12 +130,23 @@ struct ServerProcess {
     }
   }
 
-  private mutating func adopt(_ view: View) {
+  private mutating func adopt(_ view: View, _ context: inout SimulationContext) {
     if self.view?.era != view.era { held = Array(repeating: nil, count: view.rules.chunks.count) }
     self.view = view
     routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
+    let before = isPrimary
     isPrimary = Array(repeating: false, count: view.rules.chunks.count)
-    for chunk in view.server(machine.member)?.chunks ?? [] { isPrimary[Int(chunk)] = true }
+    for chunk in view.server(machine.member)?.chunks ?? [] {
+      isPrimary[Int(chunk)] = true
+      if before.count == isPrimary.count, !before[Int(chunk)] { take(Int(chunk), in: view, &context) }
+    }
+  }
+
+  /// Becomes the primary of a chunk: what it holds is what counts from now on, perhaps instead of what another made.
+  private func take(_ chunk: Int, in view: View, _ context: inout SimulationContext) {
+    guard let fact = held[chunk]?.newest else { return }
+    context.monitor.violations.now = context.world.now
+    context.monitor.applied(fact.taken(in: view.number))
   }
 
   private mutating func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
@@ -204,7 +218,8 @@ struct ServerProcess {
     if state.isUpdating { context.misuse(slot, "updates chunk \(chunk) twice at once") }
     held[chunk]?.isUpdating = true
     let place = pending.firstIndex { $0 == nil } ?? pending.count
-    let entry = Pending(update: update, gradient: payload, installation: state.installation)
+    let entry = Pending(
+      update: update, gradient: payload, installation: state.installation, wasPrimary: isPrimary[chunk])
     if place == pending.count { pending.append(entry) } else { pending[place] = entry }
     context.world.finish(Done.applied.rawValue << 32 | UInt64(place), process: slot, after: 20 + UInt64(chunk) * 3)
   }
@@ -222,11 +237,15 @@ struct ServerProcess {
       held[chunk]?.chunk = new
       held[chunk]?.isUpdating = false
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
-      context.monitor.violations.now = context.world.now
-      context.monitor.applied(
-        AppliedFact(
-          slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
-          payload: order.gradient, old: old.chunk, new: new))
+      let fact = AppliedFact(
+        slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
+        payload: order.gradient, old: old.chunk, new: new)
+      held[chunk]?.newest = fact
+      // A primary that has become a replica meanwhile has made it for itself: it counts where the other has it too.
+      if isPrimary[chunk] || !order.wasPrimary {
+        context.monitor.violations.now = context.world.now
+        context.monitor.applied(fact)
+      }
     }
     if context.bug == .talkativeReplica, !isPrimary[chunk] { publishAsReplica(order.update, &context) }
     handle(.applied(chunk: chunk, version: order.update.version), &context)
@@ -242,89 +261,4 @@ struct ServerProcess {
     send(
       envelope, to: .connection(worker), .values(chunk: Int(update.chunk), version: update.version), &context)
   }
-
-  // MARK: Sending
-
-  private mutating func send(
-    _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
-  ) {
-    var content: ToyPayload?
-    if let payload {
-      content = self.payload(payload, &context)
-      // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
-      if content == nil { return }
-      if case .parameters(let parameters) = envelope.message, let rules = view?.rules {
-        // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
-        content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
-      }
-    }
-    note(envelope.message, content, &context)
-    switch destination {
-    case .coordinator:
-      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
-    case .server(let member):
-      guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
-      context.send(envelope, content, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
-    }
-  }
-
-  private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
-    switch message {
-    case .parameters(let parameters):
-      guard let content, let view, let state = held[Int(parameters.chunk)] else { return }
-      context.monitor.violations.now = context.world.now
-      context.monitor.served(
-        ServedFact(
-          slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
-          held: state.chunk.version, version: parameters.version, bits: content.bits))
-    case .replica: context.coverage.count(.replicaBuilt)
-    case .scale: if isPrimary.first != true { context.coverage.count(.scaleTold) }
-    default: break
-    }
-  }
-
-  private mutating func payload(_ wanted: ServerPayload, _ context: inout SimulationContext) -> ToyPayload? {
-    switch wanted {
-    case .gradient(let handle): return payloads.read(handle)
-    case .values(let chunk, let version):
-      guard let state = state(chunk, &context) else { return nil }
-      guard version == state.version || version + 1 == state.version else {
-        context.misuse(slot, "sends version \(version) of chunk \(chunk), which is at \(state.version)")
-        return nil
-      }
-      return ToyPayload(
-        bits: version == state.version || context.bug == .wrongVersion ? state.bits : state.previousBits,
-        version: version,
-        bytes: bytes(of: chunk), chunk: UInt16(chunk))
-    case .state(let chunk):
-      guard var state = state(chunk, &context) else { return nil }
-      if context.bug == .lostOptimizer { state.optimizer = 0 }
-      return payload(of: chunk, state)
-    case .snapshot(let chunk):
-      guard let snapshot = held[chunk]?.snapshot else {
-        context.misuse(slot, "sends a snapshot of chunk \(chunk), which it has not")
-        return nil
-      }
-      var state = snapshot.state
-      if context.bug == .tornSnapshot { state.bits = state.previousBits }
-      return payload(of: chunk, state)
-    }
-  }
-
-  private func state(_ chunk: Int, _ context: inout SimulationContext) -> ToyChunk? {
-    guard held.indices.contains(chunk), let state = held[chunk] else {
-      context.misuse(slot, "sends chunk \(chunk), which it does not hold")
-      return nil
-    }
-    return state.chunk
-  }
-
-  private func payload(of chunk: Int, _ state: ToyChunk) -> ToyPayload {
-    ToyPayload(
-      bits: state.bits, previousBits: state.previousBits, optimizerBits: state.optimizer, version: state.version,
-      bytes: bytes(of: chunk) * 3, chunk: UInt16(chunk))
-  }
-
-  private func bytes(of chunk: Int) -> Int32 { Int32(view?.rules.chunks.bytes(of: chunk) ?? 0) }
 }

@@ -13,12 +13,14 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   case lostWithConnection
   /// A process was started again.
   case restart
-  /// A view was made because a member joined, was removed, for speed, for another mode, from a checkpoint.
+  /// A view was made because a member joined, was removed, for speed, for another mode, from a checkpoint; or so that
+  /// servers serve alike.
   case viewJoined
   case viewRemoved
   case viewRebalanced
   case viewSwitched
   case viewRestored
+  case viewRespread
   /// A process found itself fenced.
   case fenced
   /// A message was refused: of another job, an old view, a dead life.
@@ -43,6 +45,8 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   /// The parts of a norm were added; a scale was told by a server that had updated by it in an earlier view.
   case normAdded
   case scaleTold
+  /// A journal was replaced by what a successor needs of it.
+  case journalCondensed
   /// A message of long ago was said again by a stranger.
   case replayed
 }

@@ -120,6 +120,17 @@ package struct RemoteHosts: Sendable {
     return found[found.count - 1].description
   }
 
+  /// The address by which each host, by its destination, reaches a port of this machine that every interface leads to.
+  package func ways(to address: String) throws(ConvoyError) -> [String: String] {
+    guard case .tcp(_, let port) = try? Address(parsing: address) else { return [:] }
+    var ways: [String: String] = [:]
+    for host in hosts {
+      guard case .tcp(let own, _) = try ownAddress(towards: host) else { continue }
+      ways[host.destination] = Address.tcp(host: own, port: port).description
+    }
+    return ways
+  }
+
   /// This machine's address on the interface by which a host is reached, with a free port.
   private func ownAddress(towards host: Host) throws(ConvoyError) -> Address {
     let name = try hostName(of: host)

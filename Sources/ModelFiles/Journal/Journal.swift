@@ -147,14 +147,23 @@ package final class Journal {
     lasting = end
   }
 
-  /// Replaces all records by one that stands for them, and returns its number. It lasts when this returns.
+  /// Bytes of the file.
+  package var size: Int { end }
+
+  /// Replaces all records by some that stand for them, and returns the number of the last: the first is marked as a
+  /// snapshot, and all are found or none. They last when this returns.
   ///
   /// When it throws before the new file is in place, the journal is as it was.
   @discardableResult
-  package func compact(_ snapshot: [UInt8]) throws(ModelFileError) -> UInt64 {
-    precondition(snapshot.count <= Self.maximumRecordBytes, "a snapshot of \(snapshot.count) bytes")
-    let head = JournalFormat.RecordHead(isSnapshot: true, sequence: nextSequence, lasting: 0, bytes: snapshot)
-    let whole = JournalFormat.head() + head.encoded(at: JournalFormat.headBytes) + snapshot
+  package func compact(_ records: [[UInt8]]) throws(ModelFileError) -> UInt64 {
+    precondition(!records.isEmpty, "a journal of nothing stands for no records")
+    var whole = JournalFormat.head()
+    for (index, bytes) in records.enumerated() {
+      precondition(bytes.count <= Self.maximumRecordBytes, "a record of \(bytes.count) bytes")
+      let head = JournalFormat.RecordHead(
+        isSnapshot: index == 0, sequence: nextSequence + UInt64(index), lasting: 0, bytes: bytes)
+      whole += head.encoded(at: whole.count) + bytes
+    }
     var omission: AtomicFile.Omission = .folderSync
     if fault == .noFileSync { omission.insert(.fileSync) }
     if fault == .noRename { omission.insert(.rename) }
@@ -167,7 +176,7 @@ package final class Journal {
     end = whole.count
     lasting = end
     failure = nil
-    nextSequence += 1
+    nextSequence += UInt64(records.count)
     do throws(ModelFileError) {
       if fault != .noFolderSync { try files.syncFolder(Path.folder(of: path)) }
     } catch {

@@ -72,6 +72,7 @@ extension Coordinator {
     effects.append(.journal(.totals(pastTotals)))
     effects.append(.report(.stored(step: step)))
     if step == mark.rules.steps {
+      isCompleted = true
       effects.append(.journal(.completed))
       end(.completed, at: now, &effects)
     }

@@ -1,4 +1,4 @@
-/// What a coordinator takes over from its predecessor, and what it tells of itself.
+/// What a coordinator takes over from its predecessor.
 extension Coordinator {
   /// Goes on from what a predecessor wrote down.
   mutating func replay(_ journal: [JournalRecord]) {
@@ -8,6 +8,7 @@ extension Coordinator {
       case .term: break
       case .agreed(let fingerprint, let digest): data = (fingerprint, digest)
       case .view(let view): replay(view)
+      case .leaseBook(let stand): book = LeaseBook(stand)
       case .leased(let member, let incarnation, let leases): book?.replay(leases, to: member, incarnation)
       case .checkpoint: break
       case .totals(let totals): pastTotals = totals
@@ -30,6 +31,19 @@ extension Coordinator {
     }
   }
 
+  /// The records that a successor needs, in the place of all that were written so far: a journal is written anew by them
+  /// when it has grown long. Empty before the first view.
+  public var condensedJournal: [JournalRecord] {
+    guard let view, let agreed else { return [] }
+    var records = [
+      JournalRecord.term(term), .agreed(fingerprint: agreed.fingerprint, data: agreed.data), .view(view),
+    ]
+    if let book { records += book.condensed }
+    records.append(.totals(pastTotals))
+    if isCompleted { records.append(.completed) }
+    return records
+  }
+
   private func entry(
     _ member: Member, _ incarnation: Incarnation, _ name: String, _ ready: Ready, _ heardAt: Moment
   ) -> Roster.Entry {
@@ -45,36 +59,5 @@ extension Coordinator {
     book?.keep(view.workers.map(\.incarnation))
     self.view = view
     closedSteps = view.origin.step
-  }
-
-  /// How the job does, as one JSON object.
-  func status(at now: Moment) -> String {
-    let progress = progress
-    let mode = view.map { $0.rules.consistency(ofStep: min(max(progress.steps - 1, 0), $0.rules.steps - 1)) }
-    let state: String
-    switch phase {
-    case .gathering: state = "waiting for members"
-    case .running: state = recovery != nil ? "recovering" : isPlaced ? "training" : "placing"
-    case .ending, .over: state = "ending"
-    }
-    let members = roster.entries.map { entry in
-      let inView = view?.incarnation(of: entry.member) == entry.incarnation
-      return
-        "{\"name\":\(Self.quoted(entry.name)),\"place\":\"\(entry.member)\",\"state\":\"\(inView ? "working" : entry.isReady ? "standing by" : "preparing")\",\"steps\":\(entry.progress.steps),\"shards\":\(entry.progress.shards),\"silent_ms\":\(now.milliseconds(since: entry.heardAt))}"
-    }
-    return
-      "{\"state\":\"\(state)\",\"mode\":\"\(mode ?? plan.consistency)\",\"step\":\(progress.steps),\"steps\":\(progress.totalSteps),\"view\":\(view?.number.rawValue ?? 0),\"era\":\(view?.era ?? 0),\"refused\":\(refusals.total),\"missing\":[\(roster.missing.map(Self.quoted).joined(separator: ","))],\"members\":[\(members.joined(separator: ","))]}"
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": quoted += "\\\(scalar)"
-      case "\u{0}"..<" ": quoted += " "
-      default: quoted.unicodeScalars.append(scalar)
-      }
-    }
-    return quoted + "\""
   }
 }

@@ -136,6 +136,7 @@ extension Coordinator {
     if let entry = roster[member] {
       for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
       pastShards &+= entry.progress.shards
+      pastRefused.add(entry.refused)
       book?.remove(entry.incarnation)
     }
     roster.remove(member)

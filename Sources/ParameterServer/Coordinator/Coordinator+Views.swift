@@ -51,7 +51,7 @@ extension Coordinator {
     roster.ready(.worker).map { plan.rebalances ? $0.speed.rate : nil }
   }
 
-  private static func lines(_ servers: [Roster.Entry], placed: [Int], replicas: [Int]) -> [View.Server] {
+  static func lines(_ servers: [Roster.Entry], placed: [Int], replicas: [Int]) -> [View.Server] {
     servers.indices.map { index in
       View.Server(
         member: servers[index].member, incarnation: servers[index].incarnation, name: servers[index].name,

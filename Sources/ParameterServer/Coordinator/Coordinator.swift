@@ -44,11 +44,13 @@ public struct Coordinator: Sendable {
   var disturbedAt: Moment?
   var hasBegun = false
   var rebalancedAt: Moment?
+  var respreadAt: Moment?
   var cutAt: Moment?
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
-  /// Whether a predecessor stored the last checkpoint.
+  var pastRefused = RefusedCounts()
+  /// Whether the last checkpoint is stored, by this coordinator or a predecessor.
   var isCompleted = false
   private var timer: Moment?
   private var handledAt: Moment?
@@ -185,6 +187,7 @@ public struct Coordinator: Sendable {
     effects.append(.report(.progress(progress)))
     rebalance(at: now, &effects)
     storeAgain(at: now, &effects)
+    respread(at: now, &effects)
     cutByTime(at: now, &effects)
   }
 

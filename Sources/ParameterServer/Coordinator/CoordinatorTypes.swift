@@ -98,6 +98,8 @@ public enum JournalRecord: Hashable, Sendable {
   case agreed(fingerprint: String, data: [UInt8])
   /// A view.
   case view(View)
+  /// Where the leases of the view's era stand, beside those that workers hold: in the place of earlier records of leases.
+  case leaseBook(LeaseStand)
   /// Units were leased to a worker.
   case leased(Member, Incarnation, Leases)
   /// A checkpoint is complete on disk.
@@ -167,6 +169,8 @@ public enum ViewReason: Hashable, Sendable {
   case removed(Member, String)
   /// Shards were moved to faster workers.
   case rebalanced
+  /// Chunks were moved to servers that serve less than others.
+  case respread
   /// Another consistency.
   case switched(Consistency)
   /// The job went back to its last checkpoint.

@@ -1,3 +1,20 @@
+/// Where the leases of an era stand, beside those that workers hold.
+public struct LeaseStand: Hashable, Sendable {
+  /// The first unit that was never leased.
+  public let frontier: Int
+  /// Units that were leased to workers who are gone.
+  public let returned: UnitSet
+  /// Units that are applied although they lie beyond the frontier.
+  public let applied: UnitSet
+
+  /// A stand as stated.
+  public init(frontier: Int, returned: UnitSet, applied: UnitSet) {
+    self.frontier = frontier
+    self.returned = returned
+    self.applied = applied
+  }
+}
+
 /// Which units of work are leased to whom: each is given out until it is finished, to one worker at a time.
 package struct LeaseBook: Sendable {
   /// What a worker holds.
@@ -86,6 +103,35 @@ package struct LeaseBook: Sendable {
     } else {
       accounts.append(Account(member: member, incarnation: incarnation, last: leases, held: leases.units))
     }
+  }
+
+  /// Goes on from a journal that was condensed.
+  package init(_ stand: LeaseStand) {
+    frontier = stand.frontier
+    returned = stand.returned
+    applied = stand.applied
+  }
+
+  /// What a journal says of the book instead of all that led to it.
+  package var condensed: [JournalRecord] {
+    var records = [
+      JournalRecord.leaseBook(LeaseStand(frontier: frontier, returned: returned, applied: applied))
+    ]
+    for account in accounts {
+      // What is held of earlier grants comes first: a worker that has not heard of the last is given that again, alone.
+      var earlier = account.held
+      for unit in account.last.units.ranges.joined() { earlier.remove(unit) }
+      var rest = ArraySlice(Array(earlier.ranges.joined()))
+      while !rest.isEmpty {
+        var units = UnitSet()
+        for unit in rest.prefix(Leases.maximumUnits) { units.insert(unit) }
+        rest = rest.dropFirst(Leases.maximumUnits)
+        let grant = Leases(grant: account.last.grant - 1, units: units)
+        records.append(.leased(account.member, account.incarnation, grant))
+      }
+      records.append(.leased(account.member, account.incarnation, account.last))
+    }
+    return records
   }
 
   /// A worker is gone: what it holds can be leased to others.

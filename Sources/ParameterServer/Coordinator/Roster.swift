@@ -16,6 +16,10 @@ struct Roster: Sendable {
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
     var speed = SpeedMeter()
+    /// Whether a server has said in the view that holds that its chunks' replicas have all that they need.
+    var isInStep = false
+    /// What it refused, as it said last.
+    var refused = RefusedCounts()
 
     var isReady: Bool { ready != nil }
   }
@@ -242,6 +246,12 @@ struct Roster: Sendable {
   /// Notes a report; of one from another view the steps say nothing, as they may be of another era.
   mutating func record(_ progress: Progress, of member: Member, isCurrent: Bool) {
     guard let index = index(of: member) else { return }
+    if isCurrent { entries[index].isInStep = progress.behind == 0 }
+    if progress.refused.messages.total >= entries[index].refused.messages.total,
+      progress.refused.connections.total >= entries[index].refused.connections.total
+    {
+      entries[index].refused = progress.refused
+    }
     let known = entries[index].progress
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
     if progress.shards >= known.shards, !isCurrent || progress.steps >= known.steps {
@@ -264,6 +274,7 @@ struct Roster: Sendable {
     for index in entries.indices where entries[index].member.role == role {
       let progress = entries[index].progress
       entries[index].progress = Progress(steps: 0, shards: progress.shards, busy: progress.busy)
+      entries[index].isInStep = false
     }
   }
 

@@ -22,6 +22,8 @@ public struct Deadlines: Hashable, Sendable {
   public var storingPause: UInt64 = 15_000
   /// Between two looks at the workers' speeds.
   public var rebalance: UInt64 = 2000
+  /// Between two moves of chunks to servers that serve less than others.
+  public var respread: UInt64 = 2000
 
   /// The defaults: a death that nobody reports is seen within two seconds.
   public init() {}

@@ -29,6 +29,15 @@ public struct RefusalCounts: Hashable, Sendable {
   /// No refusal yet.
   public init() {}
 
+  /// Counts as numbers by reason, from the first on; reasons beyond the last number have none, numbers beyond the last
+  /// reason are left out.
+  public init(numbers: [UInt64]) {
+    for (index, number) in numbers.prefix(counts.count).enumerated() { counts[index] = number }
+  }
+
+  /// The counts by reason, from the first on.
+  public var numbers: [UInt64] { counts }
+
   /// Counts one more.
   public mutating func count(_ reason: RefusalReason) {
     counts[Int(reason.rawValue) - 1] += 1
@@ -38,5 +47,56 @@ public struct RefusalCounts: Hashable, Sendable {
   public subscript(reason: RefusalReason) -> UInt64 { counts[Int(reason.rawValue) - 1] }
 
   /// The number of all kinds.
-  public var total: UInt64 { counts.reduce(0, +) }
+  public var total: UInt64 { counts.reduce(0, &+) }
+
+  /// Adds others' counts. A member's numbers are its own: sums wrap rather than trap where it lies.
+  public mutating func add(_ others: RefusalCounts) {
+    for index in counts.indices { counts[index] &+= others.counts[index] }
+  }
+}
+
+/// How many connections a member's listener refused, by reason; one that is tried again is counted again.
+public struct ConnectionRefusals: Hashable, Sendable {
+  /// The peer's key is on no list.
+  public var unknownKey: UInt64 = 0
+  /// The peer wanted something else than CURVE.
+  public var otherMechanism: UInt64 = 0
+  /// The peer took the listener for one with another key.
+  public var wrongListenerKey: UInt64 = 0
+  /// The peer was gone before it had proved to hold any key.
+  public var unproven: UInt64 = 0
+
+  /// None yet.
+  public init() {}
+
+  /// The number of all kinds.
+  public var total: UInt64 { unknownKey &+ otherMechanism &+ wrongListenerKey &+ unproven }
+
+  /// Adds others' counts.
+  public mutating func add(_ others: ConnectionRefusals) {
+    unknownKey &+= others.unknownKey
+    otherMechanism &+= others.otherMechanism
+    wrongListenerKey &+= others.wrongListenerKey
+    unproven &+= others.unproven
+  }
+}
+
+/// What a member refused since its start.
+public struct RefusedCounts: Hashable, Sendable {
+  /// Messages.
+  public var messages: RefusalCounts
+  /// Connections.
+  public var connections: ConnectionRefusals
+
+  /// Counts as stated; none yet where nothing is.
+  public init(messages: RefusalCounts = RefusalCounts(), connections: ConnectionRefusals = ConnectionRefusals()) {
+    self.messages = messages
+    self.connections = connections
+  }
+
+  /// Adds others' counts.
+  public mutating func add(_ others: RefusedCounts) {
+    messages.add(others.messages)
+    connections.add(others.connections)
+  }
 }

@@ -96,16 +96,21 @@ public struct Progress: Hashable, Sendable {
   public let busy: UInt64
   /// Its totals of some epochs, at most `maximumEpochs`: the newest, or an older one that has grown.
   public let epochs: [EpochTotals]
+  /// A server's chunks whose replica is not known to have the whole state; where it is 0, the replicas could serve.
+  public let behind: UInt64
+  /// What it refused since its start.
+  public var refused = RefusedCounts()
 
   /// Most epochs of one report.
   public static let maximumEpochs = 2
 
   /// A report.
-  public init(steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = []) {
+  public init(steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [], behind: UInt64 = 0) {
     self.steps = steps
     self.shards = shards
     self.busy = busy
     self.epochs = epochs
+    self.behind = behind
   }
 }
 

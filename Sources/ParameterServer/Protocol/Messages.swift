@@ -50,7 +50,7 @@ public enum Message: Hashable, Sendable {
   indirect case ready(Ready)
   /// A server works in the view that the envelope names; the most steps that a chunk of its has closed.
   case viewAccepted(closed: UInt64)
-  /// A server was given chunks whose state it does not have.
+  /// A server was given chunks whose state it does not have. A replica says so to the primary where it needs its state.
   case stateLost(chunk: UInt32)
   /// A member lives, and how far a worker is.
   indirect case progress(Progress)

@@ -54,4 +54,21 @@ public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
   case wrongProtocol = 10
   /// The sender's key is another's than the message says.
   case wrongKey = 11
+
+  /// What programs know it by: `wrong_key`.
+  public var name: String {
+    switch self {
+    case .wrongJob: "wrong_job"
+    case .oldView: "old_view"
+    case .deadIncarnation: "dead_incarnation"
+    case .unknownMember: "unknown_member"
+    case .nameTaken: "name_taken"
+    case .jobFull: "job_full"
+    case .mismatch: "mismatch"
+    case .misplaced: "misplaced"
+    case .malformed: "malformed"
+    case .wrongProtocol: "wrong_protocol"
+    case .wrongKey: "wrong_key"
+    }
+  }
 }

@@ -43,6 +43,9 @@ struct ChunkState: Sendable {
   var isReplicaSynced = false
   /// Whether there is a state at all.
   var holdsState = false
+  /// Whether a replica that was the primary holds an update that the primary may not have: it takes the primary's state
+  /// before it confirms anything. Until then what it holds is a second copy of all that was published.
+  var awaitsState = false
 
   /// Number of updates that can be seen.
   private(set) var version: UInt64 = 0
@@ -90,6 +93,9 @@ struct ChunkState: Sendable {
   /// Whether the replica has to be sent the state once an update is made here.
   var owesState: Bool { mutating get { isPrimary && replica != nil && !isReplicaSynced } }
 
+  /// See `awaitsState`.
+  var lacksState: Bool { mutating get { awaitsState } }
+
   /// Whether an update to a version was ordered and is not made yet.
   mutating func awaits(_ version: UInt64) -> Bool { open?.isApplied == false && open?.update.version == version }
 
@@ -110,6 +116,7 @@ struct ChunkState: Sendable {
     scale = position.scale
     open = nil
     holdsState = true
+    awaitsState = false
   }
 
   // MARK: Waiting

@@ -38,6 +38,7 @@ extension Server {
     // The update of an era that is over, or of a chunk that went elsewhere, was given up.
     guard chunks.indices.contains(chunk), chunks[chunk]?.awaits(version) == true else { return }
     chunks[chunk]?.applied()
+    if chunks[chunk]?.lacksState == true { return askForState(chunk, &effects) }
     if chunks[chunk]?.owesState == true { sendState(chunk, &effects) }
     publish(chunk, &effects)
   }
@@ -88,7 +89,25 @@ extension Server {
     publish(chunk, &effects)
   }
 
+  /// A replica that was the primary cannot go on from what it has.
+  mutating func replicaLacksState(_ chunk: Int, by sender: Member, _ effects: inout [ServerEffect]) {
+    // Where it is not in step the state is on its way, or is sent when the update under way is made.
+    guard chunks.indices.contains(chunk), let state = chunks[chunk], state.isPrimary, state.replica == sender,
+      state.isReplicaSynced
+    else { return }
+    chunks[chunk]?.isReplicaSynced = false
+    sendState(chunk, &effects)
+  }
+
   // MARK: The replica's side
+
+  /// Asks the primary for the state where an update that was made here may not be its own, once that is made.
+  mutating func askForState(_ chunk: Int, _ effects: inout [ServerEffect]) {
+    guard let view, let state = chunks[chunk], state.awaitsState, state.open?.isApplied ?? true,
+      let holder = view.serverOfChunk?[chunk]
+    else { return }
+    send(.stateLost(chunk: UInt32(chunk)), to: .server(view.servers[holder].member), &effects)
+  }
 
   private mutating func isPrimary(_ member: Member, of chunk: Int) -> Bool {
     guard let view, let holders = view.serverOfChunk, holders.indices.contains(chunk) else { return false }
@@ -107,6 +126,11 @@ extension Server {
     }
     guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
+    }
+    if chunks[chunk]?.lacksState == true {
+      effects.append(.release(payload.handle))
+      askForState(chunk, &effects)
+      return nil
     }
     if !holdsState || update.version != version + 1 || chunks[chunk]?.isUpdating == true {
       // Something before it is missing, which the primary sends, or it is here already.
@@ -132,11 +156,14 @@ extension Server {
     guard let payload, position.isSound(rules) else {
       return Refusal(.malformed, "a state of chunk \(chunk) came without its floats, or is none of this job's")
     }
-    if state.holdsState, state.open != nil || state.version >= position.version {
+    let isStale =
+      state.awaitsState ? state.open?.isApplied == false : state.open != nil || state.version >= position.version
+    if state.holdsState, isStale {
       effects.append(.release(payload.handle))
       if state.open == nil { confirm(chunk, state.version, &effects) }
       return nil
     }
+    if let gradient = chunks[chunk]?.abandonUpdate() { effects.append(.release(gradient)) }
     effects.append(.install(position, payload: payload.handle))
     chunks[chunk]?.begin(at: position)
     confirm(chunk, position.version, &effects)
@@ -160,6 +187,7 @@ extension Server {
       if state.isPrimary, state.replica != nil {
         if !state.isReplicaSynced { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
       }
+      askForState(chunk, &effects)
       if let position = snapshots[chunk] {
         send(.snapshot(position), to: .coordinator, payload: .snapshot(chunk: chunk), &effects)
       }

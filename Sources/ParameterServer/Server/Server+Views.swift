@@ -26,9 +26,9 @@ extension Server {
       let primary = view.servers[holders[chunk]]
       let replica = replicas[chunk] < 0 ? nil : view.servers[replicas[chunk]]
       let pair = Pair(primary: primary.incarnation, replica: replica?.incarnation)
-      let isSamePair =
-        earlier.flatMap { Pair($0, chunk: chunk) } == pair && !isNewEra
-      take(chunk, isPrimary: isPrimary, replica: isPrimary ? replica?.member : nil, isSamePair: isSamePair, &effects)
+      let earlierPair = isNewEra ? nil : earlier.flatMap { Pair($0, chunk: chunk) }
+      let change: Change = earlierPair == pair ? .none : earlierPair?.swapped == pair ? .swapped : .other
+      take(chunk, isPrimary: isPrimary, replica: isPrimary ? replica?.member : nil, change, &effects)
     }
     if view.rules.clipsNorm { beginNorm(view, holders, &effects) }
     begin(view, isNewEra: isNewEra, &effects)
@@ -49,6 +49,21 @@ extension Server {
       primary = view.servers[holders[chunk]].incarnation
       replica = replicas[chunk] < 0 ? nil : view.servers[replicas[chunk]].incarnation
     }
+
+    init(primary: Incarnation, replica: Incarnation) {
+      self.primary = primary
+      self.replica = replica
+    }
+
+    /// The same two in each other's role.
+    var swapped: Pair? { replica.map { Pair(primary: $0, replica: primary) } }
+  }
+
+  /// How the pair that holds a chunk follows from the one before.
+  private enum Change {
+    case none
+    case swapped
+    case other
   }
 
   /// Lets go of everything of an earlier era.
@@ -72,7 +87,7 @@ extension Server {
 
   /// Takes a chunk over, or keeps it in the same or another role.
   private mutating func take(
-    _ chunk: Int, isPrimary: Bool, replica: Member?, isSamePair: Bool, _ effects: inout [ServerEffect]
+    _ chunk: Int, isPrimary: Bool, replica: Member?, _ change: Change, _ effects: inout [ServerEffect]
   ) {
     guard var state = chunks[chunk] else {
       var state = ChunkState(chunk: chunk, isPrimary: isPrimary)
@@ -86,9 +101,17 @@ extension Server {
     state.isPrimary = isPrimary
     state.replica = replica
     if isPrimary {
-      if !isSamePair { state.isReplicaSynced = false }
-      if !isSamePair || replica == nil { state.setReplicated(replica == nil) }
-    } else if !isSamePair, wasPrimary || state.holdsState {
+      state.awaitsState = false
+      // Where roles were swapped the replica was the primary: it holds all that is here, or says that it needs the state.
+      if change != .none { state.isReplicaSynced = change == .swapped }
+      if change != .none || replica == nil { state.setReplicated(replica == nil) }
+    } else if change == .swapped, wasPrimary, state.holdsState {
+      // What was published here is what the new primary has. An update under way it may have, or make again of other
+      // pushes; without one both hold the same.
+      state.isReplicaSynced = false
+      state.awaitsState = state.open != nil
+      forgetSnapshot(chunk, &effects)
+    } else if change != .none, wasPrimary || state.holdsState {
       // Another primary: what it has may differ from what is here, so its whole state is waited for.
       chunks[chunk] = state
       drop(chunk, &effects)
@@ -122,9 +145,13 @@ extension Server {
     }
     accept(&effects)
     finishIfOver(&effects)
-    for chunk in chunks.indices where chunks[chunk]?.isPrimary == true {
-      publish(chunk, &effects)
-      if chunks[chunk]?.isReplicaSynced == false { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
+    for chunk in chunks.indices {
+      if chunks[chunk]?.isPrimary == true {
+        publish(chunk, &effects)
+        if chunks[chunk]?.isReplicaSynced == false { sendState(chunk, &effects) } else { sendUpdate(chunk, &effects) }
+      } else {
+        askForState(chunk, &effects)
+      }
     }
     tellScale(&effects)
   }

@@ -96,7 +96,12 @@ public struct Server: Sendable {
     effects.append(.stop(reason))
   }
 
-  var progress: Progress { Progress(steps: UInt64(closedSteps ?? 0), shards: 0) }
+  var progress: Progress {
+    let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
+    var progress = Progress(steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind))
+    progress.refused.messages = refusals
+    return progress
+  }
 
   mutating func send(
     _ message: Message, to destination: Destination, payload: ServerPayload? = nil, _ effects: inout [ServerEffect]
@@ -162,6 +167,9 @@ public struct Server: Sendable {
       if refusal == nil { return }
     case (.scale(let step, let bits), .server):
       refusal = receiveScale(step, bits, from: envelope.sender, &effects)
+    case (.stateLost(let chunk), .server):
+      replicaLacksState(Int(chunk), by: envelope.sender, &effects)
+      refusal = nil
     case (.refused, .server):
       // What a replica refuses is sent again until a view says otherwise.
       refusal = nil

@@ -117,7 +117,9 @@ public struct Worker: Sendable {
   }
 
   var progress: Progress {
-    Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest)
+    var progress = Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest)
+    progress.refused.messages = refusals
+    return progress
   }
 
   mutating func send(

@@ -16,11 +16,17 @@ public struct JobStatus: Codable, Hashable, Sendable {
     public var steps: Int
     /// Shards that it has computed.
     public var shards: Int
+    /// Messages that it refused.
+    public var refused: Int
     /// Milliseconds since it was heard.
     public var silentMilliseconds: Int
+    /// Chunks that a server serves; nil of a worker.
+    public var chunks: Int?
+    /// Chunks that a server keeps the replica of; nil of a worker.
+    public var replicas: Int?
 
     enum CodingKeys: String, CodingKey {
-      case name, place, state, steps, shards
+      case name, place, state, steps, shards, refused, chunks, replicas
       case silentMilliseconds = "silent_ms"
     }
   }
@@ -37,18 +43,48 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var view: Int
   /// How often the job has begun, anew or from a checkpoint.
   public var era: Int
-  /// Messages refused.
+  /// Messages refused by all members since each began, those who are gone too.
   public var refused: Int
-  /// Connections refused for want of a key that the job knows; nil in a job without keys.
+  /// The same by reason, as `wrong_key`; reasons that did not occur are left out.
+  public var refusals: [String: Int]
+  /// Connections refused for want of a key that the job knows, by all who listen; nil in a job without keys.
   public var refusedConnections: Int?
+  /// The same by reason: `unknown_key`, `other_mechanism`, `wrong_listener_key`, `unproven`.
+  public var connectionRefusals: [String: Int]?
   /// Places that nobody fills.
   public var missing: [String]
   /// The members.
   public var members: [Member]
 
   enum CodingKeys: String, CodingKey {
-    case state, mode, step, steps, view, era, refused, missing, members
+    case state, mode, step, steps, view, era, refused, refusals, missing, members
     case refusedConnections = "refused_connections"
+    case connectionRefusals = "connection_refusals"
+  }
+
+  /// Takes in the connections that the coordinator's own transport refused; nil where the job has no keys.
+  mutating func complete(with own: RefusedConnections?) {
+    guard let own else {
+      refusedConnections = nil
+      connectionRefusals = nil
+      return
+    }
+    refusedConnections = (refusedConnections ?? 0) + own.total
+    for (name, count) in own.counts { connectionRefusals?[name, default: 0] += count }
+  }
+
+  /// Messages refused as a line for a person; nil where none was.
+  public var refusalsText: String? {
+    guard refused > 0 else { return nil }
+    let parts = refusals.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    return parts.map { "\($0.value) \($0.key.replacing("_", with: " "))" }.joined(separator: ", ")
+  }
+
+  /// Connections refused as a line for a person; nil in a job without keys.
+  public var connectionsText: String? {
+    guard let refusedConnections, let counts = connectionRefusals else { return nil }
+    let reasons = refusedConnections > 0 ? ": \(RefusedConnections(counts))" : ""
+    return "\(refusedConnections) connections refused\(reasons)"
   }
 }
 

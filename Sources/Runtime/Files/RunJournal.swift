@@ -8,6 +8,9 @@ package final class RunJournal {
   private let journal: Journal
   private let path: String
   private var isDirty = false
+  /// Bytes from which on it is written anew.
+  private var bound: Int
+  private let leastBound: Int
   /// Why nothing is written any more.
   package private(set) var failure: String?
 
@@ -16,9 +19,16 @@ package final class RunJournal {
   /// Bytes of a torn end that were cut off.
   package var cutBytes: Int { journal.cutBytes }
 
+  /// Bytes that a journal may have, unless all that a successor needs is more than half of it.
+  package static let defaultBound = 1 << 20
+
   /// Opens the journal of a run's folder, making it where it is not there.
-  package init(folder: String) throws(ConvoyError) {
+  ///
+  /// - Parameter bound: bytes from which on `isLong`.
+  package init(folder: String, bound: Int = defaultBound) throws(ConvoyError) {
     path = "\(folder)/journal"
+    self.bound = bound
+    leastBound = bound
     do throws(ModelFileError) {
       journal = try Journal(path: path)
     } catch {
@@ -53,7 +63,7 @@ package final class RunJournal {
   package func reset(keepsTotals: Bool) throws(ConvoyError) -> [JournalRecord] {
     let term: UInt64 = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
     do throws(ModelFileError) {
-      try journal.compact(WireFormat.encode(record: .term(term)))
+      try journal.compact([WireFormat.encode(record: .term(term))])
     } catch {
       throw ConvoyError(.failed, error.description)
     }
@@ -80,6 +90,26 @@ package final class RunJournal {
     guard isDirty else { return }
     isDirty = false
     do throws(ModelFileError) { try journal.sync() } catch { fail(error) }
+  }
+
+  /// Whether it has grown so long that it should be written anew.
+  package var isLong: Bool { failure == nil && journal.size > bound }
+
+  /// Writes the journal anew: these records stand for all before. They last when this returns. Where the disk has no room
+  /// for both, the journal stays as it is until it has grown further.
+  ///
+  /// - Returns: why it was not written anew; nil where it was.
+  package func rewrite(_ records: [JournalRecord]) -> String? {
+    guard failure == nil, !records.isEmpty else { return nil }
+    var problem: String?
+    do throws(ModelFileError) {
+      try journal.compact(records.map { WireFormat.encode(record: $0) })
+      isDirty = false
+    } catch {
+      problem = error.description
+    }
+    bound = max(leastBound, 2 * journal.size)
+    return problem
   }
 
   /// The job goes on without a journal: one that has holes would lead a successor astray, so it goes.

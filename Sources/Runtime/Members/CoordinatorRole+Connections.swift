@@ -8,7 +8,9 @@ extension CoordinatorRole {
   /// Opens the address that members reach; returns the one to tell them, with its port.
   package func listen(on address: Address) throws(ConvoyError) -> Address {
     try access.requireAllowed(address)
-    let bound = try NetworkAccess.advertised(try post.listen(on: address))
+    let bound: Address
+    let listening = try post.listen(on: address)
+    do throws(TransportError) { bound = try Interfaces.advertised(listening) } catch { throw ConvoyError(error) }
     let keys = access.security.map { ", with keys of \($0.allowed.summary)" } ?? ""
     logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers\(keys)")
     if access.security == nil, access.isInsecure, !address.isLoopback {
@@ -31,10 +33,10 @@ extension CoordinatorRole {
 
   /// A message as it leaves: how the job does is known to the machine, who was not let in to the transport.
   func completed(_ envelope: Envelope) -> Envelope {
-    guard case .status(let text) = envelope.message, access.security != nil,
+    guard case .status(let text) = envelope.message,
       var status = try? JSONDecoder().decode(JobStatus.self, from: Data(text.utf8))
     else { return envelope }
-    status.refusedConnections = transport.refusedConnections.total
+    status.complete(with: access.security == nil ? nil : transport.refusedConnections)
     guard let data = try? JSONEncoder().encode(status) else { return envelope }
     return Envelope(
       token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,

@@ -76,7 +76,9 @@ extension CoordinatorRole {
     logger.info("training goes on in view \(view.number.rawValue), \(milliseconds) ms after: \(text)")
     metrics.add(.view(view, reason: text, milliseconds: milliseconds))
     // Shards move every few seconds where workers' speeds change: the log has it.
-    if reason != .rebalanced { report(.notice("training goes on after \(milliseconds) ms: \(text)")) }
+    if reason != .rebalanced, reason != .respread {
+      report(.notice("training goes on after \(milliseconds) ms: \(text)"))
+    }
   }
 
   private func tell(_ progress: JobProgress) throws(ConvoyError) {
@@ -102,6 +104,7 @@ extension ViewReason {
     case .joined(let member): "\(member) has joined"
     case .removed(let member, let text): "\(member) is gone: \(text)"
     case .rebalanced: "shards are moved to faster workers"
+    case .respread: "chunks are moved to servers that serve less than others"
     case .switched(let mode): "the mode is \(mode) from now on"
     case .restored: "the job went back to its last checkpoint"
     }
@@ -112,7 +115,7 @@ extension ViewReason {
   /// How much a reason says of why training stood still, where there are several.
   fileprivate var weight: Int {
     switch self {
-    case .rebalanced: 0
+    case .rebalanced, .respread: 0
     case .joined, .switched: 1
     case .removed: 2
     case .restored: 3

@@ -137,7 +137,7 @@ package final class CoordinatorRole {
     case .totals(let epochs):
       let samples = epochs.reduce(0) { $0 + $1.samples }
       progress = JobProgress(steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0)
-    case .term, .leased, .checkpoint, .completed: break
+    case .term, .leased, .leaseBook, .checkpoint, .completed: break
     }
   }
 
@@ -218,6 +218,7 @@ package final class CoordinatorRole {
     case .send, .store, .load, .report, .stop: break
     }
     journal.settle()
+    shortenJournal()
     warnOfJournal()
     switch effect {
     case .send(let envelope, let connection, let chunk):
@@ -233,6 +234,16 @@ package final class CoordinatorRole {
   }
 
   func rest() { byte?.set(keeper.isCollecting ? .checkpointing : .idle) }
+
+  /// Views and leases add up in a long job: of what is in the journal a successor needs little.
+  private func shortenJournal() {
+    guard journal.isLong else { return }
+    if let problem = journal.rewrite(loop.machine.condensedJournal) {
+      logger.warning("the journal cannot be written anew, and grows on: \(problem)")
+    } else {
+      logger.debug("the journal was written anew")
+    }
+  }
 
   private func warnOfJournal() {
     guard !isWarnedOfJournal, let failure = journal.failure else { return }

@@ -1,3 +1,4 @@
+import ParameterServer
 package import Transport
 
 /// By which addresses a process of a job may be reached, and whom it lets in there.
@@ -49,16 +50,6 @@ package struct NetworkAccess: Sendable {
       return .tcp(host: try Interfaces.host(of: interface, towards: listen), port: port)
     } catch { throw ConvoyError(error) }
   }
-
-  /// The address to tell others in place of the one that is bound: of all interfaces the first that other machines reach.
-  static func advertised(_ bound: Address) throws(ConvoyError) -> Address {
-    guard case .tcp(let host, let port) = bound, ["*", "0.0.0.0", "::"].contains(host) else { return bound }
-    do throws(TransportError) {
-      let hosts = try Interfaces.all().flatMap(\.hosts).filter { host == "::" || !$0.contains(":") }
-      let wide = hosts.first { !Address.tcp(host: $0, port: port).isLoopback }
-      return .tcp(host: wide ?? "127.0.0.1", port: port)
-    } catch { throw ConvoyError(error) }
-  }
 }
 
 extension ConvoyError {
@@ -73,5 +64,16 @@ extension ConvoyError {
       default: .configuration
       }
     self.init(code, error.description)
+  }
+}
+
+extension ConnectionRefusals {
+  /// What a transport counted.
+  init(_ counts: RefusedConnections) {
+    self.init()
+    unknownKey = UInt64(counts.unknownKey)
+    otherMechanism = UInt64(counts.otherMechanism)
+    wrongListenerKey = UInt64(counts.wrongListenerKey)
+    unproven = UInt64(counts.unproven)
   }
 }

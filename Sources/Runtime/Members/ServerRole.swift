@@ -152,7 +152,16 @@ package final class ServerRole {
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
     activity.sends(envelope.message)
-    try post.send(envelope, payload: frame, to: peer)
+    try post.send(completed(envelope), payload: frame, to: peer)
+  }
+
+  /// A message as it leaves: who was not let in is known to the transport.
+  private func completed(_ envelope: Envelope) -> Envelope {
+    guard case .progress(var progress) = envelope.message else { return envelope }
+    progress.refused.connections = ConnectionRefusals(context.transport.refusedConnections)
+    return Envelope(
+      token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+      message: .progress(progress))
   }
 
   private func frame(_ payload: ServerPayload, for message: Message, to peer: Peer) -> Frame? {

@@ -93,6 +93,20 @@ public enum Interfaces {
     return host
   }
 
+  /// The address to tell others in place of one that is bound on every interface; another address as it is.
+  ///
+  /// - Parameter asker: who is told: the interface is that which leads there. Where nobody is stated it is the one that
+  ///   leads to machines elsewhere, as the system routes; without such a route the first that other machines reach; the
+  ///   loopback of a machine that has no other.
+  public static func advertised(_ bound: Address, towards asker: Address? = nil) throws(TransportError) -> Address {
+    guard bound.isEveryInterface, case .tcp(let every, let port) = bound else { return bound }
+    if let asker { return .tcp(host: try localHost(towards: asker), port: port) }
+    // A number of no machine (RFC 5737): only its route is asked for.
+    if let host = try? localHost(towards: .tcp(host: "192.0.2.1", port: 9)) { return .tcp(host: host, port: port) }
+    let hosts = try all().flatMap(\.hosts).filter { every == "::" || !$0.contains(":") }
+    return .tcp(host: hosts.first { !Address.tcp(host: $0, port: port).isLoopback } ?? "127.0.0.1", port: port)
+  }
+
   /// Where a process listens for those who take part in a job: any free port of the interface that leads to the
   /// coordinator, or of the one that is stated by name or number.
   ///

@@ -18,6 +18,22 @@ public struct RefusedConnections: Hashable, Sendable, CustomStringConvertible {
   /// None so far.
   public init() {}
 
+  /// The counts by what programs know them by.
+  public init(_ counts: [String: Int]) {
+    unknownKey = counts["unknown_key"] ?? 0
+    otherMechanism = counts["other_mechanism"] ?? 0
+    wrongListenerKey = counts["wrong_listener_key"] ?? 0
+    unproven = counts["unproven"] ?? 0
+  }
+
+  /// Each count with what programs know it by.
+  public var counts: [(name: String, count: Int)] {
+    [
+      ("unknown_key", unknownKey), ("other_mechanism", otherMechanism), ("wrong_listener_key", wrongListenerKey),
+      ("unproven", unproven),
+    ]
+  }
+
   /// All of them.
   public var total: Int { unknownKey + otherMechanism + wrongListenerKey + unproven }
 

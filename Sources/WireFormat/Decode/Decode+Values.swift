@@ -60,10 +60,23 @@ extension WireFormat {
   }
 
   static func decode(_ body: Convoy__Wire__Progress, _ name: String) throws(WireError) -> Progress {
-    Progress(
+    var progress = Progress(
       steps: try Fields.count(body.steps, "\(name).steps"), shards: try Fields.count(body.shards, "\(name).shards"),
       busy: try Fields.count(body.busy, "\(name).busy"),
-      epochs: try epochs(body.epochs, body.n_epochs, "\(name).epochs", maximum: Progress.maximumEpochs))
+      epochs: try epochs(body.epochs, body.n_epochs, "\(name).epochs", maximum: Progress.maximumEpochs),
+      behind: try Fields.count(body.behind, "\(name).behind"))
+    progress.refused.messages = RefusalCounts(
+      numbers: try Fields.counts(body.refused, body.n_refused, "\(name).refused", maximum: RefusalReason.allCases.count)
+    )
+    let connections = try Fields.counts(
+      body.refused_connections, body.n_refused_connections, "\(name).refused_connections", maximum: 4)
+    if connections.count == 4 {
+      progress.refused.connections.unknownKey = connections[0]
+      progress.refused.connections.otherMechanism = connections[1]
+      progress.refused.connections.wrongListenerKey = connections[2]
+      progress.refused.connections.unproven = connections[3]
+    }
+    return progress
   }
 
   static func epochs(

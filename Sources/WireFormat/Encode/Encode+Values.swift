@@ -126,6 +126,20 @@ extension WireFormat {
     body.pointee.steps = progress.steps
     body.pointee.shards = progress.shards
     body.pointee.busy = progress.busy
+    body.pointee.behind = progress.behind
+    let refused = progress.refused.messages.numbers
+    if progress.refused.messages.total > 0 {
+      body.pointee.n_refused = refused.count
+      body.pointee.refused = numbers(refused, &arena)
+    }
+    let connections = progress.refused.connections
+    if connections.total > 0 {
+      body.pointee.n_refused_connections = 4
+      body.pointee.refused_connections = numbers(
+        [
+          connections.unknownKey, connections.otherMechanism, connections.wrongListenerKey, connections.unproven,
+        ], &arena)
+    }
     body.pointee.n_epochs = progress.epochs.count
     body.pointee.epochs = encode(progress.epochs, &arena)
     return body

@@ -21,7 +21,9 @@ extension SurvivalTests {
     #expect(text.exitCode == 0)
     #expect(text.output.contains(/training  step \d+ of \d+  mode sync  view \d+  era 1  0 messages refused/))
     #expect(text.output.contains(/worker\.2  working  step \d+  \d+ shards  heard \d+ ms ago/), "\(text.output)")
-    #expect(text.output.contains(/server\.0  working  step \d+  heard/), "\(text.output)")
+    #expect(
+      text.output.contains(/server\.0  working  step \d+  serves \d+ chunks, keeps 0 replicas  heard/), "\(text.output)"
+    )
     let status = try status()
     #expect(status["steps"] as? Int == Self.steps)
     #expect((status["members"] as? [[String: Any]])?.count == 5)

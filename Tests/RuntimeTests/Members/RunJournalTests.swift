@@ -15,7 +15,7 @@ import Testing
   func records() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let records: [JournalRecord] = [
-      .term(1), .agreed(fingerprint: "openblas-0.3", data: [1, 2, 3]), .totals([]), .completed,
+      .term(1), .agreed(fingerprint: "openblas-0.3", data: [UInt8](repeating: 1, count: 32)), .totals([]), .completed,
     ]
     #expect(!RunJournal.isThere(in: folder.path))
     do {
@@ -58,5 +58,34 @@ import Testing
       #expect(try journal.reset(keepsTotals: true) == [.term(5), .totals([EpochTotals(epoch: 3)])])
     }
     #expect(try RunJournal(folder: folder.path).records == [.term(5), .totals([EpochTotals(epoch: 3)])])
+  }
+
+  @Test("One that has grown long is written anew, by what a successor needs; the bound follows what it needs")
+  func rewritten() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appendingPathComponent("journal").path
+    func size() throws -> Int {
+      try #require(FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)
+    }
+    let kept: [JournalRecord] = [.term(2), .totals([EpochTotals(epoch: 1, samples: 7)])]
+    do {
+      let journal = try RunJournal(folder: folder.path, bound: 1000)
+      journal.append(.term(2))
+      #expect(!journal.isLong)
+      for _ in 0..<40 { journal.append(kept[1]) }
+      #expect(journal.isLong)
+      #expect(journal.rewrite([]) == nil)
+      #expect(journal.isLong, "nothing stands for what was written")
+      #expect(journal.rewrite(kept) == nil)
+      #expect(try !journal.isLong && size() < 200)
+      journal.append(.completed)
+      journal.settle()
+    }
+    let journal = try RunJournal(folder: folder.path, bound: 10)
+    #expect(journal.records == kept + [.completed] && journal.isLong)
+    _ = journal.rewrite(kept)
+    #expect(try !journal.isLong && size() > 10, "what is needed is longer than the bound")
+    for _ in 0..<40 { journal.append(kept[1]) }
+    #expect(journal.isLong)
   }
 }

@@ -1,0 +1,62 @@
+import Foundation
+import Glibc
+import ParameterServer
+import Runtime
+import Testing
+
+/// What goes on for long after a death: a server that is back serves again, a journal stays short.
+extension SurvivalTests {
+  /// The chunks that a server serves now, as `convoy status` says.
+  private func served(by place: String) throws -> Int {
+    let members = try status()["members"] as? [[String: Any]] ?? []
+    return members.first { $0["place"] as? String == place }?["chunks"] as? Int ?? 0
+  }
+
+  @Test("A server that was killed and is back serves chunks again, and the bytes are the same")
+  func servesAgain() throws {
+    let job = try start(["--replicas", "1"])
+    try job.wait(forStep: Self.step(after: 0.1))
+    let before = try served(by: "server.1")
+    #expect(before > 0)
+    try job.send(SIGKILL, to: "server.1")
+    try job.wait(forResumption: "server.1 is gone")
+    try job.wait(forResumption: "chunks are moved to servers that serve less than others")
+    #expect(abs(try served(by: "server.1") - before) <= 1)
+    #expect(try job.finish()["parameters_sha256"] as? String == Self.undisturbed)
+    for (reason, milliseconds) in job.resumptions { print("training went on after \(milliseconds) ms: \(reason)") }
+    #expect(!job.process.wait().errors.contains("goes back to the checkpoint"))
+  }
+
+  @Test("A journal that is long is written anew while the job goes on, and a coordinator goes on from it")
+  func shortJournal() throws {
+    let (first, address) = try coordinate(servers: 1, workers: 2)
+    let members = try ["server", "worker", "worker"].map { try startMember($0, at: address) }
+    try #require(first.waitForLine(containing: "the first step begins"), "\(first.wait().errors)")
+    first.send(SIGKILL)
+    #expect(first.wait().exitCode == 128 + SIGKILL)
+    // As long as after days of leases and views.
+    do {
+      let journal = try RunJournal(folder: run)
+      while !journal.isLong { journal.append(.totals((0..<1000).map { EpochTotals(epoch: $0) })) }
+      journal.append(.totals([]))
+      journal.settle()
+    }
+    let again = try Running(
+      [
+        "coordinator", "--job", "\(folder.path)/job.yaml", "--listen", address, "--run-dir", run, "--json",
+      ], environment: ["XDG_RUNTIME_DIR": folder.path])
+    try #require(again.wait { KeyedJob.step($0) >= Self.step(after: 0.5) }, "\(again.wait().errors)")
+    again.send(SIGKILL)
+    #expect(again.wait().exitCode == 128 + SIGKILL)
+    let size = try FileManager.default.attributesOfItem(atPath: "\(run)/journal")[.size] as? Int
+    #expect(try #require(size) < RunJournal.defaultBound / 10)
+    let last = try Running(
+      [
+        "coordinator", "--job", "\(folder.path)/job.yaml", "--listen", address, "--run-dir", run, "--json",
+      ], environment: ["XDG_RUNTIME_DIR": folder.path])
+    let outcome = last.wait()
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+    #expect(try outcome.json()["parameters_sha256"] as? String == Self.undisturbed)
+    for member in members { #expect(member.wait().exitCode == 0) }
+  }
+}
