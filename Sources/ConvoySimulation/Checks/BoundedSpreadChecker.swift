@@ -4,7 +4,8 @@ import ParameterServer
 struct BoundedSpreadChecker {
   func computing(_ fact: ComputeFact, _ log: JobLog, _ violations: inout Violations) {
     guard let rules = log.rules, case .ssp(let slack) = rules.consistency(ofStep: fact.order.steps.lowerBound),
-      let lines = log.lines(fact.era)
+      // Those who are left of an earlier era go on among themselves, and nobody takes it down.
+      fact.era == log.newestEra, let lines = log.lines(fact.era)
     else { return }
     let oldest = lines.reduce(UInt64.max) { min($0, $1.closed) }
     let step = fact.order.steps.lowerBound

@@ -155,8 +155,11 @@ struct CoordinatorProcess {
       leases = Leases(grant: leases.grant, units: units)
     }
     let worker = Int(connection.rawValue & 0xffff)
-    context.monitor.violations.now = context.world.now
-    context.monitor.leased(leases.units, to: worker, life: context.world.life(of: worker), in: envelope.view)
+    // What is said to a worker that is gone reaches nobody.
+    if context.world.isAlive(worker) {
+      context.monitor.violations.now = context.world.now
+      context.monitor.leased(leases.units, to: worker, life: context.world.life(of: worker), in: envelope.view)
+    }
     return Envelope(
       token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
       message: .leases(leases))

@@ -170,6 +170,9 @@ package struct World<Content: AnyObject & Sendable> {
   /// The number of a process's life; 0 for what is no process.
   func life(of process: Int) -> UInt16 { process < processes.count ? processes[process].life : 0 }
 
+  /// Whether a process lives; false for what is no process.
+  func isAlive(_ process: Int) -> Bool { process < processes.count && processes[process].isAlive }
+
   /// What a process's clock says.
   package func moment(of process: Int) -> Moment {
     Moment(milliseconds: (now + processes[process].clockOffset) / 1000)

@@ -38,15 +38,15 @@ extension Coordinator {
       effects.append(.collect(position, cut: Int(position.closed), payload: payload.handle))
     } else {
       effects.append(.release(payload.handle))
-      if Int(position.closed) <= cuts.newest { noteStaleCut(at: now) }
+      if Int(position.closed) <= cuts.newest { noteStaleCut(Int(position.closed), at: now) }
     }
     send(.snapshotTaken(chunk: position.chunk, version: position.version), to: connection, &effects)
     if let complete { store(complete, view.rules, isLast: isLast, at: now, &effects) }
   }
 
   /// A cut that closes no more steps than the newest makes no checkpoint: it is over, and the next may begin.
-  private mutating func noteStaleCut(at now: Moment) {
-    guard cuts.isMarking else { return }
+  private mutating func noteStaleCut(_ step: Int, at now: Moment) {
+    guard cuts.isMarking, step >= cuts.floor else { return }
     cuts.isMarking = false
     cutAt = now
   }
@@ -54,7 +54,8 @@ extension Coordinator {
   private mutating func store(
     _ cut: OpenCut, _ rules: JobRules, isLast: Bool, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    cuts.isMarking = false
+    // The last of an earlier cut may come while the next is marked, which workers hold their pushes back for.
+    if cut.step >= cuts.floor { cuts.isMarking = false }
     cutAt = now
     // A disk that is slower than the cuts come is not made to queue them.
     guard isLast || cuts.storing.isEmpty else { return effects.append(.abandon(cut: cut.step)) }
@@ -112,6 +113,8 @@ extension Coordinator {
     guard let view, isPlaced, recovery == nil else { return }
     let closed = servedSteps
     if closed <= view.rules.steps { book?.finish(below: closed * view.rules.schedule.tree.shards) }
+    // Whoever has not heard of the cut holds up all others.
+    if cuts.isMarking { return markCut(&effects) }
     guard let every = plan.checkpointEvery, closed < view.rules.steps, !view.rules.consistency(ofStep: closed).isSummed,
       closed / every > max(cuts.newest, view.origin.step) / every
     else { return }
@@ -128,7 +131,11 @@ extension Coordinator {
   private mutating func markCut(_ effects: inout [CoordinatorEffect]) {
     guard let view else { return }
     if !cuts.isMarking {
+      // Of two cuts after the same steps nobody could tell which is over.
+      let closed = servedSteps
+      guard !cuts.open.contains(where: { $0.step >= closed }) else { return }
       cuts.number += 1
+      cuts.floor = closed
       cuts.isMarking = true
     }
     for worker in view.workers { send(.cut(cuts.number), to: roster[worker.member]?.connection, &effects) }

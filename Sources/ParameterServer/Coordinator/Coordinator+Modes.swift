@@ -26,7 +26,10 @@ extension Coordinator {
     let slack = rules.consistency(ofStep: min(closedSteps, rules.steps - 1)).slack
     let newest = min(closedSteps + slack, rules.steps - 1)
     var step = rules.round(ofStep: newest).upperBound
-    if rules.consistency(ofStep: newest).isLeased { step = max(step, ((book?.frontier ?? 0) + shards - 1) / shards) }
+    // What is leased, and what a checkpoint holds of later steps, is applied as it was begun.
+    let isLeased = rules.consistency(ofStep: newest).isLeased
+    let reach = max(book?.appliedEnd ?? 0, isLeased ? book?.frontier ?? 0 : 0)
+    step = max(step, (reach + shards - 1) / shards)
     guard step < rules.steps, rules.consistency(ofStep: step) != mode,
       let switched = rules.switched(to: mode, fromStep: step)
     else { return false }

@@ -21,6 +21,8 @@ package struct CutBook: Sendable {
   /// The number of the newest cut that workers were told to mark, and whether it is under way.
   package var number: UInt64 = 0
   package var isMarking = false
+  /// Steps that every server had closed when it began: what closes fewer is of an earlier cut.
+  package var floor = 0
 
   /// No cut yet.
   package init() {}

@@ -39,6 +39,9 @@ package struct LeaseBook: Sendable {
     self.applied = applied
   }
 
+  /// The end of what was applied when the era began; 0 where that is nothing beyond its steps.
+  package var appliedEnd: Int { applied.ranges.last?.upperBound ?? 0 }
+
   /// Leaves out what is not leased: the steps before a segment.
   package mutating func skip(to unit: Int) { frontier = max(frontier, unit) }
 

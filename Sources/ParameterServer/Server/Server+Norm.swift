@@ -32,6 +32,8 @@ struct NormRound: Sendable {
   var scale: UInt64?
   /// Whether this server has updated a chunk by a scale that the one that adds may not know.
   var tells = false
+  /// How often something was said again.
+  var retries: UInt64 = 0
 
   /// Begins a step; returns what is needed no more.
   mutating func begin(_ step: UInt64, chunks: Int) -> [GradientHandle] {
@@ -92,7 +94,8 @@ extension Server {
   /// Says again what has had no answer.
   mutating func retryNorm(_ effects: inout [ServerEffect]) {
     tellScale(&effects)
-    for unscaled in norm.waiting { sendPart(unscaled, &effects) }
+    norm.retries += 1
+    for index in Rotation.order(norm.waiting.count, turn: norm.retries) { sendPart(norm.waiting[index], &effects) }
   }
 
   // MARK: Parts

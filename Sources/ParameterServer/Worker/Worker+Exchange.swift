@@ -54,19 +54,20 @@ extension Worker {
   private mutating func push(_ index: Int, _ chunk: Int, _ effects: inout [WorkerEffect]) {
     guard let rules = view?.rules else { return }
     let (order, step, node) = (sums[index].order, sums[index].step, sums[index].node)
-    let consistency = rules.consistency(ofStep: step)
-    var awaits = 0
-    if consistency.isSummed {
-      awaits = rules.round(ofStep: step).upperBound
-      wants[chunk] = Want(closed: awaits, isExact: true)
-    } else if !consistency.isLeased {
-      awaits = max(0, step + 1 - consistency.slack)
-    }
+    let awaits = Self.awaits(afterStep: step, rules)
+    if rules.consistency(ofStep: step).isSummed { wants[chunk] = Want(closed: awaits, isExact: true) }
     let push = Push(
       chunk: UInt32(chunk), step: UInt64(step), node: node, basis: sums[index].basis[chunk], awaits: UInt64(awaits))
     send(
       .push(push), to: .server(servers[chunk]), gradient: GradientPart(order: order, node: node, chunk: chunk), &effects
     )
+  }
+
+  /// Steps that must be closed before the push of a step is answered.
+  private static func awaits(afterStep step: Int, _ rules: JobRules) -> Int {
+    let consistency = rules.consistency(ofStep: step)
+    if consistency.isSummed { return rules.round(ofStep: step).upperBound }
+    return consistency.isLeased ? 0 : max(0, step + 1 - consistency.slack)
   }
 
   /// Pushes what has no answer once more, and asks once more for what is waited for.
@@ -76,11 +77,17 @@ extension Worker {
 
   /// Sends again what has had no answer.
   mutating func retry(_ effects: inout [WorkerEffect]) {
+    guard let rules = view?.rules else { return }
     fallBack()
-    for chunk in servers.indices {
+    retries += 1
+    for chunk in Rotation.order(servers.count, turn: retries) {
       let want = wants[chunk]
       resend(chunk, &effects)
-      if let want, !sums.contains(where: { $0.isPending(chunk) }) {
+      // A push that is answered no later says the same.
+      let isAsked = sums.contains { sum in
+        sum.isPending(chunk) && Self.awaits(afterStep: sum.step, rules) <= want?.closed ?? 0
+      }
+      if let want, !isAsked {
         wants[chunk] = nil
         self.want(chunk, closed: want.closed, isExact: want.isExact, &effects)
       }
@@ -165,7 +172,9 @@ extension Worker {
     guard let want = wants[chunk], want.isExact, closed > want.closed, let target else { return }
     wants[chunk] = nil
     let isSparing = target < rules.steps && rules.consistency(ofStep: target).sparedShards > 0
-    let newest = isSparing ? closed : Self.roundBefore(closed, rules)
+    let before = Self.roundBefore(closed, rules)
+    // What was closed before is kept until the next round is whole, which takes that everybody has read this one.
+    let newest = isSparing || want.closed == before ? closed : before
     guard newest > target else { return }
     self.target = newest
     wants = [Want?](repeating: nil, count: wants.count)

@@ -54,6 +54,8 @@ public struct Worker: Sendable {
   var markedCut: UInt64 = 0
   private var actedAt = Moment(milliseconds: 0)
   private var retryDelay: UInt64 = 0
+  /// How often something was said again.
+  var retries: UInt64 = 0
   private var ledger = EpochLedger()
 
   /// Shards computed since the start, in number.
