@@ -1,4 +1,6 @@
 import ParameterServer
+import Runtime
+import Transport
 
 /// A server's process: its machine, and what Runtime holds for it, in toy numbers.
 struct ServerProcess {
@@ -21,6 +23,8 @@ struct ServerProcess {
   private let incarnation: Incarnation
   private(set) var machine: Server
   private(set) var stopped: StopReason?
+  /// The floats beside the toy numbers, where the job is a real network's.
+  var training: TrainingServer?
   private var payloads = PayloadTable()
   private var view: View?
   private var routes: [(member: Member, slot: Int)] = []
@@ -62,6 +66,7 @@ struct ServerProcess {
     }
     if case .connection(let connection) = source, case .push = letter.envelope.message { worker = connection }
     let payload = letter.payload.map { payloads.keep($0) }
+    training?.receive(letter, from: source, as: payload)
     handle(.message(letter.envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
   }
@@ -89,6 +94,11 @@ struct ServerProcess {
   }
 
   private mutating func perform(_ effect: ServerEffect, _ context: inout SimulationContext) {
+    if let training {
+      do throws(ConvoyError) { try training.perform(effect, as: machine.member) } catch {
+        context.misuse(slot, error.message)
+      }
+    }
     switch effect {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
@@ -188,6 +198,7 @@ struct ServerProcess {
       }
       held[chunk]?.chunk = new
       held[chunk]?.isUpdating = false
+      if let training { finish(order, with: training, &context) }
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
       context.monitor.violations.now = context.world.now
       context.monitor.applied(
@@ -197,6 +208,25 @@ struct ServerProcess {
     }
     if context.bug == .talkativeReplica, !isPrimary[chunk] { publishAsReplica(order.update, &context) }
     handle(.applied(chunk: chunk, version: order.update.version), &context)
+  }
+
+  /// Makes an update of the floats.
+  private func finish(_ order: Pending, with training: TrainingServer, _ context: inout SimulationContext) {
+    let chunk = Int(order.update.chunk)
+    let record = context.training?.record
+    do throws(ConvoyError) {
+      guard let floats = try training.finish(order.update) else {
+        return context.misuse(slot, "updates chunk \(chunk), whose floats it does not hold")
+      }
+      if record?.note(floats, chunk: chunk, version: order.update.version) == false {
+        context.monitor.differs("chunk \(chunk): version \(order.update.version) has not the floats that it had before")
+      }
+    } catch {
+      context.misuse(slot, error.message)
+    }
+    guard isPrimary[chunk] else { return }
+    record?.applied(
+      order.update, step: Int(order.gradient.step), shards: order.gradient.shards, at: context.world.now)
   }
 
   /// The planted bug `talkativeReplica`.
@@ -216,6 +246,7 @@ struct ServerProcess {
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
     var content: ToyPayload?
+    var frame: Frame?
     if let payload {
       content = self.payload(payload, &context)
       // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
@@ -224,15 +255,20 @@ struct ServerProcess {
         // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
         content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
       }
+      if let training {
+        frame = training.frame(payload, for: envelope.message, to: destination)
+        guard let frame else { return context.misuse(slot, "sends floats that it does not hold") }
+        content?.bytes = Int32(frame.count)
+      }
     }
     note(envelope.message, content, &context)
     switch destination {
     case .coordinator:
-      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+      context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
       guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
-      context.send(envelope, content, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
+      context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)
     }
   }
 
