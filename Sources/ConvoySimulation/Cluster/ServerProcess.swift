@@ -1,5 +1,4 @@
 import ParameterServer
-import Runtime
 import Transport
 
 /// A server's process: its machine, and what Runtime holds for it, in toy numbers.
@@ -94,11 +93,7 @@ struct ServerProcess {
   }
 
   private mutating func perform(_ effect: ServerEffect, _ context: inout SimulationContext) {
-    if let training {
-      do throws(ConvoyError) { try training.perform(effect, as: machine.member) } catch {
-        context.misuse(slot, error.message)
-      }
-    }
+    training?.perform(effect, as: machine.member, &context)
     switch effect {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
@@ -198,7 +193,7 @@ struct ServerProcess {
       }
       held[chunk]?.chunk = new
       held[chunk]?.isUpdating = false
-      if let training { finish(order, with: training, &context) }
+      training?.finish(order.update, by: order.gradient, &context)
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
       context.monitor.violations.now = context.world.now
       context.monitor.applied(
@@ -208,25 +203,6 @@ struct ServerProcess {
     }
     if context.bug == .talkativeReplica, !isPrimary[chunk] { publishAsReplica(order.update, &context) }
     handle(.applied(chunk: chunk, version: order.update.version), &context)
-  }
-
-  /// Makes an update of the floats.
-  private func finish(_ order: Pending, with training: TrainingServer, _ context: inout SimulationContext) {
-    let chunk = Int(order.update.chunk)
-    let record = context.training?.record
-    do throws(ConvoyError) {
-      guard let floats = try training.finish(order.update) else {
-        return context.misuse(slot, "updates chunk \(chunk), whose floats it does not hold")
-      }
-      if record?.note(floats, chunk: chunk, version: order.update.version) == false {
-        context.monitor.differs("chunk \(chunk): version \(order.update.version) has not the floats that it had before")
-      }
-    } catch {
-      context.misuse(slot, error.message)
-    }
-    guard isPrimary[chunk] else { return }
-    record?.applied(
-      order.update, step: Int(order.gradient.step), shards: order.gradient.shards, at: context.world.now)
   }
 
   /// The planted bug `talkativeReplica`.
@@ -256,9 +232,8 @@ struct ServerProcess {
         content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
       }
       if let training {
-        frame = training.frame(payload, for: envelope.message, to: destination)
-        guard let frame else { return context.misuse(slot, "sends floats that it does not hold") }
-        content?.bytes = Int32(frame.count)
+        frame = training.frame(payload, for: envelope.message, to: destination, &context)
+        content?.bytes = Int32(frame?.count ?? 0)
       }
     }
     note(envelope.message, content, &context)

@@ -161,13 +161,13 @@ struct Simulation {
       let machine = Server(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
       servers[slot] = ServerProcess(slot: slot, life: life, incarnation: incarnation, machine: machine)
-      servers[slot]?.training = context.training.map { TrainingServer($0) }
+      servers[slot]?.training = context.training.map { TrainingServer($0, slot: slot) }
       servers[slot]?.handle(.started, &context)
     case .worker:
       let machine = Worker(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
       workers[slot] = WorkerProcess(slot: slot, life: life, machine: machine)
-      workers[slot]?.training = context.training.map { TrainingWorker($0) }
+      workers[slot]?.training = context.training.map { TrainingWorker($0, slot: slot) }
       workers[slot]?.handle(.started, &context)
     case .client: break
     }

@@ -145,11 +145,7 @@ struct WorkerProcess {
     occasions += 1
     if context.bug != .staleParameters || occasions % 16 != 0 { parameters[chunk] = payload }
     context.monitor.violations.now = context.world.now
-    if let floats = training?.installed(chunk), let record = context.training?.record,
-      !record.note(floats, chunk: chunk, version: payload.version)
-    {
-      context.monitor.differs("chunk \(chunk): a worker reads other floats than version \(payload.version) has")
-    }
+    training?.installed(chunk, version: payload.version, &context)
     context.monitor.installed(
       InstalledFact(
         slot: slot, life: life, view: view.number, era: view.era, chunk: chunk, version: payload.version))
@@ -246,9 +242,8 @@ struct WorkerProcess {
         sums.removeAll { $0.order == part.order && $0.node == part.node }
       }
       if let training {
-        frame = training.frame(part)
-        guard let frame else { return context.misuse(slot, "sends floats that it does not hold") }
-        content?.bytes = Int32(frame.count)
+        frame = training.frame(part, &context)
+        content?.bytes = Int32(frame?.count ?? 0)
       }
     }
     switch destination {

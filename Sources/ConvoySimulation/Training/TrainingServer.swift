@@ -7,6 +7,7 @@ import Transport
 /// The toy numbers go on beside it, so that all that is checked of them is checked of the floats' ways too.
 final class TrainingServer {
   private let model: TrainingModel
+  private let slot: Int
   /// What came and was not taken over by the store yet.
   private var frames: [GradientHandle: Frame] = [:]
   private var store: ChunkStore?
@@ -16,9 +17,10 @@ final class TrainingServer {
   /// The workers of the view, by the connection that they speak by.
   private var workers: [Connection: UInt32] = [:]
 
-  /// A server that holds nothing yet.
-  init(_ model: TrainingModel) {
+  /// The server of a slot, which holds nothing yet.
+  init(_ model: TrainingModel, slot: Int) {
     self.model = model
+    self.slot = slot
   }
 
   /// A letter has come; its payload is known by a handle.
@@ -33,7 +35,7 @@ final class TrainingServer {
   }
 
   /// Does with the floats what the machine decided.
-  func perform(_ effect: ServerEffect, as member: Member) throws(ConvoyError) {
+  func perform(_ effect: ServerEffect, as member: Member, _ context: inout SimulationContext) {
     switch effect {
     case .adopt(let view): adopt(view, member)
     case .initialise(let chunks):
@@ -42,8 +44,12 @@ final class TrainingServer {
       for chunk in chunks where isHeld.indices.contains(chunk) { isHeld[chunk] = true }
     case .install(let position, let handle):
       guard let frame = frames.removeValue(forKey: handle), let store else { return }
-      try store.install(position, frame)
-      isHeld[Int(position.chunk)] = true
+      do throws(ConvoyError) {
+        try store.install(position, frame)
+        isHeld[Int(position.chunk)] = true
+      } catch {
+        context.misuse(slot, error.message)
+      }
     case .drop(let chunk):
       store?.drop(chunk)
       if holds(chunk) { isHeld[chunk] = false }
@@ -93,20 +99,36 @@ final class TrainingServer {
     store.receive(store.payload(of: gradient), as: Self.pending(update.chunk))
   }
 
-  /// Makes an update that was ordered. Gives back what the chunk has become.
-  func finish(_ update: Update) throws(ConvoyError) -> Frame? {
-    let handle = Self.pending(update.chunk)
-    guard let store, store.holds(handle), holds(Int(update.chunk)) else { return nil }
-    try store.apply(update, gradient: handle)
+  /// Makes an update that was ordered; the toy gradient says which shards are in it.
+  func finish(_ update: Update, by gradient: ToyPayload, _ context: inout SimulationContext) {
+    let (chunk, handle) = (Int(update.chunk), Self.pending(update.chunk))
+    guard let store, store.holds(handle), holds(chunk) else {
+      return context.misuse(slot, "updates chunk \(chunk), whose floats it does not hold")
+    }
+    do throws(ConvoyError) { try store.apply(update, gradient: handle) } catch {
+      return context.misuse(slot, error.message)
+    }
     store.release(handle)
-    let chunk = Int(update.chunk)
-    return store.values(of: chunk, version: update.version, bytes: store.rules.chunks.bytes(of: chunk))
+    let floats = store.values(of: chunk, version: update.version, bytes: store.rules.chunks.bytes(of: chunk))
+    if !model.record.note(floats, chunk: chunk, version: update.version) {
+      context.monitor.differs("chunk \(chunk): version \(update.version) has not the floats that it had before")
+    }
+    guard isPrimary[chunk] else { return }
+    model.record.applied(update, step: Int(gradient.step), shards: gradient.shards, at: context.world.now)
   }
 
   // MARK: Sending
 
-  /// What goes along with a message; nil where nothing of it is held.
-  func frame(_ payload: ServerPayload, for message: Message, to destination: Destination) -> Frame? {
+  /// What goes along with a message.
+  func frame(
+    _ payload: ServerPayload, for message: Message, to destination: Destination, _ context: inout SimulationContext
+  ) -> Frame? {
+    let frame = frame(payload, for: message, to: destination)
+    if frame == nil { context.misuse(slot, "sends floats that it does not hold: \(payload)") }
+    return frame
+  }
+
+  private func frame(_ payload: ServerPayload, for message: Message, to destination: Destination) -> Frame? {
     guard let store else { return nil }
     switch payload {
     case .gradient(let handle): return hold(handle) ? store.payload(of: handle) : nil

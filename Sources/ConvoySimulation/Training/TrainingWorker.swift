@@ -12,6 +12,7 @@ final class TrainingWorker {
   }
 
   private let model: TrainingModel
+  private let slot: Int
   /// What came and was not put in place yet.
   private var frames: [GradientHandle: Frame] = [:]
   private var era: UInt32?
@@ -22,9 +23,10 @@ final class TrainingWorker {
   /// Why the newest order could not be computed; nil where it could.
   private(set) var failure: String?
 
-  /// A worker that holds nothing yet.
-  init(_ model: TrainingModel) {
+  /// The worker of a slot, which holds nothing yet.
+  init(_ model: TrainingModel, slot: Int) {
     self.model = model
+    self.slot = slot
   }
 
   /// A letter has come; its payload is known by a handle.
@@ -49,8 +51,15 @@ final class TrainingWorker {
     }
   }
 
-  /// The floats that a worker has put in place of a chunk.
-  func installed(_ chunk: Int) -> Frame? { parameters.indices.contains(chunk) ? parameters[chunk] : nil }
+  /// A chunk's floats are in place: they must be those of their version, whoever made it.
+  func installed(_ chunk: Int, version: UInt64, _ context: inout SimulationContext) {
+    guard parameters.indices.contains(chunk), let floats = parameters[chunk] else {
+      return context.misuse(slot, "has toy numbers of chunk \(chunk) and no floats")
+    }
+    if !model.record.note(floats, chunk: chunk, version: version) {
+      context.monitor.differs("chunk \(chunk): a worker reads other floats than version \(version) has")
+    }
+  }
 
   /// Computes at once: installing what comes meanwhile then changes nothing that the engine still reads.
   private func compute(_ order: ComputeOrder) {
@@ -71,7 +80,11 @@ final class TrainingWorker {
   func result(step: Int, shard: Int) -> ShardResult? { results.first { $0.step == step && $0.shard == shard } }
 
   /// What goes along with a push; nil where the sum is not held.
-  func frame(_ part: GradientPart) -> Frame? {
-    sums.first { $0.order == part.order && $0.node == part.node }?.vectors.payload(of: part.chunk, model.rules.chunks)
+  func frame(_ part: GradientPart, _ context: inout SimulationContext) -> Frame? {
+    guard let sum = sums.first(where: { $0.order == part.order && $0.node == part.node }) else {
+      context.misuse(slot, "sends floats of \(part.node), order \(part.order), which it does not hold")
+      return nil
+    }
+    return sum.vectors.payload(of: part.chunk, model.rules.chunks)
   }
 }
