@@ -33,6 +33,8 @@ public struct Cluster: Sendable {
   public var computingSpeed = 30_000
   /// How long the members wait.
   package var deadlines = Deadlines()
+  /// Whether servers send zeros for a chunk's floats on purpose: the toy numbers beside them stay right.
+  package var spoilsFloats = false
   /// What is wrong with the cluster on purpose.
   package var bug: PlantedBug?
 

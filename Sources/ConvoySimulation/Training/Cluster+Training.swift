@@ -56,6 +56,7 @@ extension Cluster {
     _ model: TrainingModel, _ faults: [Fault], evaluates: Bool, _ progress: ((TrainingReport.Point) -> Void)?
   ) throws(ConvoyError) -> TrainingReport {
     model.record.progress = progress
+    model.isSpoilt = spoilsFloats
     var simulation = Simulation(
       shape: RunShape(cluster: self, training: model), cluster: self, faults: faults, training: model)
     let run = simulation.run()

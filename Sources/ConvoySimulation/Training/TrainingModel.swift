@@ -30,6 +30,8 @@ final class TrainingModel {
   let samples: Int
   /// What happened to the numbers.
   let record: TrainingRecord
+  /// Whether servers send wrong floats on purpose.
+  var isSpoilt = false
   private let work: PreparedWork
   private let summer: ShardSummer
   /// The parameters that the engine reads, put together for each order; the optimiser's state once it came with them.

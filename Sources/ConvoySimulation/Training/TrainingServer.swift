@@ -38,10 +38,7 @@ final class TrainingServer {
   func perform(_ effect: ServerEffect, as member: Member, _ context: inout SimulationContext) {
     switch effect {
     case .adopt(let view): adopt(view, member)
-    case .initialise(let chunks):
-      store?.initialise(
-        chunks, from: ModelVectors(initialOf: model.prepared.network, seed: model.prepared.job.seed))
-      for chunk in chunks where isHeld.indices.contains(chunk) { isHeld[chunk] = true }
+    case .initialise(let chunks): initialise(chunks, &context)
     case .install(let position, let handle):
       guard let frame = frames.removeValue(forKey: handle), let store else { return }
       do throws(ConvoyError) {
@@ -61,6 +58,23 @@ final class TrainingServer {
     case .snapshot(let position): if holds(Int(position.chunk)) { store?.takeSnapshot(Int(position.chunk)) }
     case .forgetSnapshot(let chunk): store?.forgetSnapshot(chunk)
     case .send, .prepare, .timer, .stop: break
+    }
+  }
+
+  private func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
+    guard let store else { return context.misuse(slot, "fills chunks before it has a view") }
+    store.initialise(chunks, from: ModelVectors(initialOf: model.prepared.network, seed: model.prepared.job.seed))
+    for chunk in chunks {
+      isHeld[chunk] = true
+      check(chunk, version: 0, store, &context)
+    }
+  }
+
+  /// Whether a chunk's newest floats are those that its version had everywhere else.
+  private func check(_ chunk: Int, version: UInt64, _ store: ChunkStore, _ context: inout SimulationContext) {
+    let floats = store.values(of: chunk, version: version, bytes: store.rules.chunks.bytes(of: chunk))
+    if !model.record.note(floats, chunk: chunk, version: version) {
+      context.monitor.differs("chunk \(chunk): version \(version) has not the floats that it had before")
     }
   }
 
@@ -109,10 +123,7 @@ final class TrainingServer {
       return context.misuse(slot, error.message)
     }
     store.release(handle)
-    let floats = store.values(of: chunk, version: update.version, bytes: store.rules.chunks.bytes(of: chunk))
-    if !model.record.note(floats, chunk: chunk, version: update.version) {
-      context.monitor.differs("chunk \(chunk): version \(update.version) has not the floats that it had before")
-    }
+    check(chunk, version: update.version, store, &context)
     guard isPrimary[chunk] else { return }
     model.record.applied(update, step: Int(gradient.step), shards: gradient.shards, at: context.world.now)
   }
@@ -137,6 +148,7 @@ final class TrainingServer {
       var worker: UInt32?
       if case .connection(let connection) = destination { worker = workers[connection] }
       let bytes = store.rules.payloadBytes(ofChunk: chunk, step: Int(parameters.closed))
+      if model.isSpoilt, chunk == 1 { return Frame(copying: [UInt8](repeating: 0, count: bytes)) }
       return store.values(of: chunk, version: version, bytes: bytes, to: worker)
     case .state(let chunk): return holds(chunk) ? store.state(of: chunk) : nil
     case .snapshot(let chunk): return holds(chunk) ? store.snapshot(of: chunk) : nil

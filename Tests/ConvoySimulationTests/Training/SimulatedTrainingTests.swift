@@ -117,6 +117,17 @@ import Testing
     #expect(curve[3].loss < curve[0].loss - 0.3, "\(curve.map(\.loss))")
   }
 
+  @Test("Floats that are not those of their version are found, though the toy numbers beside them are right")
+  func wrongFloatsAreFound() throws {
+    var cluster = Self.cluster()
+    cluster.spoilsFloats = true
+    let report = try cluster.train(Self.job(steps: 2), evaluates: false)
+    #expect(report.run.violations.first?.invariant == .synchronousSteps)
+    #expect(report.run.violations.allSatisfy { $0.text.hasPrefix("chunk 1: a worker reads other floats than version") })
+    cluster.invariants.remove(.synchronousSteps)
+    #expect(try cluster.train(Self.job(steps: 2), evaluates: false).run.violations == [])
+  }
+
   @Test("What cannot be simulated is refused with a line")
   func refused() throws {
     let wide = try Self.job("sync", steps: 4, ["shards": "128"])
