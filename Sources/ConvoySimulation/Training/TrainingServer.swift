@@ -53,6 +53,8 @@ final class TrainingServer {
     case .combine(let left, let right, let sum):
       guard hold(left), hold(right) else { return }
       store?.combine(left: left, right: right, into: sum)
+      store?.release(left)
+      store?.release(right)
     case .release(let handle): if frames.removeValue(forKey: handle) == nil { store?.release(handle) }
     case .apply(let update, let gradient): order(update, gradient)
     case .snapshot(let position): if holds(Int(position.chunk)) { store?.takeSnapshot(Int(position.chunk)) }
