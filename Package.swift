@@ -62,7 +62,9 @@ let package = Package(
     .target(name: "Convoy", dependencies: ["Runtime", logging]),
     .target(
       name: "ConvoySimulation",
-      dependencies: ["Runtime", "ParameterServer", "Tensors", "Networks", "Engines", "Datasets", "ModelFiles"]),
+      dependencies: [
+        "Runtime", "ParameterServer", "Tensors", "Networks", "Engines", "Datasets", "ModelFiles", "Transport",
+      ]),
     .target(name: "Benchmarks", dependencies: ["Engines", "Networks", "Tensors", "CKernels"]),
     // 7
     .executableTarget(
@@ -95,7 +97,10 @@ let package = Package(
       ]
     ),
     .testTarget(
-      name: "ConvoySimulationTests", dependencies: ["ConvoySimulation", "ParameterServer", "ModelFiles", "Tensors"]),
+      name: "ConvoySimulationTests",
+      dependencies: [
+        "ConvoySimulation", "Runtime", "ParameterServer", "ModelFiles", "Tensors", "Transport", logging,
+      ]),
     .testTarget(name: "LaunchTests", dependencies: ["Launch", "Runtime", "TestSupport"]),
     .testTarget(
       name: "CommandTests",

@@ -58,7 +58,8 @@ struct JobFlags: ParsableArguments {
     return all.compactMapValues { $0 }
   }
 
-  private static func help(_ name: String) -> ArgumentHelp {
+  /// A setting's help, with its default.
+  static func help(_ name: String) -> ArgumentHelp {
     guard let option = JobOption.all.first(where: { $0.name == name }) else {
       preconditionFailure("there is no setting \(name)")
     }

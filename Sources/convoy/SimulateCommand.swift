@@ -10,7 +10,8 @@ struct SimulateCommand: ParsableCommand {
     discussion: """
       The state machines are those of real jobs; time, network, disk and processes are simulated, and follow from the \
       seed. A seed that breaks an invariant leaves a file with the smallest schedule of faults that does: --replay runs it \
-      again.
+      again. With --model the workers train a real network on real samples, and a synchronous job has the bytes of \
+      convoy train, whatever fails.
       """)
 
   @Option(help: ArgumentHelp("the seed, or the first of several", valueName: "number")) var seed: UInt64 = 1
@@ -19,11 +20,14 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("servers of the job", valueName: "count")) var servers = 3
   @Option(help: ArgumentHelp("steps of the job", valueName: "count")) var steps = 50
   @Option(help: ArgumentHelp("sync, ssp:S, async, backup:K or local:H", valueName: "mode")) var mode = "sync"
-  @Option(help: ArgumentHelp("all, none, or kinds between commas", valueName: "kinds")) var faults = "all"
+  @Option(
+    help: ArgumentHelp("all, none, or kinds between commas (default: all, with --model none)", valueName: "kinds"))
+  var faults: String?
   @Option(help: ArgumentHelp("1 to keep each chunk on a second server, or 0", valueName: "count")) var replicas = 0
   @Option(help: ArgumentHelp("run the schedule of this file again", valueName: "file")) var replay: String?
   @Option(help: ArgumentHelp("where schedules that fail are written (default: here)", valueName: "folder"))
   var output = "."
+  @OptionGroup(title: "A real network") var training: SimulatedJobFlags
   @Flag(help: "print a line for everything that happens") var trace = false
   @Flag(help: "print one JSON object on standard output, and nothing else there") var json = false
 
@@ -42,21 +46,27 @@ struct SimulateCommand: ParsableCommand {
     if case .backup(let spared) = known, spared > 63 {
       throw ValidationError("--mode \(mode): it takes 1 to 63 shards")
     }
-    if case .failure(let unknown) = FaultPlan.parse(faults) { throw ValidationError("--faults: \(unknown)") }
+    if case .failure(let unknown) = FaultPlan.parse(plannedFaults) { throw ValidationError("--faults: \(unknown)") }
     if replay != nil, seeds > 1 { throw ValidationError("--replay runs one schedule: leave out --seeds") }
+    if training.model != nil, replay != nil || seeds > 1 {
+      throw ValidationError("--model trains one job: leave out \(replay == nil ? "--seeds" : "--replay")")
+    }
     if trace, json || seeds > 1 {
       throw ValidationError("--trace prints one run: leave out \(json ? "--json" : "--seeds")")
     }
   }
 
+  private var plannedFaults: String { faults ?? (training.model == nil ? "all" : "none") }
+
   func run() throws {
     if let replay { return try runAgain(replay) }
-    guard let mode = Mode(mode), case .success(let plan) = FaultPlan.parse(faults) else { return }
+    guard let mode = Mode(mode), case .success(let plan) = FaultPlan.parse(plannedFaults) else { return }
     var cluster = Cluster(seed: seed)
     cluster.workers = workers
     cluster.servers = servers
     cluster.replicas = replicas
     cluster.tracing = trace
+    if training.model != nil { return try train(cluster, plan) }
     let campaign = Campaign(cluster, ToyJob(steps: steps, mode: mode), faults: plan)
     var total = CampaignReport()
     var failures: [Failure] = []
@@ -76,6 +86,19 @@ struct SimulateCommand: ParsableCommand {
     let report = SimulationReport(total, campaign, failures, seconds: seconds)
     Terminal.result(json ? JSONText.line(report) : report.text)
     if !failures.isEmpty { throw ExitCode(1) }
+  }
+
+  private func train(_ cluster: Cluster, _ plan: FaultPlan) throws {
+    var values = training.values
+    // As many epochs as the steps take.
+    values.merge([
+      "workers": "\(workers)", "servers": "\(servers)", "replicas": "\(replicas)", "mode": mode, "seed": "\(seed)",
+      "max-steps": "\(steps)", "epochs": "\(steps)",
+    ]) { $1 }
+    let job = try Job.resolve(flags: values, environment: ProcessInfo.processInfo.environment, file: nil)
+    var cluster = cluster
+    cluster.slowdowns = try training.slowdowns(workers: workers)
+    try SimulatedTraining(cluster: cluster, job: job, faults: plan).run(json: json)
   }
 
   /// Writes down the smallest schedule that fails.

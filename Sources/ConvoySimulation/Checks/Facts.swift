@@ -1,4 +1,5 @@
 import ParameterServer
+import Transport
 
 /// An update that a server has made.
 struct AppliedFact {
@@ -62,4 +63,6 @@ struct StoredCheckpoint: Sendable {
   let era: UInt32
   /// By chunk; nil where a chunk is missing.
   let states: [(position: ChunkPosition, state: ToyChunk)?]
+  /// The chunks' floats, by chunk, where the job is a real network's.
+  let frames: [Frame?]
 }

@@ -117,6 +117,11 @@ struct Monitor {
     if isOn(.contract) { violations.add(.contract, text()) }
   }
 
+  /// The same version has other floats somewhere.
+  mutating func differs(_ text: @autoclosure () -> String) {
+    if isOn(.synchronousSteps) { violations.add(.synchronousSteps, text()) }
+  }
+
   /// The job is completed, with this as its newest checkpoint.
   mutating func completed(with checkpoint: StoredCheckpoint?) {
     guard let rules = log.rules else { return }

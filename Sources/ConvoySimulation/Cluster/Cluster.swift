@@ -26,8 +26,15 @@ public struct Cluster: Sendable {
   public var invariants = Set(Invariant.allCases)
   /// Whether the report has a line for everything that happens.
   public var tracing = false
+  /// How many times as long as others a worker computes, by its number.
+  public var slowdowns: [Int: Int] = [:]
+  /// Multiply-accumulates that a worker computes in a microsecond, where the job is a real network's: a step takes three
+  /// times those of its forward pass. The default is about what a core of the README's table comes to.
+  public var computingSpeed = 30_000
   /// How long the members wait.
   package var deadlines = Deadlines()
+  /// Whether servers send zeros for a chunk's floats on purpose: the toy numbers beside them stay right.
+  package var spoilsFloats = false
   /// What is wrong with the cluster on purpose.
   package var bug: PlantedBug?
 

@@ -1,4 +1,5 @@
 import ParameterServer
+import Transport
 
 /// What a coordinator's disk keeps from one life to the next.
 struct CoordinatorDisk {
@@ -20,6 +21,7 @@ struct CoordinatorProcess {
   private struct Cut {
     let step: Int
     var states: [(position: ChunkPosition, state: ToyChunk)?]
+    var frames: [Frame?]
   }
 
   private enum Done: UInt64 {
@@ -32,6 +34,8 @@ struct CoordinatorProcess {
   private var machine: Coordinator
   private(set) var stopped: StopReason?
   private var payloads = PayloadTable()
+  /// The floats that came with payloads, where the job is a real network's.
+  private var frames: [GradientHandle: Frame] = [:]
   private var cuts: [Cut] = []
   /// What is being stored, one after the other.
   private var storing: [StoredCheckpoint] = []
@@ -50,6 +54,7 @@ struct CoordinatorProcess {
     _ letter: Letter, from connection: Connection, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
     let payload = letter.payload.map { payloads.keep($0) }
+    if let payload, let frame = letter.frame { frames[payload.handle] = frame }
     handle(.message(letter.envelope, from: connection, payload: payload), &disk, &context)
   }
 
@@ -75,7 +80,7 @@ struct CoordinatorProcess {
     if context.isDiskFull[slot] || context.isSyncFailing[slot] {
       context.coverage.count(.checkpointFailed)
       if step == checkpoint.mark.rules.steps {
-        cuts.append(Cut(step: step, states: checkpoint.states))
+        cuts.append(Cut(step: step, states: checkpoint.states, frames: checkpoint.frames))
         context.coverage.count(.lastCheckpointRefused)
       }
       return handle(.notStored(step: step, "the disk is full"), &disk, &context)
@@ -115,7 +120,9 @@ struct CoordinatorProcess {
     case .journal(let record): write(record, &disk, &context)
     case .collect(let position, let cut, let payload): collect(position, cut: cut, payload, &context)
     case .abandon(let cut): cuts.removeAll { $0.step == cut }
-    case .release(let handle): payloads.release(handle)
+    case .release(let handle):
+      payloads.release(handle)
+      frames[handle] = nil
     case .store(let mark): store(mark, &context)
     case .load: context.world.finish(Done.loaded.rawValue, process: slot, after: context.shape.storeTime)
     case .report(let report): count(report, &context)
@@ -132,6 +139,7 @@ struct CoordinatorProcess {
     var envelope = envelope
     if case .leases(let leases) = envelope.message { envelope = lease(leases, envelope, to: connection, &context) }
     var content: ToyPayload?
+    var frame: Frame?
     if let chunk {
       guard let loaded, loaded.states.indices.contains(chunk), let (_, state) = loaded.states[chunk], let view else {
         return context.misuse(slot, "sends chunk \(chunk) of a checkpoint that is not loaded")
@@ -140,8 +148,10 @@ struct CoordinatorProcess {
       content = ToyPayload(
         bits: state.bits, previousBits: state.previousBits, optimizerBits: state.optimizer, version: state.version,
         bytes: Int32(view.rules.chunks.bytes(of: chunk) * 3), chunk: UInt16(chunk))
+      frame = loaded.frames[chunk]
+      if let frame { content?.bytes = Int32(frame.count) }
     }
-    context.send(envelope, content, from: slot, to: connection)
+    context.send(envelope, content, frame, from: slot, to: connection)
   }
 
   private mutating func lease(
@@ -193,6 +203,7 @@ struct CoordinatorProcess {
   private mutating func collect(
     _ position: ChunkPosition, cut: Int, _ handle: GradientHandle, _ context: inout SimulationContext
   ) {
+    let frame = frames.removeValue(forKey: handle)
     guard let payload = payloads.release(handle), let view else { return }
     if payload.version != position.version || UInt32(payload.chunk) != position.chunk {
       context.misuse(
@@ -204,19 +215,23 @@ struct CoordinatorProcess {
       index = known
     } else {
       index = cuts.count
-      cuts.append(Cut(step: cut, states: Array(repeating: nil, count: view.rules.chunks.count)))
+      let count = view.rules.chunks.count
+      cuts.append(
+        Cut(step: cut, states: Array(repeating: nil, count: count), frames: Array(repeating: nil, count: count)))
     }
     let state = ToyChunk(
       version: position.version, bits: payload.bits, previousBits: payload.previousBits,
       optimizer: payload.optimizerBits)
     cuts[index].states[Int(position.chunk)] = (position, state)
+    cuts[index].frames[Int(position.chunk)] = frame
   }
 
   private mutating func store(_ mark: CheckpointMark, _ context: inout SimulationContext) {
     guard let index = cuts.firstIndex(where: { $0.step == mark.step }), let view else {
       return context.misuse(slot, "stores a cut of step \(mark.step) that it has not collected")
     }
-    storing.append(StoredCheckpoint(mark: mark, era: view.era, states: cuts.remove(at: index).states))
+    let cut = cuts.remove(at: index)
+    storing.append(StoredCheckpoint(mark: mark, era: view.era, states: cut.states, frames: cut.frames))
     if storing.count == 1 { planStored(&context) }
   }
 
@@ -229,7 +244,7 @@ struct CoordinatorProcess {
   var tornCheckpoint: StoredCheckpoint? {
     storing.first.map { checkpoint in
       let states = checkpoint.states.enumerated().map { $0.offset % 2 == 0 ? $0.element : nil }
-      return StoredCheckpoint(mark: checkpoint.mark, era: checkpoint.era, states: states)
+      return StoredCheckpoint(mark: checkpoint.mark, era: checkpoint.era, states: states, frames: checkpoint.frames)
     }
   }
 

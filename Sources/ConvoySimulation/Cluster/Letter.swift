@@ -1,13 +1,17 @@
 import ParameterServer
+import Transport
 
 /// A message with its payload, as it travels. A reference: it is moved often, and read once.
 final class Letter: Sendable {
   let envelope: Envelope
   let payload: ToyPayload?
+  /// The floats of a real network's job, which travel beside the toy numbers; nil in a toy job.
+  let frame: Frame?
 
-  init(envelope: Envelope, payload: ToyPayload?) {
+  init(envelope: Envelope, payload: ToyPayload?, frame: Frame? = nil) {
     self.envelope = envelope
     self.payload = payload
+    self.frame = frame
   }
 
   /// What the trace's hash knows of it. Costs a few operations.

@@ -23,6 +23,10 @@ struct RunShape: Sendable {
   let checkpointEvery: Int
   /// Microseconds that the job would take without faults, roughly.
   let expectedTime: UInt64
+  /// What the coordinator is told of a real network's job; nil where it follows from the rest.
+  let statedPlan: JobPlan?
+  /// How much slower than others workers compute, by number.
+  let slowdowns: [Int: Int]
 
   static let token = JobToken([UInt8](repeating: 7, count: JobToken.byteCount))!
   static let strangersToken = JobToken([UInt8](repeating: 8, count: JobToken.byteCount))!
@@ -77,6 +81,8 @@ struct RunShape: Sendable {
     let shardsEach = (self.shards + cluster.workers - 1) / cluster.workers
     let perStep = computeTime * UInt64(shardsEach) + 4 * (network.latency + network.jitter) + 300
     expectedTime = 100_000 + UInt64(job.steps) * perStep
+    statedPlan = nil
+    slowdowns = cluster.slowdowns
   }
 
   static func digest(_ byte: UInt8) -> [UInt8] { [UInt8](repeating: byte, count: 32) }
@@ -84,6 +90,7 @@ struct RunShape: Sendable {
   static let digests = Digests(build: digest(1), network: digest(2), job: digest(3), data: [])
 
   var plan: JobPlan {
+    if let statedPlan { return statedPlan }
     var plan = JobPlan(
       consistency: job.mode.consistency, servers: servers, workers: workers, tree: ShardTree(shards: shards)!,
       batch: batch, epochs: job.steps, maximumSteps: job.steps, elements: elements, job: "toy", digests: Self.digests)

@@ -1,4 +1,5 @@
 import ParameterServer
+import Transport
 
 /// What a server's process sends.
 extension ServerProcess {
@@ -6,6 +7,7 @@ extension ServerProcess {
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
   ) {
     var content: ToyPayload?
+    var frame: Frame?
     if let payload {
       content = self.payload(payload, &context)
       // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
@@ -14,15 +16,19 @@ extension ServerProcess {
         // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
         content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
       }
+      if let training {
+        frame = training.frame(payload, for: envelope.message, to: destination, &context)
+        content?.bytes = Int32(frame?.count ?? 0)
+      }
     }
     note(envelope.message, content, &context)
     switch destination {
     case .coordinator:
-      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+      context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
       guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
-      context.send(envelope, content, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
+      context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)
     }
   }
 

@@ -1,4 +1,5 @@
 import ParameterServer
+import Transport
 
 /// A server's process: its machine, and what Runtime holds for it, in toy numbers.
 struct ServerProcess {
@@ -24,6 +25,8 @@ struct ServerProcess {
   private let incarnation: Incarnation
   private(set) var machine: Server
   private(set) var stopped: StopReason?
+  /// The floats beside the toy numbers, where the job is a real network's.
+  var training: TrainingServer?
   var payloads = PayloadTable()
   /// An empty list that is used again.
   private var spare: [ServerEffect] = []
@@ -70,6 +73,7 @@ struct ServerProcess {
     }
     if case .connection(let connection) = source, case .push = letter.envelope.message { worker = connection }
     let payload = letter.payload.map { payloads.keep($0) }
+    training?.receive(letter, from: source, as: payload)
     handle(.message(letter.envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
   }
@@ -105,6 +109,7 @@ struct ServerProcess {
   }
 
   private mutating func perform(_ effect: ServerEffect, _ context: inout SimulationContext) {
+    training?.perform(effect, as: machine.member, &context)
     switch effect {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
@@ -236,6 +241,7 @@ struct ServerProcess {
       }
       held[chunk]?.chunk = new
       held[chunk]?.isUpdating = false
+      training?.finish(order.update, by: order.gradient, &context)
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
       let fact = AppliedFact(
         slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,

@@ -189,6 +189,7 @@ extension Simulation {
 extension RunShape {
   /// How much slower than the others a slot computes by its nature.
   func slowness(ofSlot slot: Int) -> UInt64 {
-    branches.contains(.slowWorker) && slot == 1 + servers ? 6 : 1
+    if let slowdown = slowdowns[slot - 1 - servers] { return UInt64(max(1, slowdown)) }
+    return branches.contains(.slowWorker) && slot == 1 + servers ? 6 : 1
   }
 }

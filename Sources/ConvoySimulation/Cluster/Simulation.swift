@@ -28,7 +28,7 @@ struct Simulation {
 
   var shape: RunShape { context.shape }
 
-  init(shape: RunShape, cluster: Cluster, faults: [Fault]) {
+  init(shape: RunShape, cluster: Cluster, faults: [Fault], training: TrainingModel? = nil) {
     self.faults = faults
     let late = shape.branches.contains(.lateWorker) ? 1 : 0
     var roles: [Role] = [.coordinator]
@@ -46,6 +46,7 @@ struct Simulation {
     names += Array(repeating: "", count: Self.spareSlots)
     let chunks = shape.plan.rules(samples: shape.samples)?.chunks.count ?? 0
     context = SimulationContext(shape: shape, cluster: cluster, roles: roles, names: names, chunks: chunks)
+    context.training = training
     servers = Array(repeating: nil, count: roles.count)
     workers = Array(repeating: nil, count: roles.count)
     isKept = Array(repeating: true, count: roles.count)
@@ -160,11 +161,13 @@ struct Simulation {
       let machine = Server(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
       servers[slot] = ServerProcess(slot: slot, life: life, incarnation: incarnation, machine: machine)
+      servers[slot]?.training = context.training.map { TrainingServer($0, slot: slot) }
       servers[slot]?.handle(.started, &context)
     case .worker:
       let machine = Worker(
         name: name, token: RunShape.token, incarnation: incarnation, deadlines: shape.deadlines)
       workers[slot] = WorkerProcess(slot: slot, life: life, machine: machine)
+      workers[slot]?.training = context.training.map { TrainingWorker($0, slot: slot) }
       workers[slot]?.handle(.started, &context)
     case .client: break
     }

@@ -1,9 +1,12 @@
 import ParameterServer
+import Transport
 
 /// What the processes of a simulation share: the world, the monitor, the counters.
 struct SimulationContext {
   let shape: RunShape
   let bug: PlantedBug?
+  /// What the job computes; nil in a job of toy numbers alone.
+  var training: TrainingModel?
   var world: World<Letter>
   var monitor: Monitor
   var coverage = Coverage()
@@ -42,18 +45,24 @@ struct SimulationContext {
   }
 
   /// Sends to the address that a process connected to.
-  mutating func send(_ envelope: Envelope, _ payload: ToyPayload?, from dealer: Int, toAddressOf router: Int) {
-    post(Letter(envelope: envelope, payload: payload), dealer: dealer, router: router, toRouter: true, generation: nil)
+  mutating func send(
+    _ envelope: Envelope, _ payload: ToyPayload?, _ frame: Frame? = nil, from dealer: Int, toAddressOf router: Int
+  ) {
+    post(
+      Letter(envelope: envelope, payload: payload, frame: frame), dealer: dealer, router: router, toRouter: true,
+      generation: nil)
   }
 
   /// Sends to whoever connected.
-  mutating func send(_ envelope: Envelope, _ payload: ToyPayload?, from router: Int, to connection: Connection) {
+  mutating func send(
+    _ envelope: Envelope, _ payload: ToyPayload?, _ frame: Frame? = nil, from router: Int, to connection: Connection
+  ) {
     let dealer = Int(connection.rawValue & 0xffff)
     if case .refused(let refusal) = envelope.message { count(refusal) }
     // A stranger's connection leads nowhere.
     guard dealer < roles.count else { return }
     post(
-      Letter(envelope: envelope, payload: payload), dealer: dealer, router: router, toRouter: false,
+      Letter(envelope: envelope, payload: payload, frame: frame), dealer: dealer, router: router, toRouter: false,
       generation: UInt32(truncatingIfNeeded: connection.rawValue >> 16))
   }
 

@@ -1,4 +1,5 @@
 import ParameterServer
+import Transport
 
 /// A worker's process: its machine, and an engine of toy numbers whose gradients depend on all the parameters.
 struct WorkerProcess {
@@ -24,6 +25,8 @@ struct WorkerProcess {
   let life: UInt16
   private(set) var machine: Worker
   private(set) var stopped: StopReason?
+  /// The floats beside the toy numbers, where the job is a real network's.
+  var training: TrainingWorker?
   private var payloads = PayloadTable()
   /// An empty list that is used again.
   private var spare: [WorkerEffect] = []
@@ -52,6 +55,7 @@ struct WorkerProcess {
   /// Takes a letter.
   mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
     let payload = letter.payload.map { payloads.keep($0) }
+    training?.receive(letter, as: payload)
     if case .parameters(let parameters) = letter.envelope.message, let contribution = parameters.answers, let view,
       letter.envelope.view == view.number, letter.envelope.token == RunShape.token
     {
@@ -116,6 +120,7 @@ struct WorkerProcess {
   }
 
   private mutating func perform(_ effect: WorkerEffect, _ context: inout SimulationContext) {
+    training?.perform(effect)
     switch effect {
     case .send(let envelope, let destination, let part): send(envelope, to: destination, part, &context)
     case .prepare: context.world.finish(0, process: slot, after: 2000)
@@ -147,6 +152,7 @@ struct WorkerProcess {
     occasions += 1
     if context.bug != .staleParameters || occasions % 16 != 0 { parameters[chunk] = payload }
     context.monitor.violations.now = context.world.now
+    training?.installed(chunk, version: payload.version, &context)
     context.monitor.installed(
       InstalledFact(
         slot: slot, life: life, view: view.number, era: view.era, chunk: chunk, version: payload.version))
@@ -162,6 +168,7 @@ struct WorkerProcess {
     let digest = held.reduce(2) { context.shape.model.digest($0, $1.bits) }
     computation = Computation(order: order, digest: digest, parameters: held, beganAt: context.world.now)
     context.monitor.violations.now = context.world.now
+    context.training?.record.begins(at: context.world.now)
     context.monitor.computing(ComputeFact(slot: slot, era: view.era, order: order, parameters: held))
     scheduleNode(of: order, 0, &context)
   }
@@ -175,6 +182,10 @@ struct WorkerProcess {
 
   private mutating func finishNode(of number: UInt64, _ context: inout SimulationContext) {
     guard var current = computation, current.order.number == number else { return }
+    if let failure = training?.failure {
+      computation = nil
+      return handle(.failed(failure), &context)
+    }
     let order = current.order
     let node = order.nodes[current.node]
     sums.append(sum(of: node, current, context.shape.model))
@@ -189,10 +200,10 @@ struct WorkerProcess {
       for step in order.steps {
         let samples = order.schedule.positions(ofStep: step, shard: shard).count
         guard samples > 0 else { continue }
-        handle(
-          .computed(
-            ShardResult(step: step, shard: shard, samples: samples, lossSum: Double(samples) / 2, correct: samples / 2)),
-          &context)
+        let result =
+          training?.result(step: step, shard: shard)
+          ?? ShardResult(step: step, shard: shard, samples: samples, lossSum: Double(samples) / 2, correct: samples / 2)
+        handle(.computed(result), &context)
       }
     }
     if current.node < order.nodes.count { return scheduleNode(of: order, current.node, &context) }
@@ -227,6 +238,7 @@ struct WorkerProcess {
     _ envelope: Envelope, to destination: Destination, _ part: GradientPart?, _ context: inout SimulationContext
   ) {
     var content: ToyPayload?
+    var frame: Frame?
     if let part {
       guard let sum = sums.last(where: { $0.order == part.order && $0.node == part.node }) else {
         return context.misuse(slot, "sends a gradient of \(part.node), order \(part.order), which it does not hold")
@@ -236,14 +248,18 @@ struct WorkerProcess {
       if context.bug == .forgottenSums, part.chunk == 0 {
         sums.removeAll { $0.order == part.order && $0.node == part.node }
       }
+      if let training {
+        frame = training.frame(part, &context)
+        content?.bytes = Int32(frame?.count ?? 0)
+      }
     }
     switch destination {
     case .coordinator:
-      context.send(envelope, content, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+      context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
       guard let route = routes.first(where: { $0.member == member }) else { return }
-      context.send(envelope, content, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, from: slot, to: connection)
+      context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)
     }
   }
 }

@@ -68,7 +68,7 @@ package struct ModelVectors: Sendable {
   /// Copies a payload into a chunk: the values, and after them the optimiser's state where it came too.
   ///
   /// - Precondition: the payload holds the chunk's values alone, or with as many vectors of state as are here.
-  func copy(_ payload: UnsafeRawBufferPointer, to chunk: Int, of chunks: ChunkTable) {
+  package func copy(_ payload: UnsafeRawBufferPointer, to chunk: Int, of chunks: ChunkTable) {
     let range = chunks.range(of: chunk)
     let bytes = chunks.bytes(of: chunk)
     let vectors = vectors(of: chunks.kind(of: chunk))

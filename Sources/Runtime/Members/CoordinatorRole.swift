@@ -102,7 +102,8 @@ package final class CoordinatorRole {
     recall(records)
   }
 
-  private static func plan(_ prepared: PreparedJob) throws(ConvoyError) -> JobPlan {
+  /// What the coordinator is told of a job.
+  package static func plan(_ prepared: PreparedJob) throws(ConvoyError) -> JobPlan {
     let job = prepared.job
     var plan = JobPlan(
       consistency: job.mode, servers: job.servers, workers: job.workers, tree: try prepared.shardTree(),

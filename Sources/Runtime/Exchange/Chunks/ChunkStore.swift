@@ -171,6 +171,9 @@ package final class ChunkStore {
     gradients[handle] = .received(frame)
   }
 
+  /// Whether a gradient is held.
+  package func holds(_ handle: GradientHandle) -> Bool { gradients[handle] != nil }
+
   /// Lets go of a gradient.
   package func release(_ handle: GradientHandle) {
     gradients[handle] = nil
