@@ -47,15 +47,38 @@ extension Coordinator {
     closedSteps = view.origin.step
   }
 
+  private var isOver: Bool {
+    if case .over = phase { true } else { false }
+  }
+
+  /// What somebody is answered who speaks after the end of a completed job, while Runtime evaluates its model; nil for
+  /// nothing.
+  public func answerAfterEnd(to envelope: Envelope, at now: Moment) -> Envelope? {
+    guard envelope.token == token else { return self.envelope(.refused(Fence.wrongJob)) }
+    switch envelope.message {
+    case .refused, .leaving: return nil
+    case .statusRequest: return self.envelope(.status(status(at: now)))
+    case .setMode: return self.envelope(.refused(Refusal(.misplaced, "the job has made its last step")))
+    default: return self.envelope(.stop(.completed))
+    }
+  }
+
   /// How the job does, as one JSON object.
   func status(at now: Moment) -> String {
-    let progress = progress
+    var progress = progress
+    if isCompleted || isOver {
+      // Members that have left no longer count there.
+      progress = JobProgress(
+        steps: progress.totalSteps, totalSteps: progress.totalSteps, samples: progress.samples, epochs: progress.epochs,
+        shards: progress.shards)
+    }
     let mode = view.map { $0.rules.consistency(ofStep: min(max(progress.steps - 1, 0), $0.rules.steps - 1)) }
     let state: String
     switch phase {
-    case .gathering: state = "waiting for members"
+    case .gathering: state = isCompleted ? "evaluating" : "waiting for members"
     case .running: state = recovery != nil ? "recovering" : isPlaced ? "training" : "placing"
-    case .ending, .over: state = "ending"
+    case .ending: state = "ending"
+    case .over: state = "evaluating"
     }
     let members = roster.entries.map { entry in
       let inView = view?.incarnation(of: entry.member) == entry.incarnation

@@ -25,7 +25,8 @@ public struct JobStatus: Codable, Hashable, Sendable {
     }
   }
 
-  /// What the job does: waiting for members, placing, training, recovering, ending.
+  /// What the job does: waiting for members, placing, training, recovering, ending,
+  /// evaluating.
   public var state: String
   /// When pushes are applied, now.
   public var mode: String
@@ -130,7 +131,7 @@ package struct StatusClient {
       guard waited < Self.deadlineMilliseconds else {
         throw ConvoyError(
           .tryAgain,
-          "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s: nobody is there, it is being started again, or it evaluates the model"
+          "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s: nobody is there, or it is being started again"
         )
       }
       try post.send(envelope, payload: nil, to: peer)

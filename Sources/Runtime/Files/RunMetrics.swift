@@ -24,6 +24,9 @@ package final class RunMetrics {
     var workers: Int?
     var reason: String?
     var milliseconds: UInt64?
+    var accuracy: Double?
+    var loss: Double?
+    var samples: Int?
 
     /// Members work in a view, so long after its reason was seen.
     static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
@@ -35,6 +38,13 @@ package final class RunMetrics {
     /// A checkpoint is complete on disk; writing it took so long.
     static func checkpoint(step: Int, milliseconds: UInt64) -> Event {
       Event(event: "checkpoint", step: step, milliseconds: milliseconds)
+    }
+
+    /// A checkpoint was evaluated on the samples that are held out, which took so long.
+    static func validation(step: Int, _ evaluation: Evaluation, milliseconds: UInt64) -> Event {
+      Event(
+        event: "validation", step: step, milliseconds: milliseconds, accuracy: evaluation.accuracy,
+        loss: evaluation.loss, samples: evaluation.samples)
     }
 
     /// A checkpoint could not be stored.

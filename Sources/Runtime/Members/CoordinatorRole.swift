@@ -148,26 +148,23 @@ package final class CoordinatorRole {
   /// Coordinates until the job is over, then evaluates the model. Errors say why it ended before.
   package func run() throws(ConvoyError) -> JobSummary {
     defer {
+      // What is still to be sent tells the members that the job is over.
+      post.close(lingerMilliseconds: 1000)
       keeper.close()
       folder.note(address: nil)
     }
-    let reason: StopReason
-    do {
-      // What is still to be sent tells the members that the job is over.
-      defer { post.close(lingerMilliseconds: 1000) }
-      if isCompleted { return try finishAgain() }
-      stop.listen { [mailbox = loop.mailbox] signal in
-        mailbox.put(signal == .orphaned ? .failed("the launcher is gone") : .interrupted)
-      }
-      reason = try loop.run(
-        first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
-        failure: { .failed($0.message) },
-        perform: { effect throws(ConvoyError) in try perform(effect) })
-      journal.settle()
-      // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
-      if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
-        report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
-      }
+    if isCompleted { return try finishAgain() }
+    stop.listen { [mailbox = loop.mailbox] signal in
+      mailbox.put(signal == .orphaned ? .failed("the launcher is gone") : .interrupted)
+    }
+    let reason = try loop.run(
+      first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
+      failure: { .failed($0.message) },
+      perform: { effect throws(ConvoyError) in try perform(effect) })
+    journal.settle()
+    // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
+    if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
+      report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
     }
     tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
@@ -186,7 +183,7 @@ package final class CoordinatorRole {
       return .message(envelope, from: Connection(peer.rawValue), payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer): return .unreadable(refusal, from: Connection(peer.rawValue))
     case .woken:
-      for outcome in outcomes.takeAll() { loop.follow(event(for: outcome)) }
+      for event in outcomes.takeAll().compactMap(event(for:)) { loop.follow(event) }
       return nil
     case .timeout: return nil
     }
