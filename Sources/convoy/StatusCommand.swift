@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Observability
 import ParameterServer
 import Runtime
 
@@ -34,6 +35,11 @@ struct StatusCommand: ParsableCommand {
       "\(status.state)  step \(status.step) of \(status.steps)  mode \(status.mode)  view \(status.view)  era \(status.era)  \(status.refused) messages refused"
     )
     if let refused = status.refusedConnections { Terminal.result("  \(refused) connections refused") }
+    if let staleness = status.staleness {
+      Terminal.result(
+        "  staleness  mean \(ProgressLine.decimals(staleness.mean, 2))  max \(staleness.max)  of \(staleness.pushes) pushes"
+      )
+    }
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
       let shards = member.place.hasPrefix("worker") ? "  \(member.shards) shards" : ""

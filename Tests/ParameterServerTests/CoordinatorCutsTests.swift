@@ -168,6 +168,47 @@ import Testing
     #expect(progress.map(\.samples) == [32])
   }
 
+  @Test func stalenessIsSummedOverServersAndCountedOnceOverRestarts() {
+    func report(_ bins: [UInt64], _ sum: UInt64, _ largest: UInt64) -> Message {
+      .progress(Progress(steps: 1, shards: 0, staleness: StalenessCounts(bins: bins, sum: sum, largest: largest)))
+    }
+    func counted(_ effects: [CoordinatorEffect]) -> StalenessCounts? {
+      effects.reports.compactMap { if case .progress(let it) = $0 { it.staleness } else { nil } }.last
+    }
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, replicas: true, steps: 100))
+    _ = bench.send(report([1], 0, 0), from: server(0))
+    _ = bench.send(report([3, 2], 2, 1), from: server(0))
+    _ = bench.send(report([1], 0, 0), from: server(0))
+    _ = bench.send(report([0, 0, 0, 0, 5], 20, 4), from: server(1))
+    // Only servers apply.
+    _ = bench.send(report([9], 9, 9), from: worker(0))
+    let whole = StalenessCounts(bins: [3, 2, 0, 0, 5], sum: 22, largest: 4)
+    #expect(counted(bench.handle(.timer)) == whole)
+    // What a server that died had reported stays; its next life counts from nothing.
+    _ = bench.handle(.ended(name: "server.1"))
+    #expect(counted(bench.handle(.timer)) == whole)
+    _ = bench.join(server(1), life: 77)
+    _ = bench.send(report([1], 0, 0), from: server(1))
+    let more = StalenessCounts(bins: [4, 2, 0, 0, 5], sum: 22, largest: 4)
+    #expect(counted(bench.handle(.timer)) == more)
+    #expect(more.count == 11 && more.mean == 2)
+    // A successor has it from the journal and from those who live.
+    var (next, _) = bench.restarted()
+    _ = next.send(report([3, 2], 2, 1), from: server(0))
+    #expect(counted(next.handle(.timer)) == whole)
+    let goodbye = Leaving(
+      text: "", isOrderly: true,
+      progress: Progress(steps: 1, shards: 0, staleness: StalenessCounts(bins: [3, 3], sum: 3, largest: 1)))
+    _ = next.send(.leaving(goodbye), from: server(0))
+    #expect(counted(next.handle(.timer)) == StalenessCounts(bins: [3, 3, 0, 0, 5], sum: 23, largest: 4))
+    let status = next.send(.statusRequest, from: Member(.client, 0)).messages.compactMap { message in
+      if case .status(let text) = message { text } else { nil }
+    }
+    #expect(
+      status.first?.contains(
+        "\"staleness\":{\"pushes\":11,\"mean\":\(23.0 / 11),\"max\":4,\"histogram\":[3, 3, 0, 0, 5]}") == true)
+  }
+
   @Test func leasesOutliveTheCoordinator() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, workers: 2, steps: 100))
     let ask = { (grant: UInt64, held: UnitSet) in

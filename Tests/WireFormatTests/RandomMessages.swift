@@ -52,7 +52,16 @@ struct RandomMessages {
   }
 
   private mutating func progress() -> Progress {
-    Progress(steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)))
+    Progress(
+      steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)),
+      staleness: staleness())
+  }
+
+  private mutating func staleness() -> StalenessCounts {
+    guard flag() else { return StalenessCounts() }
+    return StalenessCounts(
+      bins: (0...number(UInt64(StalenessCounts.maximumBins))).map { _ in 1 + number() }, sum: number(),
+      largest: number())
   }
 
   private mutating func consistency(shards: Int) -> Consistency {
@@ -183,7 +192,7 @@ struct RandomMessages {
     case 1: .view(view())
     case 2: .leased(Member(.worker, UInt32(number(100))), Incarnation(number(.max)), leases())
     case 3: .checkpoint(CheckpointMark(step: Int(number()), version: number(), rules: rules(), covered: units()))
-    case 4: .totals(epochs(40))
+    case 4: .totals(epochs(40), staleness())
     case 5: .agreed(fingerprint: text(), data: digest())
     default: .completed
     }

@@ -52,7 +52,7 @@ extension Coordinator {
     guard let index = pendingMarks.firstIndex(where: { $0.step == step }) else { return }
     let mark = pendingMarks.remove(at: index)
     effects.append(.journal(.checkpoint(mark)))
-    effects.append(.journal(.totals(pastTotals)))
+    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     effects.append(.report(.stored(step: step)))
     if step == mark.rules.steps {
       effects.append(.journal(.completed))

@@ -10,7 +10,7 @@ extension Coordinator {
       case .view(let view): replay(view)
       case .leased(let member, let incarnation, let leases): book?.replay(leases, to: member, incarnation)
       case .checkpoint: break
-      case .totals(let totals): pastTotals = totals
+      case .totals(let totals, let staleness): (pastTotals, pastStaleness) = (totals, staleness)
       case .completed: isCompleted = true
       }
     }
@@ -65,13 +65,7 @@ extension Coordinator {
 
   /// How the job does, as one JSON object.
   func status(at now: Moment) -> String {
-    var progress = progress
-    if isCompleted || isOver {
-      // Members that have left no longer count there.
-      progress = JobProgress(
-        steps: progress.totalSteps, totalSteps: progress.totalSteps, samples: progress.samples, epochs: progress.epochs,
-        shards: progress.shards)
-    }
+    let progress = isCompleted || isOver ? progress.completed : progress
     let mode = view.map { $0.rules.consistency(ofStep: min(max(progress.steps - 1, 0), $0.rules.steps - 1)) }
     let state: String
     switch phase {
@@ -85,8 +79,13 @@ extension Coordinator {
       return
         "{\"name\":\(Self.quoted(entry.name)),\"place\":\"\(entry.member)\",\"state\":\"\(inView ? "working" : entry.isReady ? "standing by" : "preparing")\",\"steps\":\(entry.progress.steps),\"shards\":\(entry.progress.shards),\"silent_ms\":\(now.milliseconds(since: entry.heardAt))}"
     }
+    let staleness = progress.staleness
+    let lateness =
+      staleness.count == 0
+      ? ""
+      : "\"staleness\":{\"pushes\":\(staleness.count),\"mean\":\(staleness.mean),\"max\":\(staleness.largest),\"histogram\":\(staleness.bins)},"
     return
-      "{\"state\":\"\(state)\",\"mode\":\"\(mode ?? plan.consistency)\",\"step\":\(progress.steps),\"steps\":\(progress.totalSteps),\"view\":\(view?.number.rawValue ?? 0),\"era\":\(view?.era ?? 0),\"refused\":\(refusals.total),\"missing\":[\(roster.missing.map(Self.quoted).joined(separator: ","))],\"members\":[\(members.joined(separator: ","))]}"
+      "{\"state\":\"\(state)\",\"mode\":\"\(mode ?? plan.consistency)\",\"step\":\(progress.steps),\"steps\":\(progress.totalSteps),\"view\":\(view?.number.rawValue ?? 0),\"era\":\(view?.era ?? 0),\"refused\":\(refusals.total),\(lateness)\"missing\":[\(roster.missing.map(Self.quoted).joined(separator: ","))],\"members\":[\(members.joined(separator: ","))]}"
   }
 
   private static func quoted(_ text: String) -> String {

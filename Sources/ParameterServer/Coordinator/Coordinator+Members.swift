@@ -136,6 +136,7 @@ extension Coordinator {
     if let entry = roster[member] {
       for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
       pastShards &+= entry.progress.shards
+      pastStaleness.add(entry.staleness)
       book?.remove(entry.incarnation)
     }
     roster.remove(member)
@@ -149,7 +150,7 @@ extension Coordinator {
     let wereInView = members.filter { view.incarnation(of: $0) != nil }
     guard let first = wereInView.first else { return }
     disturb(at: since)
-    effects.append(.journal(.totals(pastTotals)))
+    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     guard recovery == nil else { return }
     revise(.removed(first, text), at: now, &effects)
   }

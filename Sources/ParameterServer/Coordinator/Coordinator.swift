@@ -46,6 +46,7 @@ public struct Coordinator: Sendable {
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
+  var pastStaleness = StalenessCounts()
   /// Whether a predecessor stored the last checkpoint.
   var isCompleted = false
   private var timer: Moment?
@@ -203,14 +204,17 @@ public struct Coordinator: Sendable {
   var progress: JobProgress {
     var epochs = pastTotals
     var shards = pastShards
-    for entry in roster.entries where entry.member.role == .worker {
+    var staleness = pastStaleness
+    for entry in roster.entries {
+      staleness.add(entry.staleness)
+      guard entry.member.role == .worker else { continue }
       shards &+= entry.progress.shards
       for totals in entry.epochs { Self.add(totals, to: &epochs) }
     }
     let totalSteps = view?.rules.steps ?? 0
     return JobProgress(
       steps: min(max(roster.begunSteps, closedSteps), totalSteps), totalSteps: totalSteps,
-      samples: epochs.reduce(0) { $0 &+ $1.samples }, epochs: epochs, shards: shards)
+      samples: epochs.reduce(0) { $0 &+ $1.samples }, epochs: epochs, shards: shards, staleness: staleness)
   }
 
   /// Adds totals to those of their epoch. A member's numbers are its own: sums wrap rather than trap where it lies.

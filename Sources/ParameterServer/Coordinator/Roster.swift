@@ -15,6 +15,8 @@ struct Roster: Sendable {
     var progress = Progress(steps: 0, shards: 0)
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
+    /// How late what a server applied has come.
+    var staleness = StalenessCounts()
     var speed = SpeedMeter()
 
     var isReady: Bool { ready != nil }
@@ -246,6 +248,9 @@ struct Roster: Sendable {
       entries[index].progress = Progress(
         steps: isCurrent ? progress.steps : known.steps, shards: progress.shards, busy: progress.busy)
       entries[index].speed.update(shards: progress.shards, busy: progress.busy)
+    }
+    if member.role == .server, progress.staleness.count >= entries[index].staleness.count {
+      entries[index].staleness = progress.staleness
     }
     for totals in progress.epochs.prefix(Progress.maximumEpochs) {
       if let known = entries[index].epochs.firstIndex(where: { $0.epoch == totals.epoch }) {

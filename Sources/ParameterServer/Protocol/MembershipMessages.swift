@@ -96,16 +96,22 @@ public struct Progress: Hashable, Sendable {
   public let busy: UInt64
   /// Its totals of some epochs, at most `maximumEpochs`: the newest, or an older one that has grown.
   public let epochs: [EpochTotals]
+  /// How late what a server applied one by one has come, since it started; nothing from a worker.
+  public let staleness: StalenessCounts
 
   /// Most epochs of one report.
   public static let maximumEpochs = 2
 
   /// A report.
-  public init(steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = []) {
+  public init(
+    steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [],
+    staleness: StalenessCounts = StalenessCounts()
+  ) {
     self.steps = steps
     self.shards = shards
     self.busy = busy
     self.epochs = epochs
+    self.staleness = staleness
   }
 }
 

@@ -95,7 +95,7 @@ public struct Server: Sendable {
     effects.append(.stop(reason))
   }
 
-  var progress: Progress { Progress(steps: UInt64(closedSteps ?? 0), shards: 0) }
+  var progress: Progress { Progress(steps: UInt64(closedSteps ?? 0), shards: 0, staleness: counts.staleness) }
 
   mutating func send(
     _ message: Message, to destination: Destination, payload: ServerPayload? = nil, _ effects: inout [ServerEffect]
@@ -200,17 +200,14 @@ public struct PushCounts: Hashable, Sendable {
   public internal(set) var late: UInt64 = 0
   /// Contributions that were refused for their age.
   public internal(set) var stale: UInt64 = 0
-  /// Single contributions applied, by staleness: the last counts all larger ones.
-  public internal(set) var staleness = [UInt64](repeating: 0, count: PushCounts.stalenessBins)
-
-  /// Bins of the histogram.
-  public static let stalenessBins = 65
+  /// Single contributions applied, by staleness.
+  public internal(set) var staleness = StalenessCounts()
 
   /// Nothing yet.
   public init() {}
 
   /// Counts a contribution that is applied.
   mutating func apply(staleness: UInt64) {
-    self.staleness[Int(min(staleness, UInt64(Self.stalenessBins - 1)))] += 1
+    self.staleness.add(staleness)
   }
 }

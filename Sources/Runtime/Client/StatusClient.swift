@@ -42,13 +42,15 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var refused: Int
   /// Connections refused for want of a key that the job knows; nil in a job without keys.
   public var refusedConnections: Int?
+  /// How late what was pushed has come so far; nil where nothing was applied one by one.
+  public var staleness: StalenessSummary?
   /// Places that nobody fills.
   public var missing: [String]
   /// The members.
   public var members: [Member]
 
   enum CodingKeys: String, CodingKey {
-    case state, mode, step, steps, view, era, refused, missing, members
+    case state, mode, step, steps, view, era, refused, missing, members, staleness
     case refusedConnections = "refused_connections"
   }
 }

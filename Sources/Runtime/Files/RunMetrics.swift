@@ -27,6 +27,7 @@ package final class RunMetrics {
     var accuracy: Double?
     var loss: Double?
     var samples: Int?
+    var staleness: StalenessSummary?
 
     /// Members work in a view, so long after its reason was seen.
     static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
@@ -45,6 +46,11 @@ package final class RunMetrics {
       Event(
         event: "validation", step: step, milliseconds: milliseconds, accuracy: evaluation.accuracy,
         loss: evaluation.loss, samples: evaluation.samples)
+    }
+
+    /// How late what was pushed has come so far.
+    static func staleness(step: Int, _ staleness: StalenessSummary) -> Event {
+      Event(event: "staleness", step: step, staleness: staleness)
     }
 
     /// A checkpoint could not be stored.

@@ -42,6 +42,8 @@ public struct JobSummary: Codable, Hashable, Sendable {
   public var validationLoss: Double?
   /// The step of the checkpoint that is the best by them, of those that are kept.
   public var bestStep: Int?
+  /// How late what was pushed came; nil where nothing was applied one by one.
+  public var staleness: StalenessSummary?
 
   enum CodingKeys: String, CodingKey {
     case testAccuracy = "test_accuracy"
@@ -52,7 +54,7 @@ public struct JobSummary: Codable, Hashable, Sendable {
     case parameters
     case parametersSHA256 = "parameters_sha256"
     case buffersSHA256 = "buffers_sha256"
-    case mode, shards, workers, servers, engine, precision
+    case mode, shards, workers, servers, engine, precision, staleness
     case runDirectory = "run_dir"
     case validationAccuracy = "validation_accuracy"
     case validationLoss = "validation_loss"

@@ -13,6 +13,7 @@ extension CoordinatorRole {
       rest()
       logger.info("the checkpoint of step \(step) is stored, in \(milliseconds) ms")
       metrics.add(.checkpoint(step: step, milliseconds: milliseconds))
+      if let progress { tellStaleness(progress) }
       if let stored, let vectors { result = (stored, vectors) }
       return .stored(step: step)
     case .notStored(let step, let text):

@@ -20,14 +20,12 @@ extension CoordinatorRole {
     case .progress(let progress):
       self.progress = progress
       try tell(progress)
-    case .trained(var progress):
+    case .trained(let members):
       meter.end(at: MonotonicClock.seconds)
-      // Members that have left no longer count there, and all steps are made.
-      progress = JobProgress(
-        steps: progress.totalSteps, totalSteps: progress.totalSteps, samples: progress.samples, epochs: progress.epochs,
-        shards: progress.shards)
+      let progress = members.completed
       self.progress = progress
       try tell(progress)
+      tellStaleness(progress)
       trained = progress
     }
   }
@@ -91,6 +89,17 @@ extension CoordinatorRole {
       imagesPerSecond: recent.imagesPerSecond)
     metrics.add(event)
     report(.progress(event))
+    if MonotonicClock.seconds >= stalenessTold.seconds + Self.stalenessSeconds { tellStaleness(progress) }
+  }
+
+  /// Seconds between two lines on staleness, beside those at checkpoints and at the end.
+  private static let stalenessSeconds = 5.0
+
+  /// Writes how late pushes came, where there are more than at the last time.
+  func tellStaleness(_ progress: JobProgress) {
+    guard let summary = StalenessSummary(progress.staleness), summary.pushes != stalenessTold.pushes else { return }
+    stalenessTold = (summary.pushes, MonotonicClock.seconds)
+    metrics.add(.staleness(step: progress.steps, summary))
   }
 }
 

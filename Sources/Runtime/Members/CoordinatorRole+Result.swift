@@ -26,6 +26,7 @@ extension CoordinatorRole {
       parametersSHA256: result.stored.parametersSHA256, buffersSHA256: result.stored.buffersSHA256,
       mode: "\(job.mode)", shards: job.shards, workers: job.workers, servers: job.servers, engine: job.engine,
       precision: prepared.precision.rawValue, runDirectory: folder.path)
+    summary.staleness = StalenessSummary(trained.staleness)
     summary.validationAccuracy = score?.accuracy
     summary.validationLoss = score?.loss
     summary.bestStep = ValidationScore.best(scores)?.step

@@ -41,6 +41,8 @@ package final class CoordinatorRole {
   var reported: JobProgress?
   /// How far the job was at the checkpoint before.
   var progressAtCheckpoint: JobProgress?
+  /// How many pushes the newest line on staleness counts, and when it was written.
+  var stalenessTold: (pushes: UInt64, seconds: Double) = (0, 0)
   var trained: JobProgress?
   var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
   /// What was told of connections that were refused.
@@ -133,9 +135,10 @@ package final class CoordinatorRole {
     switch record {
     case .agreed(_, let data): dataDigest = data
     case .view(let view): self.view = view
-    case .totals(let epochs):
+    case .totals(let epochs, let staleness):
       let samples = epochs.reduce(0) { $0 + $1.samples }
-      progress = JobProgress(steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0)
+      progress = JobProgress(
+        steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0, staleness: staleness)
     case .term, .leased, .checkpoint, .completed: break
     }
   }
