@@ -15,7 +15,7 @@ import Testing
   func records() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let records: [JournalRecord] = [
-      .term(1), .agreed(fingerprint: "openblas-0.3", data: [1, 2, 3]), .totals([]), .completed,
+      .term(1), .agreed(fingerprint: "openblas-0.3", data: Array(1...32)), .totals([]), .completed,
     ]
     #expect(!RunJournal.isThere(in: folder.path))
     do {
