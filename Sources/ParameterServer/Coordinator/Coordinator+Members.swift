@@ -42,6 +42,9 @@ extension Coordinator {
       if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
     case .progress(let progress):
       roster.record(progress, of: sender, isCurrent: isCurrent)
+      if let (milliseconds, isLate) = roster.begins(sender, at: now) {
+        effects.append(.report(.computes(sender, milliseconds: milliseconds, isLate: isLate)))
+      }
       send(.alive, to: connection, &effects)
       let isWaitedFor = sender.role == .server && !isPlaced && !accepted.contains(sender)
       if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
@@ -61,7 +64,7 @@ extension Coordinator {
     _ effects: inout [CoordinatorEffect]
   ) {
     if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
-    switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence) {
+    switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence, isLate: hasBegun) {
     case .success(let entry, let isNew):
       if isNew { effects.append(.report(.joined(entry.member, name: entry.name))) }
       send(.welcome(Welcome(member: entry.member, job: plan.job)), to: connection, &effects)

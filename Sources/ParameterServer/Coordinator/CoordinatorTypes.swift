@@ -176,6 +176,8 @@ public enum CoordinatorReport: Hashable, Sendable {
   case waiting(missing: [String])
   /// A member has joined.
   case joined(Member, name: String)
+  /// A worker has computed its first shard, so long after it joined; whether training had begun when it did.
+  case computes(Member, milliseconds: UInt64, isLate: Bool)
   /// Something was refused.
   case refused(Refusal)
   /// A view was made.

@@ -28,12 +28,21 @@ package final class RunMetrics {
     var loss: Double?
     var samples: Int?
     var staleness: StalenessSummary?
+    var member: String?
 
     /// Members work in a view, so long after its reason was seen.
     static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
       Event(
         event: "view", view: view.number.rawValue, era: view.era, servers: view.servers.count,
         workers: view.workers.count, reason: reason, milliseconds: milliseconds)
+    }
+
+    /// A process was given a place in the job.
+    static func joined(_ member: Member) -> Event { Event(event: "joined", member: member.description) }
+
+    /// A worker has computed its first shard, so long after it joined.
+    static func computes(_ member: Member, milliseconds: UInt64) -> Event {
+      Event(event: "computes", milliseconds: milliseconds, member: member.description)
     }
 
     /// A checkpoint is complete on disk; writing it took so long.

@@ -10,6 +10,13 @@ extension CoordinatorRole {
       report(.waiting(missing: missing))
     case .joined(let member, let name):
       logger.info("\(member) has joined\(name == member.description ? "" : " as \(name)")")
+      metrics.add(.joined(member))
+    case .computes(let member, let milliseconds, let isLate):
+      let text = "\(member) computes, \(milliseconds) ms after it joined"
+      logger.info("\(text)")
+      metrics.add(.computes(member, milliseconds: milliseconds))
+      // Of those that the job begins with the first step tells.
+      if isLate { report(.notice(text)) }
     case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     case .view(let view, let reason): tell(view, reason)
     case .begun(let view): begin(view)
