@@ -73,6 +73,34 @@ import Testing
     #expect(bench.handle(.message(envelope, from: Connection(1), payload: late)) == [.release(late.handle)])
   }
 
+  @Test func whoeverSpeaksAfterTheEndIsAnswered() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    _ = bench.snapshots(closed: 8)
+    _ = bench.handle(.stored(step: 8))
+    let goodbye = Message.leaving(Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 16)))
+    var ended: [CoordinatorEffect] = []
+    for member in bench.view.servers.map(\.member) + bench.view.workers.map(\.member) {
+      ended += bench.send(goodbye, from: member)
+    }
+    #expect(ended.stops == [.completed])
+    func answer(_ message: Message, token: JobToken = Job.token) -> Message? {
+      let envelope = Envelope(
+        token: token, view: .none, sender: worker(1), incarnation: Incarnation(9), message: message)
+      return bench.coordinator.answerAfterEnd(to: envelope, at: Moment(milliseconds: bench.now))?.message
+    }
+    guard case .status(let text) = answer(.statusRequest) else {
+      Issue.record("\(String(describing: answer(.statusRequest)))")
+      return
+    }
+    #expect(text.hasPrefix("{\"state\":\"evaluating\",\"mode\":\"sync\",\"step\":8,\"steps\":8,"), "\(text)")
+    #expect(answer(.hello(Hello(role: .worker, name: ""))) == .stop(.completed))
+    #expect(answer(.progress(Progress(steps: 8, shards: 1))) == .stop(.completed))
+    #expect(answer(goodbye) == nil && answer(.refused(Refusal(.oldView, ""))) == nil)
+    #expect(answer(.setMode(.async)) == .refused(Refusal(.misplaced, "the job has made its last step")))
+    let stranger = JobToken([UInt8](repeating: 8, count: JobToken.byteCount))!
+    #expect(answer(.statusRequest, token: stranger) == nil)
+  }
+
   // MARK: Marked cuts
 
   private func marking() -> CoordinatorBench {

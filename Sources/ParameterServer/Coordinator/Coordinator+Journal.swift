@@ -54,7 +54,7 @@ extension Coordinator {
   /// What somebody is answered who speaks after the end of a completed job, while Runtime evaluates its model; nil for
   /// nothing.
   public func answerAfterEnd(to envelope: Envelope, at now: Moment) -> Envelope? {
-    guard envelope.token == token else { return self.envelope(.refused(Fence.wrongJob)) }
+    guard envelope.token == token else { return nil }
     switch envelope.message {
     case .refused, .leaving: return nil
     case .statusRequest: return self.envelope(.status(status(at: now)))
