@@ -49,7 +49,10 @@ import Testing
     #expect(stored.stopped.count == 4 && stored.records.last == .completed && stored.stops.isEmpty)
     let goodbye = Message.leaving(Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 1)))
     for member in [server(0), server(1), worker(0)] { #expect(bench.send(goodbye, from: member).stops.isEmpty) }
-    #expect(bench.send(goodbye, from: worker(1)).stops == [.completed])
+    let totals = EpochTotals(epoch: 0, samples: 9, lossSum: 2, correct: 4)
+    let last = Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 2, epochs: [totals]))
+    let ended = bench.send(.leaving(last), from: worker(1))
+    #expect(ended.stops == [.completed] && ended.records == [.totals([totals])])
     #expect(bench.reports.contains { if case .trained = $0 { true } else { false } })
   }
 
@@ -93,6 +96,7 @@ import Testing
       return
     }
     #expect(text.hasPrefix("{\"state\":\"evaluating\",\"mode\":\"sync\",\"step\":8,\"steps\":8,"), "\(text)")
+    #expect(text.hasSuffix("\"missing\":[],\"members\":[]}"), "\(text)")
     #expect(answer(.hello(Hello(role: .worker, name: ""))) == .stop(.completed))
     #expect(answer(.progress(Progress(steps: 8, shards: 1))) == .stop(.completed))
     #expect(answer(goodbye) == nil && answer(.refused(Refusal(.oldView, ""))) == nil)

@@ -65,27 +65,30 @@ extension Coordinator {
 
   /// How the job does, as one JSON object.
   func status(at now: Moment) -> String {
-    let progress = isCompleted || isOver ? progress.completed : progress
+    // Nobody is left of a job that is over, and nobody is missed.
+    let hasEnded = isCompleted || isOver
+    let progress = hasEnded ? progress.completed : progress
     let mode = view.map { $0.rules.consistency(ofStep: min(max(progress.steps - 1, 0), $0.rules.steps - 1)) }
     let state: String
     switch phase {
-    case .gathering: state = isCompleted ? "evaluating" : "waiting for members"
+    case .gathering: state = hasEnded ? "evaluating" : "waiting for members"
     case .running: state = recovery != nil ? "recovering" : isPlaced ? "training" : "placing"
     case .ending: state = "ending"
     case .over: state = "evaluating"
     }
-    let members = roster.entries.map { entry in
+    let members = (hasEnded ? [] : roster.entries).map { entry in
       let inView = view?.incarnation(of: entry.member) == entry.incarnation
       return
         "{\"name\":\(Self.quoted(entry.name)),\"place\":\"\(entry.member)\",\"state\":\"\(inView ? "working" : entry.isReady ? "standing by" : "preparing")\",\"steps\":\(entry.progress.steps),\"shards\":\(entry.progress.shards),\"silent_ms\":\(now.milliseconds(since: entry.heardAt))}"
     }
+    let missing = hasEnded ? [] : roster.missing.map(Self.quoted)
     let staleness = progress.staleness
     let lateness =
       staleness.count == 0
       ? ""
       : "\"staleness\":{\"pushes\":\(staleness.count),\"mean\":\(staleness.mean),\"max\":\(staleness.largest),\"histogram\":\(staleness.bins)},"
     return
-      "{\"state\":\"\(state)\",\"mode\":\"\(mode ?? plan.consistency)\",\"step\":\(progress.steps),\"steps\":\(progress.totalSteps),\"view\":\(view?.number.rawValue ?? 0),\"era\":\(view?.era ?? 0),\"refused\":\(refusals.total),\(lateness)\"missing\":[\(roster.missing.map(Self.quoted).joined(separator: ","))],\"members\":[\(members.joined(separator: ","))]}"
+      "{\"state\":\"\(state)\",\"mode\":\"\(mode ?? plan.consistency)\",\"step\":\(progress.steps),\"steps\":\(progress.totalSteps),\"view\":\(view?.number.rawValue ?? 0),\"era\":\(view?.era ?? 0),\"refused\":\(refusals.total),\(lateness)\"missing\":[\(missing.joined(separator: ","))],\"members\":[\(members.joined(separator: ","))]}"
   }
 
   private static func quoted(_ text: String) -> String {

@@ -163,7 +163,11 @@ public struct Coordinator: Sendable {
     guard case .ending(let reason, let deadline) = phase else { return }
     guard roster.entries.isEmpty || now >= deadline else { return }
     phase = .over
-    if reason == .completed { effects.append(.report(.trained(progress))) }
+    if reason == .completed {
+      // A successor that only evaluates the model tells the whole job's totals.
+      effects.append(.journal(.totals(progress.epochs, progress.staleness)))
+      effects.append(.report(.trained(progress)))
+    }
     effects.append(.stop(reason))
   }
 

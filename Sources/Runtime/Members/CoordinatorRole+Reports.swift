@@ -60,7 +60,7 @@ extension CoordinatorRole {
     let reason = loaded == nil ? "begun" : "the job was resumed from a checkpoint"
     loaded = nil
     let now = MonotonicClock.seconds
-    meter.begin(at: now, samples: 0)
+    meter.begin(at: now, samples: progress?.samples ?? 0)
     let seconds = (now - launchedAt).rounded(toPlaces: 2)
     logger.info(
       "view \(view.number.rawValue): \(view.servers.count) servers, \(view.workers.count) workers, \(view.rules.chunks.count) chunks; training begins \(seconds) s after the launch"
