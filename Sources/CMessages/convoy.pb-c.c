@@ -502,6 +502,51 @@ void   convoy__wire__progress__free_unpacked
   assert(message->base.descriptor == &convoy__wire__progress__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__staleness__init
+                     (Convoy__Wire__Staleness         *message)
+{
+  static const Convoy__Wire__Staleness init_value = CONVOY__WIRE__STALENESS__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__staleness__get_packed_size
+                     (const Convoy__Wire__Staleness *message)
+{
+  assert(message->base.descriptor == &convoy__wire__staleness__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__staleness__pack
+                     (const Convoy__Wire__Staleness *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__staleness__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__staleness__pack_to_buffer
+                     (const Convoy__Wire__Staleness *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__staleness__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Staleness *
+       convoy__wire__staleness__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Staleness *)
+     protobuf_c_message_unpack (&convoy__wire__staleness__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__staleness__free_unpacked
+                     (Convoy__Wire__Staleness *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__staleness__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__leaving__init
                      (Convoy__Wire__Leaving         *message)
 {
@@ -2607,7 +2652,7 @@ const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor =
   (ProtobufCMessageInit) convoy__wire__epoch_totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[7] =
+static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[8] =
 {
   {
     "steps",
@@ -2693,6 +2738,18 @@ static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "staleness",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Progress, staleness),
+    &convoy__wire__staleness__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__progress__field_indices_by_name[] = {
   4,   /* field[4] = behind */
@@ -2701,12 +2758,13 @@ static const unsigned convoy__wire__progress__field_indices_by_name[] = {
   5,   /* field[5] = refused */
   6,   /* field[6] = refused_connections */
   1,   /* field[1] = shards */
+  7,   /* field[7] = staleness */
   0,   /* field[0] = steps */
 };
 static const ProtobufCIntRange convoy__wire__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
 {
@@ -2716,11 +2774,75 @@ const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
   "Convoy__Wire__Progress",
   "convoy.wire",
   sizeof(Convoy__Wire__Progress),
-  7,
+  8,
   convoy__wire__progress__field_descriptors,
   convoy__wire__progress__field_indices_by_name,
   1,  convoy__wire__progress__number_ranges,
   (ProtobufCMessageInit) convoy__wire__progress__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__staleness__field_descriptors[3] =
+{
+  {
+    "bins",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Convoy__Wire__Staleness, n_bins),
+    offsetof(Convoy__Wire__Staleness, bins),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sum",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Staleness, sum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "largest",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Staleness, largest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__staleness__field_indices_by_name[] = {
+  0,   /* field[0] = bins */
+  2,   /* field[2] = largest */
+  1,   /* field[1] = sum */
+};
+static const ProtobufCIntRange convoy__wire__staleness__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor convoy__wire__staleness__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Staleness",
+  "Staleness",
+  "Convoy__Wire__Staleness",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Staleness),
+  3,
+  convoy__wire__staleness__field_descriptors,
+  convoy__wire__staleness__field_indices_by_name,
+  1,  convoy__wire__staleness__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__staleness__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__leaving__field_descriptors[3] =
@@ -4677,7 +4799,7 @@ const ProtobufCMessageDescriptor convoy__wire__agreement__descriptor =
   (ProtobufCMessageInit) convoy__wire__agreement__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__totals__field_descriptors[1] =
+static const ProtobufCFieldDescriptor convoy__wire__totals__field_descriptors[2] =
 {
   {
     "epochs",
@@ -4691,14 +4813,27 @@ static const ProtobufCFieldDescriptor convoy__wire__totals__field_descriptors[1]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "staleness",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Totals, staleness),
+    &convoy__wire__staleness__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__totals__field_indices_by_name[] = {
   0,   /* field[0] = epochs */
+  1,   /* field[1] = staleness */
 };
 static const ProtobufCIntRange convoy__wire__totals__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor convoy__wire__totals__descriptor =
 {
@@ -4708,7 +4843,7 @@ const ProtobufCMessageDescriptor convoy__wire__totals__descriptor =
   "Convoy__Wire__Totals",
   "convoy.wire",
   sizeof(Convoy__Wire__Totals),
-  1,
+  2,
   convoy__wire__totals__field_descriptors,
   convoy__wire__totals__field_indices_by_name,
   1,  convoy__wire__totals__number_ranges,

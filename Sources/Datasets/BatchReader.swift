@@ -18,6 +18,7 @@ public struct SampleBlock: Hashable, Sendable {
 /// network's input is larger than the image.
 public struct BatchReader: Sendable {
   private let dataset: ImageDataset
+  private let part: DatasetPart
   private let order: SampleOrder?
   private let sampleShape: Shape
   private let border: Int
@@ -26,8 +27,12 @@ public struct BatchReader: Sendable {
 
   /// A reader for inputs of a shape.
   ///
-  /// - Parameter order: the order of an epoch; nil for the data set's own.
-  public init(dataset: ImageDataset, order: SampleOrder?, sampleShape: Shape) throws(DatasetError) {
+  /// - Parameters:
+  ///   - part: the samples that it reads.
+  ///   - order: the order of an epoch over the part; nil for the part's own.
+  public init(
+    dataset: ImageDataset, part: DatasetPart = .all, order: SampleOrder?, sampleShape: Shape
+  ) throws(DatasetError) {
     let image = dataset.sampleShape
     let border = sampleShape.rank == 3 ? (sampleShape[1] - image[1]) / 2 : -1
     guard sampleShape.rank == 3, image[0] == sampleShape[0], border >= 0, image[1] + 2 * border == sampleShape[1],
@@ -36,6 +41,7 @@ public struct BatchReader: Sendable {
       throw .unsuitable("the network takes inputs of \(sampleShape), \(dataset.name) has images of \(image)")
     }
     self.dataset = dataset
+    self.part = part
     self.order = order
     self.sampleShape = sampleShape
     self.border = border
@@ -49,7 +55,7 @@ public struct BatchReader: Sendable {
     precondition(batch.sampleShape == sampleShape, "a batch of \(batch.sampleShape) inputs for \(sampleShape)")
     batch.removeAll(epoch: block.epoch)
     for position in block.positions {
-      let sample = order?.sample(at: position, epoch: block.epoch) ?? position
+      let sample = part.sample(order?.sample(at: position, epoch: block.epoch) ?? position)
       dataset.withPixels(of: sample) { pixels in
         batch.append(sample: sample, label: dataset.label(of: sample)) { input in fill(&input, from: pixels) }
       }

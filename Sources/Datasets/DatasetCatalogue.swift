@@ -6,6 +6,8 @@ public struct DatasetForm: Hashable, Sendable {
   public let sampleShape: Shape
   /// Number of classes.
   public let classes: Int
+  /// Number of samples in the training set.
+  public let trainingSamples: Int
 }
 
 /// The data sets that are known by name.

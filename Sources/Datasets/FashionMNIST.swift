@@ -12,7 +12,7 @@ enum FashionMNIST {
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
   ]
 
-  static let form = DatasetForm(sampleShape: [1, 28, 28], classes: classNames.count)
+  static let form = DatasetForm(sampleShape: [1, 28, 28], classes: classNames.count, trainingSamples: 60_000)
 
   /// Of the training images' 47,040,000 pixels.
   static let mean: Float = 0.286_040_6

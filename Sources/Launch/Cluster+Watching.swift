@@ -89,6 +89,7 @@ extension Cluster {
       // It says so when it knows, and again when it ends.
       if failure == nil { isExplained = true }
       fail(ConvoyError(ExitCode(rawValue: exitCode) ?? .failed, message))
+    case .notice(let text): log.info(text)
     default: break
     }
     report(event)

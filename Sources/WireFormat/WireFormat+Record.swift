@@ -51,11 +51,12 @@ extension WireFormat {
       body.pointee.rules = encode(mark.rules, &arena)
       body.pointee.covered = encode(mark.covered, &arena)
       wire.checkpoint = body
-    case .totals(let totals):
+    case .totals(let totals, let staleness):
       wire.body_case = CONVOY__WIRE__RECORD__BODY_TOTALS
       let body = arena.make(convoy__wire__totals__init)
       body.pointee.n_epochs = totals.count
       body.pointee.epochs = encode(totals, &arena)
+      if staleness.count > 0 { body.pointee.staleness = encode(staleness, &arena) }
       wire.totals = body
     case .agreed(let fingerprint, let data):
       wire.body_case = CONVOY__WIRE__RECORD__BODY_AGREED
@@ -110,7 +111,9 @@ extension WireFormat {
           covered: try units(body.covered, "checkpoint.covered")))
     case CONVOY__WIRE__RECORD__BODY_TOTALS:
       let body = try Fields.message(wire.totals, "totals")
-      return .totals(try epochs(body.epochs, body.n_epochs, "totals.epochs", maximum: maximumJournalledEpochs))
+      return .totals(
+        try epochs(body.epochs, body.n_epochs, "totals.epochs", maximum: maximumJournalledEpochs),
+        try staleness(body.staleness, "totals.staleness"))
     case CONVOY__WIRE__RECORD__BODY_AGREED:
       let body = try Fields.message(wire.agreed, "agreed")
       return .agreed(

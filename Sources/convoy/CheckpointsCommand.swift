@@ -51,6 +51,18 @@ private struct CheckpointsReport: Encodable {
     let model: String?
     let data: String?
     let bytes: Int
+    /// On the samples that were held out; nil where none were, or it was not evaluated.
+    let validationAccuracy: Double?
+    let validationLoss: Double?
+    /// Whether no other is better on them; nil where it has no score.
+    let isBest: Bool?
+
+    enum CodingKeys: String, CodingKey {
+      case name, step, state, reason, model, data, bytes
+      case validationAccuracy = "validation_accuracy"
+      case validationLoss = "validation_loss"
+      case isBest = "best"
+    }
   }
 
   let folder: String
@@ -69,14 +81,15 @@ private struct CheckpointsReport: Encodable {
       throw ConvoyError(.badData, error.description)
     }
     self.folder = store.folder
-    checkpoints = entries.map(Self.checkpoint)
+    let best = ValidationScore.best(entries.compactMap { ValidationScore($0) })
+    checkpoints = entries.map { Self.checkpoint($0, best: best) }
     newest = checkpoints.last { $0.state == "good" }?.name
     good = checkpoints.count { $0.state == "good" }
     damaged = checkpoints.count { $0.state == "damaged" }
     unfinished = checkpoints.count { $0.state == "unfinished" }
   }
 
-  private static func checkpoint(_ entry: CheckpointStore.Entry) -> Checkpoint {
+  private static func checkpoint(_ entry: CheckpointStore.Entry, best: ValidationScore?) -> Checkpoint {
     let (state, reason): (String, String?) =
       switch entry.state {
       case .good: ("good", nil)
@@ -84,9 +97,11 @@ private struct CheckpointsReport: Encodable {
       case .unfinished:
         ("unfinished", "it has no \(CheckpointStore.manifestName): it was not finished, and does not count")
       }
+    let score = ValidationScore(entry)
     return Checkpoint(
       name: entry.name, step: entry.step, state: state, reason: reason, model: entry.network, data: entry.data,
-      bytes: entry.bytes)
+      bytes: entry.bytes, validationAccuracy: score?.accuracy, validationLoss: score?.loss,
+      isBest: score.map { $0 == best })
   }
 
   /// Prints the report, and ends with what is wrong.
@@ -107,6 +122,10 @@ private struct CheckpointsReport: Encodable {
   private static func line(_ checkpoint: Checkpoint) -> String {
     let start = "\(padded(checkpoint.name, 24))\(padded(checkpoint.state, 12))"
     if let reason = checkpoint.reason { return start + reason }
-    return "\(start)\(padded(checkpoint.model ?? "", 16))\(padded(grouped(checkpoint.bytes), 14, right: true)) bytes"
+    let line =
+      "\(start)\(padded(checkpoint.model ?? "", 16))\(padded(grouped(checkpoint.bytes), 14, right: true)) bytes"
+    guard let accuracy = checkpoint.validationAccuracy, let loss = checkpoint.validationLoss else { return line }
+    let score = "validation accuracy \(ProgressLine.decimals(accuracy, 4)), loss \(ProgressLine.decimals(loss, 4))"
+    return "\(line)   \(score)\(checkpoint.isBest == true ? ", the best" : "")"
   }
 }

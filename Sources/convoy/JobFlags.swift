@@ -15,6 +15,7 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("checkpoint-every")) var checkpointEvery: String?
   @Option(help: help("checkpoint-minutes")) var checkpointMinutes: String?
   @Option(help: help("keep")) var keep: String?
+  @Option(help: help("validation")) var validation: String?
   @Option(help: help("rebalance")) var rebalance: String?
   @Option(help: help("max-staleness")) var maxStaleness: String?
   @Option(help: help("staleness-scaling")) var stalenessScaling: String?
@@ -53,7 +54,7 @@ struct JobFlags: ParsableArguments {
       "clip-norm": clipNorm, "schedule": schedule,
       "warmup-steps": warmupSteps, "replicas": replicas, "checkpoint-every": checkpointEvery,
       "checkpoint-minutes": checkpointMinutes, "keep": keep, "rebalance": rebalance, "max-staleness": maxStaleness,
-      "staleness-scaling": stalenessScaling, "delay-compensation": delayCompensation,
+      "validation": validation, "staleness-scaling": stalenessScaling, "delay-compensation": delayCompensation,
     ]
     return all.compactMapValues { $0 }
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Observability
 import ParameterServer
 import Runtime
 
@@ -35,6 +36,11 @@ struct StatusCommand: ParsableCommand {
     )
     if let refused = status.refusalsText { Terminal.result("  messages refused: \(refused)") }
     if let refused = status.connectionsText { Terminal.result("  \(refused)") }
+    if let staleness = status.staleness {
+      Terminal.result(
+        "  staleness  mean \(ProgressLine.decimals(staleness.mean, 2))  max \(staleness.max)  of \(staleness.pushes) pushes"
+      )
+    }
     for member in status.members {
       let name = member.name == member.place ? "" : " (\(member.name))"
       let shards =

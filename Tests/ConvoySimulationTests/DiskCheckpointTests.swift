@@ -32,6 +32,9 @@ import Testing
       _ = try $0.write(checkpoint(300, 2))
       try $0.prune(keepLast: 1)
     },
+    Scenario(description: "adding to a manifest", before: [(100, 1), (200, 1)], after: (200, 1)) {
+      try $0.annotate("step-00000200", era: 0, ["validation_accuracy": "0.5"])
+    },
   ]
 
   static func checkpoint(_ step: Int, _ value: Float) -> Checkpoint {

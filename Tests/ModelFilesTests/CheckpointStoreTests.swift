@@ -163,6 +163,24 @@ import Testing
     #expect(try store.verify().map { $0.state == .good } == [true, true, true, false])
   }
 
+  @Test("What is added to a manifest is read back with what it said before, and the checkpoint stays good")
+  func annotate() throws {
+    _ = try store.write(SmallCheckpoint.make(step: 1))
+    let files = ["model.safetensors", "state.safetensors"].map { folder.read(path(1, $0)) }
+    try store.annotate("step-00000001", era: 3, ["accuracy": "0.5", "π": "3"])
+    try store.annotate("step-00000001", era: 3, ["accuracy": "0.75"])
+    let entry = try #require(store.verify().first)
+    #expect(entry.state == .good && entry.metadata == ["accuracy": "0.75", "π": "3", "job": "mode: sync\n"])
+    let read = try store.read("step-00000001")
+    #expect(read.metadata == entry.metadata)
+    #expect(["model.safetensors", "state.safetensors"].map { folder.read(path(1, $0)) } == files)
+    // Written again after the job went back: what was found of the one before is none of its.
+    let error = #expect(throws: ModelFileError.self) { try store.annotate("step-00000001", era: 2, ["accuracy": "1"]) }
+    #expect(error?.problem == "it is of era 3, expected was one of era 2")
+    #expect(throws: ModelFileError.self) { try store.annotate("step-00000002", era: 3, [:]) }
+    #expect(try store.list().map(\.metadata) == [entry.metadata])
+  }
+
   @Test("A damaged checkpoint is replaced by a good one of its step")
   func replaced() throws {
     _ = try store.write(SmallCheckpoint.make(step: 2))

@@ -49,7 +49,10 @@ import Testing
     #expect(stored.stopped.count == 4 && stored.records.last == .completed && stored.stops.isEmpty)
     let goodbye = Message.leaving(Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 1)))
     for member in [server(0), server(1), worker(0)] { #expect(bench.send(goodbye, from: member).stops.isEmpty) }
-    #expect(bench.send(goodbye, from: worker(1)).stops == [.completed])
+    let totals = EpochTotals(epoch: 0, samples: 9, lossSum: 2, correct: 4)
+    let last = Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 2, epochs: [totals]))
+    let ended = bench.send(.leaving(last), from: worker(1))
+    #expect(ended.stops == [.completed] && ended.records == [.totals([totals])])
     #expect(bench.reports.contains { if case .trained = $0 { true } else { false } })
   }
 
@@ -93,6 +96,35 @@ import Testing
     let envelope = Envelope(
       token: Job.token, view: .none, sender: worker(0), incarnation: Incarnation(1), message: .alive)
     #expect(bench.handle(.message(envelope, from: Connection(1), payload: late)) == [.release(late.handle)])
+  }
+
+  @Test func whoeverSpeaksAfterTheEndIsAnswered() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    _ = bench.snapshots(closed: 8)
+    _ = bench.handle(.stored(step: 8))
+    let goodbye = Message.leaving(Leaving(text: "", isOrderly: true, progress: Progress(steps: 8, shards: 16)))
+    var ended: [CoordinatorEffect] = []
+    for member in bench.view.servers.map(\.member) + bench.view.workers.map(\.member) {
+      ended += bench.send(goodbye, from: member)
+    }
+    #expect(ended.stops == [.completed])
+    func answer(_ message: Message, token: JobToken = Job.token) -> Message? {
+      let envelope = Envelope(
+        token: token, view: .none, sender: worker(1), incarnation: Incarnation(9), message: message)
+      return bench.coordinator.answerAfterEnd(to: envelope, at: Moment(milliseconds: bench.now))?.message
+    }
+    guard case .status(let text) = answer(.statusRequest) else {
+      Issue.record("\(String(describing: answer(.statusRequest)))")
+      return
+    }
+    #expect(text.hasPrefix("{\"state\":\"evaluating\",\"mode\":\"sync\",\"step\":8,\"steps\":8,"), "\(text)")
+    #expect(text.hasSuffix("\"missing\":[],\"members\":[]}"), "\(text)")
+    #expect(answer(.hello(Hello(role: .worker, name: ""))) == .stop(.completed))
+    #expect(answer(.progress(Progress(steps: 8, shards: 1))) == .stop(.completed))
+    #expect(answer(goodbye) == nil && answer(.refused(Refusal(.oldView, ""))) == nil)
+    #expect(answer(.setMode(.async)) == .refused(Refusal(.misplaced, "the job has made its last step")))
+    let stranger = JobToken([UInt8](repeating: 8, count: JobToken.byteCount))!
+    #expect(answer(.statusRequest, token: stranger) == nil)
   }
 
   // MARK: Marked cuts
@@ -188,6 +220,47 @@ import Testing
     _ = next.send(.progress(report), from: worker(0))
     let progress = next.handle(.timer).reports.compactMap { if case .progress(let it) = $0 { it } else { nil } }
     #expect(progress.map(\.samples) == [32])
+  }
+
+  @Test func stalenessIsSummedOverServersAndCountedOnceOverRestarts() {
+    func report(_ bins: [UInt64], _ sum: UInt64, _ largest: UInt64) -> Message {
+      .progress(Progress(steps: 1, shards: 0, staleness: StalenessCounts(bins: bins, sum: sum, largest: largest)))
+    }
+    func counted(_ effects: [CoordinatorEffect]) -> StalenessCounts? {
+      effects.reports.compactMap { if case .progress(let it) = $0 { it.staleness } else { nil } }.last
+    }
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, replicas: true, steps: 100))
+    _ = bench.send(report([1], 0, 0), from: server(0))
+    _ = bench.send(report([3, 2], 2, 1), from: server(0))
+    _ = bench.send(report([1], 0, 0), from: server(0))
+    _ = bench.send(report([0, 0, 0, 0, 5], 20, 4), from: server(1))
+    // Only servers apply.
+    _ = bench.send(report([9], 9, 9), from: worker(0))
+    let whole = StalenessCounts(bins: [3, 2, 0, 0, 5], sum: 22, largest: 4)
+    #expect(counted(bench.handle(.timer)) == whole)
+    // What a server that died had reported stays; its next life counts from nothing.
+    _ = bench.handle(.ended(name: "server.1"))
+    #expect(counted(bench.handle(.timer)) == whole)
+    _ = bench.join(server(1), life: 77)
+    _ = bench.send(report([1], 0, 0), from: server(1))
+    let more = StalenessCounts(bins: [4, 2, 0, 0, 5], sum: 22, largest: 4)
+    #expect(counted(bench.handle(.timer)) == more)
+    #expect(more.count == 11 && more.mean == 2)
+    // A successor has it from the journal and from those who live.
+    var (next, _) = bench.restarted()
+    _ = next.send(report([3, 2], 2, 1), from: server(0))
+    #expect(counted(next.handle(.timer)) == whole)
+    let goodbye = Leaving(
+      text: "", isOrderly: true,
+      progress: Progress(steps: 1, shards: 0, staleness: StalenessCounts(bins: [3, 3], sum: 3, largest: 1)))
+    _ = next.send(.leaving(goodbye), from: server(0))
+    #expect(counted(next.handle(.timer)) == StalenessCounts(bins: [3, 3, 0, 0, 5], sum: 23, largest: 4))
+    let status = next.send(.statusRequest, from: Member(.client, 0)).messages.compactMap { message in
+      if case .status(let text) = message { text } else { nil }
+    }
+    #expect(
+      status.first?.contains(
+        "\"staleness\":{\"pushes\":11,\"mean\":\(23.0 / 11),\"max\":4,\"histogram\":[3, 3, 0, 0, 5]}") == true)
   }
 
   @Test func leasesOutliveTheCoordinator() {

@@ -19,6 +19,33 @@ import Testing
     #expect(bench.reports.count { if case .joined = $0 { true } else { false } } == 4)
   }
 
+  @Test func aWorkersFirstShardIsToldOnceWithTheTimeSinceItJoined() {
+    func told(_ effects: [CoordinatorEffect]) -> [CoordinatorReport] {
+      effects.reports.filter { if case .computes = $0 { true } else { false } }
+    }
+    func report(_ shards: UInt64) -> Message { .progress(Progress(steps: shards, shards: shards)) }
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(steps: 100))
+    bench.now += 700
+    #expect(told(bench.send(report(0), from: worker(0))).isEmpty)
+    #expect(
+      told(bench.send(report(1), from: worker(0))) == [.computes(worker(0), milliseconds: 700, isLate: false)])
+    #expect(told(bench.send(report(2), from: worker(0)) + bench.send(report(1), from: server(0))).isEmpty)
+    // A worker that comes later, and one that takes a place again.
+    _ = bench.join(worker(2))
+    _ = bench.acceptAll()
+    bench.now += 40
+    #expect(told(bench.send(report(1), from: worker(2))) == [.computes(worker(2), milliseconds: 40, isLate: true)])
+    _ = bench.handle(.ended(name: "worker.2"))
+    _ = bench.acceptAll()
+    _ = bench.join(worker(2), life: 77)
+    _ = bench.acceptAll()
+    bench.now += 50
+    #expect(told(bench.send(report(3), from: worker(2))) == [.computes(worker(2), milliseconds: 50, isLate: true)])
+    // When those came whom a predecessor took, a successor does not know.
+    var (next, _) = bench.restarted()
+    #expect(told(next.send(report(9), from: worker(0))).isEmpty)
+  }
+
   @Test func namesOfPlacesThatDoNotExistAreRefused() {
     for name in ["worker.4096", "worker.99999999999999999999", "worker.01", "server.0", "coordinator.0"] {
       var bench = bench()

@@ -29,7 +29,10 @@ import Testing
     let second = bench.applied(0, 2)
     #expect(second.updates.map(\.staleness) == [2] && second.answers.count == 1)
     #expect(bench.applied(0, 3).answers == [Answer(worker: 1, version: 3, closed: 0)])
-    #expect(bench.server.counts.staleness.prefix(4) == [1, 1, 1, 0])
+    // Signs of life tell the coordinator.
+    let told = bench.tick().messages.compactMap { if case .progress(let it) = $0 { it.staleness } else { nil } }
+    #expect(told == [bench.server.counts.staleness])
+    #expect(bench.server.counts.staleness == StalenessCounts(bins: [1, 1, 1], sum: 3, largest: 2))
   }
 
   @Test func aStepClosesWithItsLastUnitWhicheverThatIs() {

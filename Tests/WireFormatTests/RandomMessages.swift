@@ -55,7 +55,7 @@ struct RandomMessages {
   private mutating func progress() -> Progress {
     var progress = Progress(
       steps: number(), shards: number(), busy: number(), epochs: epochs(UInt64(Progress.maximumEpochs)),
-      behind: number())
+      behind: number(), staleness: staleness())
     if number(2) == 0 {
       progress.refused.messages = RefusalCounts(numbers: RefusalReason.allCases.map { _ in number(1000) })
       progress.refused.connections.unknownKey = number()
@@ -64,6 +64,13 @@ struct RandomMessages {
       progress.refused.connections.unproven = number()
     }
     return progress
+  }
+
+  private mutating func staleness() -> StalenessCounts {
+    guard flag() else { return StalenessCounts() }
+    return StalenessCounts(
+      bins: (0...number(UInt64(StalenessCounts.maximumBins))).map { _ in 1 + number() }, sum: number(),
+      largest: number())
   }
 
   private mutating func consistency(shards: Int) -> Consistency {
@@ -198,7 +205,7 @@ struct RandomMessages {
     case 1: .view(view())
     case 2: .leased(Member(.worker, UInt32(number(100))), Incarnation(number(.max)), leases())
     case 3: .checkpoint(CheckpointMark(step: Int(number()), version: number(), rules: rules(), covered: units()))
-    case 4: .totals(epochs(40))
+    case 4: .totals(epochs(40), staleness())
     case 5: .leaseBook(LeaseStand(frontier: Int(number()), returned: units(), applied: units()))
     case 6: .agreed(fingerprint: text(), data: digest())
     default: .completed

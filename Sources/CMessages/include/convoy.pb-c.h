@@ -26,6 +26,7 @@ typedef struct Convoy__Wire__Hello Convoy__Wire__Hello;
 typedef struct Convoy__Wire__Ready Convoy__Wire__Ready;
 typedef struct Convoy__Wire__EpochTotals Convoy__Wire__EpochTotals;
 typedef struct Convoy__Wire__Progress Convoy__Wire__Progress;
+typedef struct Convoy__Wire__Staleness Convoy__Wire__Staleness;
 typedef struct Convoy__Wire__Leaving Convoy__Wire__Leaving;
 typedef struct Convoy__Wire__LeaseRequest Convoy__Wire__LeaseRequest;
 typedef struct Convoy__Wire__ChunkPosition Convoy__Wire__ChunkPosition;
@@ -305,10 +306,24 @@ struct  Convoy__Wire__Progress
   uint64_t *refused;
   size_t n_refused_connections;
   uint64_t *refused_connections;
+  Convoy__Wire__Staleness *staleness;
 };
 #define CONVOY__WIRE__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__progress__descriptor) \
-    , 0, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL }
+    , 0, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL, NULL }
+
+
+struct  Convoy__Wire__Staleness
+{
+  ProtobufCMessage base;
+  size_t n_bins;
+  uint64_t *bins;
+  uint64_t sum;
+  uint64_t largest;
+};
+#define CONVOY__WIRE__STALENESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__staleness__descriptor) \
+    , 0,NULL, 0, 0 }
 
 
 struct  Convoy__Wire__Leaving
@@ -653,10 +668,11 @@ struct  Convoy__Wire__Totals
   ProtobufCMessage base;
   size_t n_epochs;
   Convoy__Wire__EpochTotals **epochs;
+  Convoy__Wire__Staleness *staleness;
 };
 #define CONVOY__WIRE__TOTALS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__totals__descriptor) \
-    , 0,NULL }
+    , 0,NULL, NULL }
 
 
 /* Convoy__Wire__Envelope methods */
@@ -867,6 +883,25 @@ Convoy__Wire__Progress *
                       const uint8_t       *data);
 void   convoy__wire__progress__free_unpacked
                      (Convoy__Wire__Progress *message,
+                      ProtobufCAllocator *allocator);
+/* Convoy__Wire__Staleness methods */
+void   convoy__wire__staleness__init
+                     (Convoy__Wire__Staleness         *message);
+size_t convoy__wire__staleness__get_packed_size
+                     (const Convoy__Wire__Staleness   *message);
+size_t convoy__wire__staleness__pack
+                     (const Convoy__Wire__Staleness   *message,
+                      uint8_t             *out);
+size_t convoy__wire__staleness__pack_to_buffer
+                     (const Convoy__Wire__Staleness   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Staleness *
+       convoy__wire__staleness__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__staleness__free_unpacked
+                     (Convoy__Wire__Staleness *message,
                       ProtobufCAllocator *allocator);
 /* Convoy__Wire__Leaving methods */
 void   convoy__wire__leaving__init
@@ -1340,6 +1375,9 @@ typedef void (*Convoy__Wire__EpochTotals_Closure)
 typedef void (*Convoy__Wire__Progress_Closure)
                  (const Convoy__Wire__Progress *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Staleness_Closure)
+                 (const Convoy__Wire__Staleness *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Leaving_Closure)
                  (const Convoy__Wire__Leaving *message,
                   void *closure_data);
@@ -1426,6 +1464,7 @@ extern const ProtobufCMessageDescriptor convoy__wire__hello__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__ready__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__progress__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__staleness__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__chunk_position__descriptor;

@@ -45,6 +45,9 @@ extension Cluster {
       throw ConvoyError(
         .configuration, "a simulated job has up to \(ToyJob.maximumShards) shards, not \(job.shards): state fewer")
     }
+    guard job.clipNorm == nil else {
+      throw ConvoyError(.configuration, "a simulated network's gradients are not clipped: leave --clip-norm out")
+    }
     var cluster = self
     cluster.branches = branches ?? []
     // A real network's job lasts long enough for the usual looks at the workers' speeds.

@@ -28,6 +28,8 @@ extension CheckpointStore {
     /// The network's and the data set's names; nil unless good.
     package let network: String?
     package let data: String?
+    /// What its manifest says beside; nothing unless good.
+    package let metadata: [String: String]
     /// Bytes of its model and state; 0 unless good.
     package let bytes: Int
   }
@@ -62,16 +64,18 @@ extension CheckpointStore {
 
   private func entry(_ name: CheckpointName, _ depth: Depth) throws(ModelFileError) -> Entry {
     guard try hasManifest(name) else {
-      return Entry(name: name.text, step: name.step, state: .unfinished, network: nil, data: nil, bytes: 0)
+      return Entry(
+        name: name.text, step: name.step, state: .unfinished, network: nil, data: nil, metadata: [:], bytes: 0)
     }
     do throws(ModelFileError) {
       let reader = try open(name.text)
       if depth == .contents { try reader.verify() }
       return Entry(
         name: name.text, step: name.step, state: .good, network: reader.manifest.network.name,
-        data: reader.manifest.data.name, bytes: reader.byteCount)
+        data: reader.manifest.data.name, metadata: reader.manifest.metadata, bytes: reader.byteCount)
     } catch {
-      return Entry(name: name.text, step: name.step, state: .damaged(error), network: nil, data: nil, bytes: 0)
+      return Entry(
+        name: name.text, step: name.step, state: .damaged(error), network: nil, data: nil, metadata: [:], bytes: 0)
     }
   }
 
@@ -79,6 +83,22 @@ extension CheckpointStore {
   func isGood(_ name: CheckpointName, _ depth: Depth) -> Bool {
     guard let entry = try? entry(name, depth) else { return false }
     return entry.state == .good
+  }
+
+  /// Adds to what a checkpoint's manifest says beside, as what was found of it after it was written.
+  ///
+  /// The manifest is replaced by another: a crash leaves either, and the checkpoint good.
+  ///
+  /// - Parameter era: the era of the checkpoint that is meant; one of another era in its place is refused.
+  package func annotate(_ name: String, era: UInt64, _ metadata: [String: String]) throws(ModelFileError) {
+    var manifest = try open(name).manifest
+    guard manifest.era == era else {
+      throw ModelFileError(
+        path: "\(folder)/\(name)/\(Manifest.fileName)",
+        problem: "it is of era \(manifest.era), expected was one of era \(era)", kind: .mismatched)
+    }
+    manifest.metadata.merge(metadata) { $1 }
+    try CheckpointWriter(folder: "\(folder)/\(name)", files: files, fault: fault).write(manifest)
   }
 
   /// Removes what interrupted writes, replacements and removals left, and puts back what was being replaced. The result

@@ -136,7 +136,8 @@ struct CheckpointWriter {
     return Manifest.File(name: content.name, bytes: count, sha256: hasher.finalize().description)
   }
 
-  private func write(_ manifest: Manifest) throws(ModelFileError) {
+  /// Writes the manifest, in the place of one that is there.
+  func write(_ manifest: Manifest) throws(ModelFileError) {
     let bytes = manifest.encoded()
     try write(Manifest.fileName) { write throws(ModelFileError) in
       try bytes.withUnsafeBufferPointer { bytes throws(ModelFileError) in try write(UnsafeRawBufferPointer(bytes)) }

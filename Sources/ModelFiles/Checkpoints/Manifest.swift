@@ -23,7 +23,7 @@ struct Manifest: Codable {
   let era: UInt64
   let network: Checkpoint.Identity
   let data: Checkpoint.Identity
-  let metadata: [String: String]
+  var metadata: [String: String]
   /// How many parameters and buffers there are.
   let parameters: Int
   let buffers: Int

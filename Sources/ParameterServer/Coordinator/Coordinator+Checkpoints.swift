@@ -70,7 +70,7 @@ extension Coordinator {
     guard let index = pendingMarks.firstIndex(where: { $0.mark.step == step }) else { return }
     let mark = pendingMarks.remove(at: index).mark
     effects.append(.journal(.checkpoint(mark)))
-    effects.append(.journal(.totals(pastTotals)))
+    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     effects.append(.report(.stored(step: step)))
     if step == mark.rules.steps {
       isCompleted = true

@@ -11,7 +11,7 @@ extension Coordinator {
       case .leaseBook(let stand): book = LeaseBook(stand)
       case .leased(let member, let incarnation, let leases): book?.replay(leases, to: member, incarnation)
       case .checkpoint: break
-      case .totals(let totals): pastTotals = totals
+      case .totals(let totals, let staleness): (pastTotals, pastStaleness) = (totals, staleness)
       case .completed: isCompleted = true
       }
     }

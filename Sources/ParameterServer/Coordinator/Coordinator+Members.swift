@@ -42,6 +42,9 @@ extension Coordinator {
       if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
     case .progress(let progress):
       roster.record(progress, of: sender, isCurrent: isCurrent)
+      if let (milliseconds, isLate) = roster.begins(sender, at: now) {
+        effects.append(.report(.computes(sender, milliseconds: milliseconds, isLate: isLate)))
+      }
       send(.alive, to: connection, &effects)
       let isWaitedFor = sender.role == .server && !isPlaced && !accepted.contains(sender)
       if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
@@ -61,7 +64,7 @@ extension Coordinator {
     _ effects: inout [CoordinatorEffect]
   ) {
     if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
-    switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence) {
+    switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence, isLate: hasBegun) {
     case .success(let entry, let isNew):
       if isNew { effects.append(.report(.joined(entry.member, name: entry.name))) }
       send(.welcome(Welcome(member: entry.member, job: plan.job)), to: connection, &effects)
@@ -137,6 +140,7 @@ extension Coordinator {
       for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
       pastShards &+= entry.progress.shards
       pastRefused.add(entry.refused)
+      pastStaleness.add(entry.staleness)
       book?.remove(entry.incarnation)
     }
     roster.remove(member)
@@ -150,7 +154,7 @@ extension Coordinator {
     let wereInView = members.filter { view.incarnation(of: $0) != nil }
     guard let first = wereInView.first else { return }
     disturb(at: since)
-    effects.append(.journal(.totals(pastTotals)))
+    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     guard recovery == nil else { return }
     revise(.removed(first, text), at: now, &effects)
   }

@@ -8,22 +8,61 @@ extension Coordinator {
     return refused
   }
 
+  private var isOver: Bool {
+    if case .over = phase { true } else { false }
+  }
+
+  /// What somebody is answered who speaks after the end of a completed job, while Runtime evaluates its model; nil for
+  /// nothing.
+  public func answerAfterEnd(to envelope: Envelope, at now: Moment) -> Envelope? {
+    guard envelope.token == token else { return nil }
+    switch envelope.message {
+    case .refused, .leaving: return nil
+    case .statusRequest: return self.envelope(.status(status(at: now)))
+    case .setMode: return self.envelope(.refused(Refusal(.misplaced, "the job has made its last step")))
+    default: return self.envelope(.stop(.completed))
+    }
+  }
+
   /// How the job does, as one JSON object.
   func status(at now: Moment) -> String {
-    let progress = progress
+    // Nobody is left of a job that is over, and nobody is missed.
+    let hasEnded = isCompleted || isOver
+    let progress = hasEnded ? progress.completed : progress
     let mode = view.map { $0.rules.consistency(ofStep: min(max(progress.steps - 1, 0), $0.rules.steps - 1)) }
     let state: String
     switch phase {
-    case .gathering: state = "waiting for members"
+    case .gathering: state = hasEnded ? "evaluating" : "waiting for members"
     case .running: state = recovery != nil ? "recovering" : isPlaced ? "training" : "placing"
-    case .ending, .over: state = "ending"
+    case .ending: state = "ending"
+    case .over: state = "evaluating"
     }
+    let missing = hasEnded ? [] : roster.missing.map(Self.quoted)
+    let members = (hasEnded ? [] : roster.entries).map { member($0, at: now) }
+    return Self.object(
+      [
+        ("state", Self.quoted(state)), ("mode", Self.quoted("\(mode ?? plan.consistency)")),
+        ("step", "\(progress.steps)"), ("steps", "\(progress.totalSteps)"), ("view", "\(view?.number.rawValue ?? 0)"),
+        ("era", "\(view?.era ?? 0)"),
+      ] + refusalFields + lateness(progress.staleness) + [
+        ("missing", "[\(missing.joined(separator: ","))]"), ("members", "[\(members.joined(separator: ","))]"),
+      ])
+  }
+
+  private func lateness(_ staleness: StalenessCounts) -> [(name: String, value: String)] {
+    guard staleness.count > 0 else { return [] }
+    let fields = [
+      ("pushes", "\(staleness.count)"), ("mean", "\(staleness.mean)"), ("max", "\(staleness.largest)"),
+      ("histogram", "\(staleness.bins)"),
+    ]
+    return [("staleness", Self.object(fields))]
+  }
+
+  private var refusalFields: [(name: String, value: String)] {
     let refused = refused
     let connections = refused.connections
-    return Self.object([
-      ("state", Self.quoted(state)), ("mode", Self.quoted("\(mode ?? plan.consistency)")),
-      ("step", "\(progress.steps)"), ("steps", "\(progress.totalSteps)"), ("view", "\(view?.number.rawValue ?? 0)"),
-      ("era", "\(view?.era ?? 0)"), ("refused", "\(refused.messages.total)"),
+    return [
+      ("refused", "\(refused.messages.total)"),
       (
         "refusals",
         Self.object(
@@ -37,9 +76,7 @@ extension Coordinator {
           ("wrong_listener_key", "\(connections.wrongListenerKey)"), ("unproven", "\(connections.unproven)"),
         ])
       ),
-      ("missing", "[\(roster.missing.map(Self.quoted).joined(separator: ","))]"),
-      ("members", "[\(roster.entries.map { member($0, at: now) }.joined(separator: ","))]"),
-    ])
+    ]
   }
 
   private func member(_ entry: Roster.Entry, at now: Moment) -> String {

@@ -50,6 +50,7 @@ public struct Coordinator: Sendable {
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
   var pastRefused = RefusedCounts()
+  var pastStaleness = StalenessCounts()
   /// Whether the last checkpoint is stored, by this coordinator or a predecessor.
   var isCompleted = false
   private var timer: Moment?
@@ -164,7 +165,11 @@ public struct Coordinator: Sendable {
     guard case .ending(let reason, let deadline) = phase else { return }
     guard roster.entries.isEmpty || now >= deadline else { return }
     phase = .over
-    if reason == .completed { effects.append(.report(.trained(progress))) }
+    if reason == .completed {
+      // A successor that only evaluates the model tells the whole job's totals.
+      effects.append(.journal(.totals(progress.epochs, progress.staleness)))
+      effects.append(.report(.trained(progress)))
+    }
     effects.append(.stop(reason))
   }
 
@@ -207,14 +212,17 @@ public struct Coordinator: Sendable {
   var progress: JobProgress {
     var epochs = pastTotals
     var shards = pastShards
-    for entry in roster.entries where entry.member.role == .worker {
+    var staleness = pastStaleness
+    for entry in roster.entries {
+      staleness.add(entry.staleness)
+      guard entry.member.role == .worker else { continue }
       shards &+= entry.progress.shards
       for totals in entry.epochs { Self.add(totals, to: &epochs) }
     }
     let totalSteps = view?.rules.steps ?? 0
     return JobProgress(
       steps: min(max(roster.begunSteps, closedSteps), totalSteps), totalSteps: totalSteps,
-      samples: epochs.reduce(0) { $0 &+ $1.samples }, epochs: epochs, shards: shards)
+      samples: epochs.reduce(0) { $0 &+ $1.samples }, epochs: epochs, shards: shards, staleness: staleness)
   }
 
   /// Adds totals to those of their epoch. A member's numbers are its own: sums wrap rather than trap where it lies.

@@ -104,8 +104,8 @@ public enum JournalRecord: Hashable, Sendable {
   case leased(Member, Incarnation, Leases)
   /// A checkpoint is complete on disk.
   case checkpoint(CheckpointMark)
-  /// The totals of the workers who are gone: those who live report theirs again to a successor.
-  case totals([EpochTotals])
+  /// The totals of the members who are gone: those who live report theirs again to a successor.
+  case totals([EpochTotals], StalenessCounts = StalenessCounts())
   /// The last checkpoint is stored: nothing is left to do.
   case completed
 }
@@ -183,6 +183,8 @@ public enum CoordinatorReport: Hashable, Sendable {
   case waiting(missing: [String])
   /// A member has joined.
   case joined(Member, name: String)
+  /// A worker has computed its first shard, so long after it joined; whether training had begun when it did.
+  case computes(Member, milliseconds: UInt64, isLate: Bool)
   /// Something was refused.
   case refused(Refusal)
   /// A view was made.
@@ -201,6 +203,14 @@ public enum CoordinatorReport: Hashable, Sendable {
   case trained(JobProgress)
 }
 
+extension JobProgress {
+  /// The same of a job whose last step is made: members that have left no longer tell how far they are.
+  public var completed: JobProgress {
+    JobProgress(
+      steps: totalSteps, totalSteps: totalSteps, samples: samples, epochs: epochs, shards: shards, staleness: staleness)
+  }
+}
+
 /// How far a job is.
 public struct JobProgress: Hashable, Sendable {
   /// Steps that every working worker has begun.
@@ -213,13 +223,22 @@ public struct JobProgress: Hashable, Sendable {
   public let epochs: [EpochTotals]
   /// Shards computed, all workers together.
   public let shards: UInt64
+  /// How late what was applied one by one has come, all servers together.
+  ///
+  /// What a server counted after its last sign of life goes with it where it dies. A job that goes back to a checkpoint
+  /// counts the pushes before and after.
+  public let staleness: StalenessCounts
 
   /// Progress as stated.
-  public init(steps: Int, totalSteps: Int, samples: UInt64, epochs: [EpochTotals], shards: UInt64) {
+  public init(
+    steps: Int, totalSteps: Int, samples: UInt64, epochs: [EpochTotals], shards: UInt64,
+    staleness: StalenessCounts = StalenessCounts()
+  ) {
     self.steps = steps
     self.totalSteps = totalSteps
     self.samples = samples
     self.epochs = epochs
     self.shards = shards
+    self.staleness = staleness
   }
 }

@@ -15,11 +15,15 @@ struct Roster: Sendable {
     var progress = Progress(steps: 0, shards: 0)
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
+    /// How late what a server applied has come.
+    var staleness = StalenessCounts()
     var speed = SpeedMeter()
     /// Whether a server has said in the view that holds that its chunks' replicas have all that they need.
     var isInStep = false
     /// What it refused, as it said last.
     var refused = RefusedCounts()
+    /// When it joined, and whether training had begun; nil of one that a predecessor had taken.
+    var joined: (at: Moment, isLate: Bool)?
 
     var isReady: Bool { ready != nil }
   }
@@ -58,7 +62,8 @@ struct Roster: Sendable {
 
   /// Gives a process a place: the one that its name asks for, or the first that is free.
   mutating func join(
-    _ hello: Hello, _ incarnation: Incarnation, _ connection: Connection, at now: Moment, silence: UInt64
+    _ hello: Hello, _ incarnation: Incarnation, _ connection: Connection, at now: Moment, silence: UInt64,
+    isLate: Bool
   ) -> Joining {
     if let index = entries.firstIndex(where: { $0.incarnation == incarnation }) {
       entries[index].connection = connection
@@ -79,7 +84,7 @@ struct Roster: Sendable {
     let member = Member(hello.role, number)
     let entry = Entry(
       member: member, incarnation: incarnation, name: hello.name.isEmpty ? member.description : hello.name,
-      connection: connection, heardAt: now)
+      connection: connection, heardAt: now, joined: (now, isLate))
     add(entry)
     return .success(entry, isNew: true)
   }
@@ -259,6 +264,9 @@ struct Roster: Sendable {
         steps: isCurrent ? progress.steps : known.steps, shards: progress.shards, busy: progress.busy)
       entries[index].speed.update(shards: progress.shards, busy: progress.busy)
     }
+    if member.role == .server, progress.staleness.count >= entries[index].staleness.count {
+      entries[index].staleness = progress.staleness
+    }
     for totals in progress.epochs.prefix(Progress.maximumEpochs) {
       if let known = entries[index].epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
         if totals.samples >= entries[index].epochs[known].samples { entries[index].epochs[known] = totals }
@@ -266,6 +274,16 @@ struct Roster: Sendable {
         entries[index].epochs.append(totals)
       }
     }
+  }
+
+  /// How long ago a worker joined that has now computed its first shard, and whether training had begun then; nil of any
+  /// other, and from then on.
+  mutating func begins(_ member: Member, at now: Moment) -> (milliseconds: UInt64, isLate: Bool)? {
+    guard member.role == .worker, let index = index(of: member), entries[index].progress.shards > 0,
+      let joined = entries[index].joined
+    else { return nil }
+    entries[index].joined = nil
+    return (now.milliseconds(since: joined.at), joined.isLate)
   }
 
   /// The steps of a role's members are void: those of servers with each view, which gives them other chunks, those of

@@ -100,17 +100,23 @@ public struct Progress: Hashable, Sendable {
   public let behind: UInt64
   /// What it refused since its start.
   public var refused = RefusedCounts()
+  /// How late what a server applied one by one has come, since it started; nothing from a worker.
+  public let staleness: StalenessCounts
 
   /// Most epochs of one report.
   public static let maximumEpochs = 2
 
   /// A report.
-  public init(steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [], behind: UInt64 = 0) {
+  public init(
+    steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [], behind: UInt64 = 0,
+    staleness: StalenessCounts = StalenessCounts()
+  ) {
     self.steps = steps
     self.shards = shards
     self.busy = busy
     self.epochs = epochs
     self.behind = behind
+    self.staleness = staleness
   }
 }
 

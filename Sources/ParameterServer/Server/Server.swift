@@ -98,7 +98,8 @@ public struct Server: Sendable {
 
   var progress: Progress {
     let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
-    var progress = Progress(steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind))
+    var progress = Progress(
+      steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind), staleness: counts.staleness)
     progress.refused.messages = refusals
     return progress
   }
@@ -214,17 +215,14 @@ public struct PushCounts: Hashable, Sendable {
   public internal(set) var late: UInt64 = 0
   /// Contributions that were refused for their age.
   public internal(set) var stale: UInt64 = 0
-  /// Single contributions applied, by staleness: the last counts all larger ones.
-  public internal(set) var staleness = [UInt64](repeating: 0, count: PushCounts.stalenessBins)
-
-  /// Bins of the histogram.
-  public static let stalenessBins = 65
+  /// Single contributions applied, by staleness.
+  public internal(set) var staleness = StalenessCounts()
 
   /// Nothing yet.
   public init() {}
 
   /// Counts a contribution that is applied.
   mutating func apply(staleness: UInt64) {
-    self.staleness[Int(min(staleness, UInt64(Self.stalenessBins - 1)))] += 1
+    self.staleness.add(staleness)
   }
 }

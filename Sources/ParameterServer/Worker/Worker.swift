@@ -225,6 +225,8 @@ public struct Worker: Sendable {
     }
     shardCount += 1
     shardsComputed[result.shard] += 1
+    // Told at once: how soon a worker that joins computes is what people ask of a job that grows.
+    if shardCount == 1 { send(.progress(progress), to: .coordinator, &effects) }
     if let totals = ledger.add(result, epoch: UInt32(schedule.epoch(ofStep: result.step))) {
       let progress = Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: [totals])
       send(.progress(progress), to: .coordinator, &effects)

@@ -89,6 +89,8 @@ package struct CutVectors {
 package struct LoadedCut: Sendable {
   /// What the coordinator knows of it.
   package let mark: CheckpointMark
+  /// What its manifest says beside.
+  let metadata: [String: String]
   private let model: ModelVectors
   private let slots: [(name: String, vector: FlatVector)]
   private let updates: UInt64
@@ -112,6 +114,7 @@ package struct LoadedCut: Sendable {
     }
     model = ModelVectors(parameters: checkpoint.parameters, buffers: checkpoint.buffers)
     slots = checkpoint.slots.map { ($0.name, $0.vector) }
+    metadata = checkpoint.metadata
     updates = checkpoint.counters[Self.updatesName]?.first ?? mark.version
     self.form = form
   }

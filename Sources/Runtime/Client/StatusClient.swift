@@ -31,7 +31,8 @@ public struct JobStatus: Codable, Hashable, Sendable {
     }
   }
 
-  /// What the job does: waiting for members, placing, training, recovering, ending.
+  /// What the job does: waiting for members, placing, training, recovering, ending,
+  /// evaluating.
   public var state: String
   /// When pushes are applied, now.
   public var mode: String
@@ -51,13 +52,15 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var refusedConnections: Int?
   /// The same by reason: `unknown_key`, `other_mechanism`, `wrong_listener_key`, `unproven`.
   public var connectionRefusals: [String: Int]?
+  /// How late what was pushed has come so far; nil where nothing was applied one by one.
+  public var staleness: StalenessSummary?
   /// Places that nobody fills.
   public var missing: [String]
   /// The members.
   public var members: [Member]
 
   enum CodingKeys: String, CodingKey {
-    case state, mode, step, steps, view, era, refused, refusals, missing, members
+    case state, mode, step, steps, view, era, refused, refusals, missing, members, staleness
     case refusedConnections = "refused_connections"
     case connectionRefusals = "connection_refusals"
   }
@@ -166,7 +169,7 @@ package struct StatusClient {
       guard waited < Self.deadlineMilliseconds else {
         throw ConvoyError(
           .tryAgain,
-          "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s: nobody is there, it is being started again, or it evaluates the model"
+          "the coordinator at \(address) does not answer within \(Self.deadlineMilliseconds / 1000) s: nobody is there, or it is being started again"
         )
       }
       try post.send(envelope, payload: nil, to: peer)

@@ -24,6 +24,11 @@ package final class RunMetrics {
     var workers: Int?
     var reason: String?
     var milliseconds: UInt64?
+    var accuracy: Double?
+    var loss: Double?
+    var samples: Int?
+    var staleness: StalenessSummary?
+    var member: String?
 
     /// Members work in a view, so long after its reason was seen.
     static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
@@ -32,9 +37,29 @@ package final class RunMetrics {
         workers: view.workers.count, reason: reason, milliseconds: milliseconds)
     }
 
+    /// A process was given a place in the job.
+    static func joined(_ member: Member) -> Event { Event(event: "joined", member: member.description) }
+
+    /// A worker has computed its first shard, so long after it joined.
+    static func computes(_ member: Member, milliseconds: UInt64) -> Event {
+      Event(event: "computes", milliseconds: milliseconds, member: member.description)
+    }
+
     /// A checkpoint is complete on disk; writing it took so long.
     static func checkpoint(step: Int, milliseconds: UInt64) -> Event {
       Event(event: "checkpoint", step: step, milliseconds: milliseconds)
+    }
+
+    /// A checkpoint was evaluated on the samples that are held out, which took so long.
+    static func validation(step: Int, _ evaluation: Evaluation, milliseconds: UInt64) -> Event {
+      Event(
+        event: "validation", step: step, milliseconds: milliseconds, accuracy: evaluation.accuracy,
+        loss: evaluation.loss, samples: evaluation.samples)
+    }
+
+    /// How late what was pushed has come so far.
+    static func staleness(step: Int, _ staleness: StalenessSummary) -> Event {
+      Event(event: "staleness", step: step, staleness: staleness)
     }
 
     /// A checkpoint could not be stored.

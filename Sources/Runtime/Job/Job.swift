@@ -79,6 +79,8 @@ public struct Job: Hashable, Sendable {
   public var checkpointMinutes: Double?
   /// Checkpoints that are kept, beside the best.
   public var keep = 3
+  /// Training samples that are held out, to choose the best checkpoint by; where there are none, the training loss does.
+  public var validation = ValidationSize.none
   /// Whether faster workers are given more shards.
   public var rebalance = true
   /// Applies past which a late gradient is refused; nil for no bound.

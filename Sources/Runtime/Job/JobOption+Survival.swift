@@ -22,6 +22,15 @@ extension JobOption {
       name: "keep", valueName: "n", help: "checkpoints that are kept, beside the best",
       set: { job, text throws(OptionProblem) in job.keep = try integer(text, 1...1_000_000) }, get: { "\($0.keep)" }),
     JobOption(
+      name: "validation", valueName: "n",
+      help: "training samples, or the share of them, that are held out of training to choose the best checkpoint by",
+      set: { job, text throws(OptionProblem) in
+        guard let size = ValidationSize(text) else {
+          throw OptionProblem(text: "\(text) is neither a number of samples nor a share from 0 to below 1")
+        }
+        job.validation = size
+      }, get: { "\($0.validation)" }),
+    JobOption(
       name: "rebalance", valueName: "on|off", help: "whether faster workers are given more shards",
       set: { job, text throws(OptionProblem) in job.rebalance = try known(text, ["on", "off"], "setting") == "on" },
       get: { $0.rebalance ? "on" : "off" }),

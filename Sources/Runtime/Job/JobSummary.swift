@@ -36,6 +36,14 @@ public struct JobSummary: Codable, Hashable, Sendable {
   public var precision: String
   /// The run's folder.
   public var runDirectory: String
+  /// Share of the samples that were held out that the model names right; nil where none were, or it has no checkpoint.
+  public var validationAccuracy: Double?
+  /// Mean loss over them.
+  public var validationLoss: Double?
+  /// The step of the checkpoint that is the best by them, of those that are kept.
+  public var bestStep: Int?
+  /// How late what was pushed came; nil where nothing was applied one by one.
+  public var staleness: StalenessSummary?
 
   enum CodingKeys: String, CodingKey {
     case testAccuracy = "test_accuracy"
@@ -46,8 +54,11 @@ public struct JobSummary: Codable, Hashable, Sendable {
     case parameters
     case parametersSHA256 = "parameters_sha256"
     case buffersSHA256 = "buffers_sha256"
-    case mode, shards, workers, servers, engine, precision
+    case mode, shards, workers, servers, engine, precision, staleness
     case runDirectory = "run_dir"
+    case validationAccuracy = "validation_accuracy"
+    case validationLoss = "validation_loss"
+    case bestStep = "best_step"
   }
 
   /// The summary as one JSON object on one line.

@@ -6,13 +6,14 @@ import Transport
 
 /// Checkpoints: stored and loaded beside the loop, and the result that is the last of them.
 extension CoordinatorRole {
-  /// What the machine is told of what became of a checkpoint.
-  func event(for outcome: CheckpointKeeper.Outcome) -> CoordinatorEvent {
+  /// What the machine is told of what became of a checkpoint; nil for nothing.
+  func event(for outcome: CheckpointKeeper.Outcome) -> CoordinatorEvent? {
     switch outcome {
     case .stored(let step, let milliseconds, let stored, let vectors):
       rest()
       logger.info("the checkpoint of step \(step) is stored, in \(milliseconds) ms")
       metrics.add(.checkpoint(step: step, milliseconds: milliseconds))
+      if let progress { tellStaleness(progress) }
       if let stored, let vectors { result = (stored, vectors) }
       return .stored(step: step)
     case .notStored(let step, let text):
@@ -28,7 +29,7 @@ extension CoordinatorRole {
         logger.warning("a checkpoint is passed over: \(text)")
         report(.notice("a checkpoint is passed over: \(text)"))
       }
-      if let cut, let problem = problem(of: cut.mark) { return .failed(problem) }
+      if let cut, let problem = problem(of: cut) { return .failed(problem) }
       loaded = cut
       let place = cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint"
       let text = meter.hasBegun ? "the job goes back to \(place)" : "the job goes on from \(place)"
@@ -36,15 +37,30 @@ extension CoordinatorRole {
       report(.notice(text))
       return .loaded(cut?.mark)
     case .notLoaded(let error): return .failed(error.message)
+    case .validated(let step, let evaluation, let milliseconds, let isBest):
+      validated(step, evaluation, milliseconds, isBest: isBest)
+    case .notValidated(let step, let text):
+      let text = "the checkpoint of step \(step) could not be evaluated: \(text)"
+      logger.warning("\(text)")
+      report(.notice(text))
+    case .lookedThrough: break
     }
+    return nil
+  }
+
+  private func validated(_ step: Int, _ evaluation: Evaluation, _ milliseconds: UInt64, isBest: Bool) {
+    let (accuracy, loss) = (evaluation.accuracy.rounded(toPlaces: 4), evaluation.loss.rounded(toPlaces: 4))
+    let best = isBest ? ", the best so far" : ""
+    let text = "validation after step \(step): accuracy \(accuracy), loss \(loss)\(best)"
+    logger.info("\(text); \(evaluation.samples) samples in \(milliseconds) ms")
+    metrics.add(.validation(step: step, evaluation, milliseconds: milliseconds))
+    report(.notice(text))
   }
 
   /// Why a job by the settings here cannot go on from a checkpoint, or nil: its steps must be the same samples.
-  private func problem(of mark: CheckpointMark) -> String? {
-    let (job, schedule) = (prepared.job, mark.rules.schedule)
-    if schedule.batch != job.batch {
-      return "the checkpoint of step \(mark.step) counts steps of \(schedule.batch) samples, the job of \(job.batch)"
-    }
+  private func problem(of cut: LoadedCut) -> String? {
+    let (job, mark, schedule) = (prepared.job, cut.mark, cut.mark.rules.schedule)
+    if let problem = keeper.problem(of: cut) { return problem }
     // A view's rules know which mode each step has; a job that begins anew has one for all.
     if !mark.covered.isEmpty, view == nil, job.mode.isSummed {
       let mode = mark.rules.consistency(ofStep: min(mark.step, mark.rules.steps - 1))
@@ -70,47 +86,5 @@ extension CoordinatorRole {
     guard chunk != nil, case .restore(let position) = message else { return nil }
     guard let loaded, let view else { throw ConvoyError(.failed, "a chunk is to be restored and nothing is loaded") }
     return loaded.state(of: position, view.rules.chunks)
-  }
-
-  // MARK: The result
-
-  /// The model is stored: evaluates it and writes the summary.
-  func finish() throws(ConvoyError) -> JobSummary {
-    guard let rules = view?.rules, let result, let trained else {
-      throw ConvoyError(.failed, "the job ended before its result was there")
-    }
-    let job = prepared.job
-    logger.info("the model after step \(rules.steps) is in \(result.stored.path)")
-    let evaluation = try Evaluation.evaluate(
-      prepared.network, result.vectors, engine: try prepared.engine(), data: job.data, directory: job.dataDirectory)
-    let last = trained.epochs.last
-    let summary = JobSummary(
-      testAccuracy: evaluation.accuracy, testLoss: evaluation.loss,
-      trainLoss: last.map { $0.lossSum / Double(max($0.samples, 1)) } ?? .nan, steps: rules.steps,
-      epochs: rules.schedule.epoch(ofStep: rules.steps - 1) + 1, seconds: MonotonicClock.seconds - launchedAt,
-      imagesPerSecond: meter.total(samples: trained.samples), parameters: result.vectors.parameters.count,
-      parametersSHA256: result.stored.parametersSHA256, buffersSHA256: result.stored.buffersSHA256,
-      mode: "\(job.mode)", shards: job.shards, workers: job.workers, servers: job.servers, engine: job.engine,
-      precision: prepared.precision.rawValue, runDirectory: folder.path)
-    try folder.write(summary)
-    logger.info("test accuracy \(summary.testAccuracy), test loss \(summary.testLoss)")
-    report(.finished(summary))
-    return summary
-  }
-
-  /// The predecessor was killed after the last checkpoint was stored: what is left is to tell its result.
-  func finishAgain() throws(ConvoyError) -> JobSummary {
-    let context = CheckpointKeeper.Context(prepared, folder: folder.path)
-    guard let cut = try context.newest().0, cut.mark.step == view?.rules.steps else {
-      throw ConvoyError(.badData, "\(folder.path): the job is over and its last checkpoint is gone; start a new run")
-    }
-    let digests = (cut.vectors.parameters.sha256(), cut.vectors.buffers.sha256())
-    result = (
-      RunFolder.StoredModel(
-        path: "\(folder.path)/\(RunFolder.modelName)", parametersSHA256: digests.0.description,
-        buffersSHA256: digests.1.description), cut.vectors
-    )
-    trained = progress ?? JobProgress(steps: 0, totalSteps: 0, samples: 0, epochs: [], shards: 0)
-    return try finish()
   }
 }

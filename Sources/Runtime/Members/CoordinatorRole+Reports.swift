@@ -10,6 +10,13 @@ extension CoordinatorRole {
       report(.waiting(missing: missing))
     case .joined(let member, let name):
       logger.info("\(member) has joined\(name == member.description ? "" : " as \(name)")")
+      metrics.add(.joined(member))
+    case .computes(let member, let milliseconds, let isLate):
+      let text = "\(member) computes, \(milliseconds) ms after it joined"
+      logger.info("\(text)")
+      metrics.add(.computes(member, milliseconds: milliseconds))
+      // Of those that the job begins with the first step tells.
+      if isLate { report(.notice(text)) }
     case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     case .view(let view, let reason): tell(view, reason)
     case .begun(let view): begin(view)
@@ -20,14 +27,12 @@ extension CoordinatorRole {
     case .progress(let progress):
       self.progress = progress
       try tell(progress)
-    case .trained(var progress):
+    case .trained(let members):
       meter.end(at: MonotonicClock.seconds)
-      // Members that have left no longer count there, and all steps are made.
-      progress = JobProgress(
-        steps: progress.totalSteps, totalSteps: progress.totalSteps, samples: progress.samples, epochs: progress.epochs,
-        shards: progress.shards)
+      let progress = members.completed
       self.progress = progress
       try tell(progress)
+      tellStaleness(progress)
       trained = progress
     }
   }
@@ -55,7 +60,7 @@ extension CoordinatorRole {
     let reason = loaded == nil ? "begun" : "the job was resumed from a checkpoint"
     loaded = nil
     let now = MonotonicClock.seconds
-    meter.begin(at: now, samples: 0)
+    meter.begin(at: now, samples: progress?.samples ?? 0)
     let seconds = (now - launchedAt).rounded(toPlaces: 2)
     logger.info(
       "view \(view.number.rawValue): \(view.servers.count) servers, \(view.workers.count) workers, \(view.rules.chunks.count) chunks; training begins \(seconds) s after the launch"
@@ -93,6 +98,17 @@ extension CoordinatorRole {
       imagesPerSecond: recent.imagesPerSecond)
     metrics.add(event)
     report(.progress(event))
+    if MonotonicClock.seconds >= stalenessTold.seconds + Self.stalenessSeconds { tellStaleness(progress) }
+  }
+
+  /// Seconds between two lines on staleness, beside those at checkpoints and at the end.
+  private static let stalenessSeconds = 5.0
+
+  /// Writes how late pushes came, where there are more than at the last time.
+  func tellStaleness(_ progress: JobProgress) {
+    guard let summary = StalenessSummary(progress.staleness), summary.pushes != stalenessTold.pushes else { return }
+    stalenessTold = (summary.pushes, MonotonicClock.seconds)
+    metrics.add(.staleness(step: progress.steps, summary))
   }
 }
 

@@ -41,6 +41,8 @@ package final class CoordinatorRole {
   var reported: JobProgress?
   /// How far the job was at the checkpoint before.
   var progressAtCheckpoint: JobProgress?
+  /// How many pushes the newest line on staleness counts, and when it was written.
+  var stalenessTold: (pushes: UInt64, seconds: Double) = (0, 0)
   var trained: JobProgress?
   var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
   /// What was told of connections that were refused.
@@ -135,9 +137,10 @@ package final class CoordinatorRole {
     switch record {
     case .agreed(_, let data): dataDigest = data
     case .view(let view): self.view = view
-    case .totals(let epochs):
+    case .totals(let epochs, let staleness):
       let samples = epochs.reduce(0) { $0 + $1.samples }
-      progress = JobProgress(steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0)
+      progress = JobProgress(
+        steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0, staleness: staleness)
     case .term, .leased, .leaseBook, .checkpoint, .completed: break
     }
   }
@@ -150,26 +153,23 @@ package final class CoordinatorRole {
   /// Coordinates until the job is over, then evaluates the model. Errors say why it ended before.
   package func run() throws(ConvoyError) -> JobSummary {
     defer {
+      // What is still to be sent tells the members that the job is over.
+      post.close(lingerMilliseconds: 1000)
       keeper.close()
       folder.note(address: nil)
     }
-    let reason: StopReason
-    do {
-      // What is still to be sent tells the members that the job is over.
-      defer { post.close(lingerMilliseconds: 1000) }
-      if isCompleted { return try finishAgain() }
-      stop.listen { [mailbox = loop.mailbox] signal in
-        mailbox.put(signal == .orphaned ? .failed("the launcher is gone") : .interrupted)
-      }
-      reason = try loop.run(
-        first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
-        failure: { .failed($0.message) },
-        perform: { effect throws(ConvoyError) in try perform(effect) })
-      journal.settle()
-      // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
-      if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
-        report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
-      }
+    if isCompleted { return try finishAgain() }
+    stop.listen { [mailbox = loop.mailbox] signal in
+      mailbox.put(signal == .orphaned ? .failed("the launcher is gone") : .interrupted)
+    }
+    let reason = try loop.run(
+      first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
+      failure: { .failed($0.message) },
+      perform: { effect throws(ConvoyError) in try perform(effect) })
+    journal.settle()
+    // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
+    if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
+      report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
     }
     tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
@@ -188,7 +188,7 @@ package final class CoordinatorRole {
       return .message(envelope, from: Connection(peer.rawValue), payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer): return .unreadable(refusal, from: Connection(peer.rawValue))
     case .woken:
-      for outcome in outcomes.takeAll() { loop.follow(event(for: outcome)) }
+      for event in outcomes.takeAll().compactMap(event(for:)) { loop.follow(event) }
       return nil
     case .timeout: return nil
     }

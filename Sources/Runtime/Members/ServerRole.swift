@@ -70,7 +70,7 @@ package final class ServerRole {
     logger.info(
       "\(applies) updates applied, \(counts.duplicates) duplicates, \(counts.late) late and \(counts.stale) stale contributions dropped, \(loop.machine.refusals.total) messages refused"
     )
-    let bins = counts.staleness.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
+    let bins = counts.staleness.bins.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
     let refused = context.transport.refusedConnections
     if refused.total > 0 { logger.warning("connections refused: \(refused)") }
     if !bins.isEmpty { logger.info("contributions by staleness: \(bins.joined(separator: ", "))") }

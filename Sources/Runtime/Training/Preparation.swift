@@ -1,4 +1,4 @@
-import Datasets
+package import Datasets
 package import Engines
 import Glibc
 package import Networks
@@ -11,6 +11,8 @@ package struct PreparedJob: Sendable {
   package let job: Job
   /// The network.
   package let network: Network
+  /// The samples that are held out of training; none of a job without validation.
+  package let holdout: Holdout
   /// The digests that members compare; the data set's is a worker's to add.
   package var digests: Digests
 
@@ -23,6 +25,7 @@ package struct PreparedJob: Sendable {
   package init(job: Job, text: String) throws(ConvoyError) {
     self.job = job
     network = try Self.network(named: job.model, for: job.data)
+    holdout = try Self.holdout(of: job)
     digests = Digests(
       build: try Build.digest().bytes, network: SHA256.digest(of: network.canonicalDescription).bytes,
       job: SHA256.digest(of: text).bytes, data: [])
@@ -30,12 +33,7 @@ package struct PreparedJob: Sendable {
 
   /// The catalogue's network of a name, as it is for a data set's images and classes.
   package static func network(named name: String, for data: String) throws(ConvoyError) -> Network {
-    let form: DatasetForm
-    do throws(DatasetError) {
-      form = try DatasetCatalogue.form(of: data)
-    } catch {
-      throw ConvoyError(.configuration, error.description)
-    }
+    let form = try form(of: data)
     let network: Network?
     do throws(NetworkError) {
       network = try Catalogue.network(named: name, input: form.sampleShape, classes: form.classes)
@@ -47,9 +45,29 @@ package struct PreparedJob: Sendable {
     return network
   }
 
-  /// Looks whether the network takes the data set, and whether its files are there, before anything is started.
+  private static func form(of data: String) throws(ConvoyError) -> DatasetForm {
+    do throws(DatasetError) { return try DatasetCatalogue.form(of: data) } catch {
+      throw ConvoyError(.configuration, error.description)
+    }
+  }
+
+  /// The samples that a job holds out of training: as many as it says, chosen by its seed.
+  private static func holdout(of job: Job) throws(ConvoyError) -> Holdout {
+    let samples = try form(of: job.data).trainingSamples
+    let count = job.validation.count(of: samples)
+    guard count < samples else {
+      throw ConvoyError(
+        .configuration,
+        "validation: \(count) samples are to be held out, and \(job.data) has \(samples) to train on: hold out fewer")
+    }
+    return Holdout(samples: samples, count: count, seed: job.seed)
+  }
+
+  /// Looks whether the network takes the data set, whether its files are there, and whether it leaves samples to train
+  /// on, before anything is started.
   package static func requireData(of job: Job) throws(ConvoyError) {
     _ = try network(named: job.model, for: job.data)
+    _ = try holdout(of: job)
     do throws(DatasetError) {
       try DatasetCatalogue.locate(job.data, directory: job.dataDirectory)
     } catch {

@@ -33,9 +33,10 @@ package struct PreparedWork: Sendable {
     do throws(DatasetError) {
       dataset = try DatasetCatalogue.load(job.data, split: .train, directory: job.dataDirectory)
       let reader = try BatchReader(
-        dataset: dataset, order: SampleOrder(count: dataset.count, seed: job.seed),
+        dataset: dataset, part: .training(prepared.holdout),
+        order: SampleOrder(count: prepared.holdout.trainingCount, seed: job.seed),
         sampleShape: prepared.network.inputShape)
-      let largest = (min(job.batch, dataset.count) + job.shards - 1) / job.shards
+      let largest = (min(job.batch, prepared.holdout.trainingCount) + job.shards - 1) / job.shards
       samples = PrefetchingReader(
         reader: reader, capacity: largest, depth: Self.readAheadBatches,
         sampleShape: prepared.network.inputShape)
@@ -47,8 +48,8 @@ package struct PreparedWork: Sendable {
     self.digests = digests
   }
 
-  /// Number of training samples.
-  package var sampleCount: Int { dataset.count }
+  /// Number of samples that are trained on.
+  package var sampleCount: Int { prepared.holdout.trainingCount }
 
   /// What to tell of a number format that this machine does not compute in; nil where it does.
   package var precisionProblem: String? { prepared.job.precisionProblem }

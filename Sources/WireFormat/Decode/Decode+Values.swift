@@ -64,7 +64,8 @@ extension WireFormat {
       steps: try Fields.count(body.steps, "\(name).steps"), shards: try Fields.count(body.shards, "\(name).shards"),
       busy: try Fields.count(body.busy, "\(name).busy"),
       epochs: try epochs(body.epochs, body.n_epochs, "\(name).epochs", maximum: Progress.maximumEpochs),
-      behind: try Fields.count(body.behind, "\(name).behind"))
+      behind: try Fields.count(body.behind, "\(name).behind"),
+      staleness: try staleness(body.staleness, "\(name).staleness"))
     progress.refused.messages = RefusalCounts(
       numbers: try Fields.counts(body.refused, body.n_refused, "\(name).refused", maximum: RefusalReason.allCases.count)
     )
@@ -77,6 +78,23 @@ extension WireFormat {
       progress.refused.connections.unproven = connections[3]
     }
     return progress
+  }
+
+  /// Counts of staleness; what is left out is none.
+  static func staleness(
+    _ pointer: UnsafeMutablePointer<Convoy__Wire__Staleness>?, _ name: String
+  ) throws(WireError) -> StalenessCounts {
+    guard let body = pointer?.pointee else { return StalenessCounts() }
+    guard body.n_bins <= StalenessCounts.maximumBins else {
+      throw .field("\(name).bins", "\(body.n_bins) of them, at most \(StalenessCounts.maximumBins) are taken")
+    }
+    var bins: [UInt64] = []
+    if let numbers = body.bins {
+      for index in 0..<body.n_bins { bins.append(try Fields.count(numbers[index], "\(name).bins")) }
+    }
+    return StalenessCounts(
+      bins: bins, sum: try Fields.counter(body.sum, "\(name).sum"),
+      largest: try Fields.count(body.largest, "\(name).largest"))
   }
 
   static func epochs(

@@ -142,6 +142,18 @@ extension WireFormat {
     }
     body.pointee.n_epochs = progress.epochs.count
     body.pointee.epochs = encode(progress.epochs, &arena)
+    if progress.staleness.count > 0 { body.pointee.staleness = encode(progress.staleness, &arena) }
+    return body
+  }
+
+  static func encode(
+    _ staleness: StalenessCounts, _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<Convoy__Wire__Staleness> {
+    let body = arena.make(convoy__wire__staleness__init)
+    body.pointee.n_bins = staleness.bins.count
+    body.pointee.bins = numbers(staleness.bins, &arena)
+    body.pointee.sum = staleness.sum
+    body.pointee.largest = staleness.largest
     return body
   }
 

@@ -8,7 +8,8 @@ enum Hostile {
   private static let reports = numbers.map {
     Progress(
       steps: $0, shards: $0, busy: $0,
-      epochs: [EpochTotals(epoch: .max, samples: $0, lossSum: .nan, correct: $0), EpochTotals(epoch: 0, samples: $0)])
+      epochs: [EpochTotals(epoch: .max, samples: $0, lossSum: .nan, correct: $0), EpochTotals(epoch: 0, samples: $0)],
+      staleness: StalenessCounts(bins: [$0, $0], sum: $0, largest: $0))
   }
 
   /// What may come to a process of a role: all of its own, and some of what is another's.

@@ -1,3 +1,4 @@
+import Datasets
 import Engines
 import Foundation
 import ParameterServer
@@ -60,7 +61,7 @@ import Testing
       "weight-decay": "0.0005",
       "schedule": "step:1000:0.1", "warmup-steps": "13", "replicas": "1", "checkpoint-every": "200",
       "checkpoint-minutes": "2.5", "keep": "5", "rebalance": "off", "max-staleness": "9",
-      "staleness-scaling": "inverse",
+      "staleness-scaling": "inverse", "validation": "0.1",
       "delay-compensation": "0.04", "clip-norm": "0.5",
     ]
     #expect(Set(texts.keys).union(["beta1", "beta2", "rho", "epsilon"]) == Set(JobOption.all.map(\.name)))
@@ -90,6 +91,7 @@ import Testing
     expected.checkpointEvery = 200
     expected.checkpointMinutes = 2.5
     expected.keep = 5
+    expected.validation = .share(0.1)
     expected.rebalance = false
     expected.maxStaleness = 9
     expected.stalenessScaling = "inverse"
@@ -175,11 +177,42 @@ import Testing
       ("epsilon", "0"),
       ("epsilon", "2"), ("clip-norm", "0"), ("clip-norm", "-1"), ("clip-norm", "nan"), ("clip-norm", "inf"),
       ("mode", "ssp:3:1"), ("transport", "shm"),
+      ("validation", "1.0"), ("validation", "-1"), ("validation", "-0.1"), ("validation", "some"),
+      ("validation", "nan"),
     ])
   func refused(name: String, text: String) throws {
     let message = try failure(flags: [name: text]).message
     #expect(message.hasPrefix("--\(name): "))
     #expect(!message.contains("\n"))
+  }
+
+  @Test(
+    "Samples that are held out are a number or a share, and written so that they read back",
+    arguments: [
+      ("0", ValidationSize.none), ("0.0", .none), ("5000", .count(5000)), ("1", .count(1)), ("0.25", .share(0.25)),
+      ("1e-3", .share(0.001)),
+    ])
+  func validation(text: String, size: ValidationSize) throws {
+    let job = try resolve(flags: ["validation": text])
+    #expect(job.validation == size)
+    #expect(try resolve(file: job.yaml) == job)
+  }
+
+  @Test("A job must have samples left to train on")
+  func validationOfAll() throws {
+    for (text, held) in [("60000", nil), ("59999", 59_999), ("0.1", 6000), ("1e-9", 1), ("0", 0)] as [(String, Int?)] {
+      let job = try resolve(flags: ["validation": text])
+      guard let held else {
+        let error = #expect(throws: ConvoyError.self) { try PreparedJob(job: job, text: job.yaml) }
+        #expect(error?.code == .configuration)
+        #expect(
+          error?.message
+            == "validation: 60000 samples are to be held out, and fashion-mnist has 60000 to train on: hold out fewer")
+        continue
+      }
+      let holdout = try PreparedJob(job: job, text: job.yaml).holdout
+      #expect(holdout.count == held && holdout.trainingCount == 60_000 - held)
+    }
   }
 
   @Test("Nesterov's look ahead needs a momentum, and says where it was asked for")

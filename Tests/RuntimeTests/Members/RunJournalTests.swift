@@ -15,7 +15,7 @@ import Testing
   func records() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let records: [JournalRecord] = [
-      .term(1), .agreed(fingerprint: "openblas-0.3", data: [UInt8](repeating: 1, count: 32)), .totals([]), .completed,
+      .term(1), .agreed(fingerprint: "openblas-0.3", data: Array(1...32)), .totals([]), .completed,
     ]
     #expect(!RunJournal.isThere(in: folder.path))
     do {
