@@ -68,6 +68,11 @@ struct RunShape: Sendable {
     var network = cluster.network
     if branches.contains(.slowNetwork) { network.latency = UInt64(stream.number(in: 1000...10_000)) }
     if branches.contains(.shortQueues) { network.highWaterMark = stream.number(in: 6...24) }
+    if branches.contains(.clippedNorm) {
+      // No push is answered before all of a step are there: queues hold what a worker has under way, as real ones do.
+      let chunks = (elements + buffers) / Self.chunkElements
+      network.highWaterMark = max(network.highWaterMark, chunks * self.shards)
+    }
     self.network = network
     let numbers = job.numbers ?? (cluster.seed % 2 == 0 ? .integers : .doubles)
     model = ToyModel(numbers: numbers, seed: SeededStream.word(seed: cluster.seed, purpose: "numbers"))

@@ -226,7 +226,7 @@ package final class ServerRole {
 
   private func adopt(_ view: View) throws(ConvoyError) {
     guard let prepared else { throw ConvoyError(.failed, "a view came before the job") }
-    try prepared.requireFit(view.rules.chunks)
+    try prepared.requireFit(view.rules)
     let own = loop.machine.member
     try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
       try context.connect(post, to: address, expecting: name)

@@ -212,7 +212,7 @@ package final class WorkerRole {
 
   private func adopt(_ view: View) throws(ConvoyError) {
     guard let work else { throw ConvoyError(.failed, "a view came before the job") }
-    try work.requireFit(view.rules.chunks)
+    try work.requireFit(view.rules)
     let own = loop.machine.member
     try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
       try context.connect(post, to: address, expecting: name)

@@ -100,14 +100,19 @@ package struct PreparedJob: Sendable {
   /// The number format that this machine computes the job's steps in.
   package var precision: Precision { job.precisionHere }
 
-  /// Refuses a cut of other vectors than the network's.
-  func requireFit(_ chunks: ChunkTable) throws(ConvoyError) {
+  /// Refuses rules of other vectors than the network's, or of a job that clips where this one does not.
+  func requireFit(_ rules: JobRules) throws(ConvoyError) {
+    let chunks = rules.chunks
     let (parameters, buffers) = (network.parameterLayout.count, network.bufferLayout.count)
     guard chunks.elements == parameters, chunks.bufferElements == buffers else {
       throw ConvoyError(
         .failed,
         "the view has \(chunks.elements) parameters and \(chunks.bufferElements) buffers, the network \(parameters) and \(buffers)"
       )
+    }
+    guard rules.clipsNorm == (job.clipNorm != nil) else {
+      throw ConvoyError(
+        .failed, "the view's gradients are \(rules.clipsNorm ? "" : "not ")clipped, and the job says otherwise")
     }
   }
 

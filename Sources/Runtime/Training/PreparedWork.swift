@@ -54,8 +54,8 @@ package struct PreparedWork: Sendable {
   /// What to tell of a number format that this machine does not compute in; nil where it does.
   package var precisionProblem: String? { prepared.job.precisionProblem }
 
-  /// Refuses a cut of other vectors than the network's.
-  func requireFit(_ chunks: ChunkTable) throws(ConvoyError) { try prepared.requireFit(chunks) }
+  /// Refuses rules of other vectors than the network's, or of a job that clips where this one does not.
+  func requireFit(_ rules: JobRules) throws(ConvoyError) { try prepared.requireFit(rules) }
 
   /// The engine's plan for shards of up to so many samples.
   package func compile(batch: Int) throws(ConvoyError) -> any Plan {
