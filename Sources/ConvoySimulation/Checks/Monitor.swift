@@ -58,7 +58,8 @@ struct Monitor {
     let (standing, again) = log.record(fact)
     if isOn(.exactlyOnce) { exactlyOnce.applied(fact, again: again, &violations) }
     if isOn(.versionsRise) { versionsRise.applied(fact, &violations) }
-    if isOn(.synchronousSteps) { synchronousSteps.applied(fact, rules, &violations) }
+    // A server that was away may end what it began in an era that is over, by rules that were switched since.
+    if isOn(.synchronousSteps), fact.era == log.newestEra { synchronousSteps.applied(fact, rules, &violations) }
     if isOn(.foldOfLog) { foldOfLog.applied(fact, log, &violations) }
     if isOn(.survivesCrash) { survivesCrash.applied(fact, standing, &violations) }
     if fact.isPrimary, isOn(.singleWriter) {
