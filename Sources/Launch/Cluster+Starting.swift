@@ -43,7 +43,7 @@ extension Cluster {
   func findWays(from address: String) throws(ConvoyError) {
     if hosts != nil, isEverywhere { ways = try hosts?.ways(to: address) ?? [:] }
     let keys = secrets?.keySummary.map { ", with keys of \($0)" } ?? ""
-    if !keys.isEmpty || isEverywhere || hosts != nil { notice("the coordinator listens on \(address)\(keys)") }
+    if !keys.isEmpty || isEverywhere { notice("the coordinator listens on \(address)\(keys)") }
     for (host, way) in ways.sorted(by: { $0.key < $1.key }) where way != address {
       notice("\(host) reaches the coordinator at \(way)")
     }

@@ -30,6 +30,11 @@ public struct NetworkOptions: Hashable, Sendable {
     } catch { throw ConvoyError(error) }
   }
 
+  /// Whether an address is that of every interface, of which one may be stated beside it.
+  package static func isEveryInterface(_ text: String) -> Bool {
+    (try? Address(parsing: text))?.isEveryInterface ?? false
+  }
+
   /// A coordinator's address as it was stated, on the interface that was stated.
   package func listenAddress(_ text: String) throws(ConvoyError) -> String {
     let address: Address

@@ -35,8 +35,8 @@ struct LaunchFlags: ParsableArguments {
         throw ValidationError("--\(name): \(value) is no number of seconds above 0, up to 3600")
       }
     }
-    if listen != nil, network.interface != nil {
-      throw ValidationError("--listen states the interface: leave out --interface")
+    if let listen, network.interface != nil, !NetworkOptions.isEveryInterface(listen) {
+      throw ValidationError("--listen states the interface: leave out --interface, or listen on tcp://*:PORT")
     }
     if hosts == nil, !sshOption.isEmpty { throw ValidationError("--ssh-option is for the machines of --hosts") }
   }

@@ -1,6 +1,5 @@
+import ParameterServer
 import Testing
-
-@testable import ParameterServer
 
 /// How chunks are spread again over the servers.
 @Suite struct SpreadingTests {

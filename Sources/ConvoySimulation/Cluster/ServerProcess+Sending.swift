@@ -26,6 +26,7 @@ extension ServerProcess {
     case .coordinator:
       context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
+      if case .stateLost = envelope.message { context.coverage.count(.stateAsked) }
       guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
       context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
     case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)

@@ -171,7 +171,7 @@ extension Event {
   /// Whether a campaign's runs can come to it, with all faults.
   fileprivate func isPossible(in campaign: Campaign) -> Bool {
     switch self {
-    case .replicaBuilt, .replicaApplied, .viewRespread: campaign.cluster.replicas > 0
+    case .replicaBuilt, .replicaApplied, .viewRespread, .stateAsked: campaign.cluster.replicas > 0
     case .stalePush: !campaign.job.mode.consistency.isSummed
     case .normAdded: campaign.job.mode.clipsAtServers
     case .scaleTold: campaign.job.mode.clipsAtServers && !campaign.plan.kinds.isEmpty

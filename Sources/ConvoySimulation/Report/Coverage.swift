@@ -36,6 +36,8 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   /// A state was sent to a replica or from a checkpoint.
   case replicaBuilt
   case stateRestored
+  /// A server that was the primary asked the new one for its state: it holds an update that the new one may not have.
+  case stateAsked
   /// An update was repeated by a replica.
   case replicaApplied
   /// A gradient was refused for its age.

@@ -29,7 +29,7 @@ extension Coordinator {
       view.server(envelope.sender)?.chunks.contains(position.chunk) == true
     else {
       effects.append(.release(payload.handle))
-      if envelope.token != token { refuse(Fence.wrongJob, connection, &effects) }
+      if envelope.token != token { refuse(Fence.wrongJob, connection, stranger: envelope.token, &effects) }
       return
     }
     let isLast = Int(position.closed) == view.rules.steps

@@ -8,7 +8,9 @@ extension Coordinator {
       return receive(position, payload, of: envelope, connection, at: now, &effects)
     }
     if let payload { effects.append(.release(payload.handle)) }
-    guard envelope.token == token else { return refuse(Fence.wrongJob, connection, &effects) }
+    guard envelope.token == token else {
+      return refuse(Fence.wrongJob, connection, stranger: envelope.token, &effects)
+    }
     // What another coordinator would be told is nothing for this one; refusals are never answered.
     if case .refused = envelope.message { return }
     switch envelope.message {

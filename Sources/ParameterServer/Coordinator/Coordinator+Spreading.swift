@@ -26,17 +26,18 @@ extension Coordinator {
 }
 
 /// Who serves the chunks and who keeps their replicas, and how that could be more even. Servers by their index in a view.
-struct Spreading: Equatable {
+package struct Spreading: Equatable {
   /// Bytes of each chunk.
-  let bytes: [Int]
+  package let bytes: [Int]
   /// Number of servers.
-  let servers: Int
+  package let servers: Int
   /// The server of each chunk.
-  private(set) var holders: [Int]
+  package private(set) var holders: [Int]
   /// The server that keeps each chunk's replica; -1 where none does.
-  private(set) var keepers: [Int]
+  package private(set) var keepers: [Int]
 
-  init(bytes: [Int], servers: Int, holders: [Int], keepers: [Int]) {
+  /// A spread as stated.
+  package init(bytes: [Int], servers: Int, holders: [Int], keepers: [Int]) {
     self.bytes = bytes
     self.servers = servers
     self.holders = holders
@@ -44,7 +45,7 @@ struct Spreading: Equatable {
   }
 
   /// The spread of a view; nil where it does not hold together.
-  init?(_ view: View) {
+  package init?(_ view: View) {
     guard let holders = view.serverOfChunk, let keepers = view.replicaOfChunk else { return nil }
     self.init(
       bytes: (0..<view.rules.chunks.count).map(view.rules.chunks.bytes(of:)), servers: view.servers.count,
@@ -52,7 +53,7 @@ struct Spreading: Equatable {
   }
 
   /// Bytes that each server serves.
-  var served: [Int] {
+  package var served: [Int] {
     var load = [Int](repeating: 0, count: servers)
     for chunk in holders.indices { load[holders[chunk]] += bytes[chunk] }
     return load
@@ -66,7 +67,7 @@ struct Spreading: Equatable {
   }
 
   /// The same with primaries and replicas swapped as far as that evens what is served; nil where it is not worth a view.
-  var swapped: Spreading? {
+  package var swapped: Spreading? {
     let before = served
     guard Self.isUneven(before) else { return nil }
     var (next, load) = (self, before)
@@ -82,7 +83,7 @@ struct Spreading: Equatable {
 
   /// The same with replicas moved to the server that holds least, where that is less than half of its share; nil where
   /// none is.
-  var moved: Spreading? {
+  package var moved: Spreading? {
     var load = held
     let share = load.reduce(0, +) / max(1, servers)
     guard let poorest = load.indices.min(by: { load[$0] < load[$1] }), load[poorest] < share / 2 else { return nil }

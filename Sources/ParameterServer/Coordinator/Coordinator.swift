@@ -94,7 +94,7 @@ public struct Coordinator: Sendable {
     case .started: start(at: now, &effects)
     case .message(let envelope, let connection, let payload):
       receive(envelope, from: connection, payload: payload, at: now, &effects)
-    case .unreadable(let refusal, let connection): refuse(refusal, connection, &effects)
+    case .unreadable(let refusal, let connection): refuse(refusal, connection, stranger: JobToken.none, &effects)
     case .stored(let step): stored(step, at: now, &effects)
     case .notStored(let step, let text): notStored(step, text, at: now, &effects)
     case .loaded(let mark): loaded(mark, at: now, &effects)
@@ -131,11 +131,15 @@ public struct Coordinator: Sendable {
   }
 
   mutating func refuse(
-    _ refusal: Refusal, _ connection: Connection, _ effects: inout [CoordinatorEffect]
+    _ refusal: Refusal, _ connection: Connection, stranger: JobToken? = nil, _ effects: inout [CoordinatorEffect]
   ) {
     refusals.count(refusal.reason)
     effects.append(.report(.refused(refusal)))
-    send(.refused(refusal), to: connection, &effects)
+    guard let stranger else { return send(.refused(refusal), to: connection, &effects) }
+    // Who does not know the job's token is not told it: the answer carries the one that they know.
+    let answer = Envelope(
+      token: stranger, view: .none, sender: .coordinator, incarnation: Incarnation(term), message: .refused(refusal))
+    effects.append(.send(answer, to: connection, restoring: nil))
   }
 
   private mutating func start(at now: Moment, _ effects: inout [CoordinatorEffect]) {

@@ -86,6 +86,14 @@ public struct JobToken: Hashable, Sendable {
   private let high: UInt64
   private let low: UInt64
 
+  /// No job's token: what is answered to bytes that name no job.
+  public static let none = JobToken(high: 0, low: 0)
+
+  private init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
   /// Number of bytes of a token.
   public static let byteCount = 16
 

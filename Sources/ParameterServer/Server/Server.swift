@@ -66,7 +66,7 @@ public struct Server: Sendable {
     case .message(let envelope, let source, let payload):
       receive(envelope, from: source, payload: payload, at: now, &effects)
     case .unreadable(let refusal, let source):
-      refuse(refusal, to: source, &effects)
+      refuse(refusal, to: source, stranger: JobToken.none, &effects)
     case .prepared(let ready):
       if let message = session.prepared(ready, at: now) { send(message, to: .coordinator, &effects) }
     case .initialised:
@@ -110,10 +110,17 @@ public struct Server: Sendable {
     effects.append(.send(session.envelope(message), to: destination, payload: payload))
   }
 
-  mutating func refuse(_ refusal: Refusal, to source: Destination, _ effects: inout [ServerEffect]) {
+  mutating func refuse(
+    _ refusal: Refusal, to source: Destination, stranger: JobToken? = nil, _ effects: inout [ServerEffect]
+  ) {
     refusals.count(refusal.reason)
     // The coordinator is not answered with a refusal: nothing that it says is an answer's cause.
-    if source != .coordinator { send(.refused(refusal), to: source, &effects) }
+    guard source != .coordinator else { return }
+    guard let stranger else { return send(.refused(refusal), to: source, &effects) }
+    // Who does not know the job's token is not told it: the answer carries the one that they know.
+    let answer = Envelope(
+      token: stranger, view: .none, sender: member, incarnation: session.incarnation, message: .refused(refusal))
+    effects.append(.send(answer, to: source, payload: nil))
   }
 
   private mutating func tick(at now: Moment, _ effects: inout [ServerEffect]) {
@@ -141,7 +148,8 @@ public struct Server: Sendable {
       if let payload { effects.append(.release(payload.handle)) }
       // A refusal is not answered by one: two members that refuse each other would never end.
       if case .refused = envelope.message { return }
-      return refuse(refusal, to: source, &effects)
+      return refuse(
+        refusal, to: source, stranger: envelope.token == session.token ? nil : envelope.token, &effects)
     }
     if envelope.sender.role == .worker { workersCame = true }
     let refusal: Refusal?

@@ -122,7 +122,13 @@ struct MemberSession: Sendable {
   /// Takes a message that came from the coordinator's connection.
   mutating func receive(_ envelope: Envelope, at now: Moment) -> SessionOutcome {
     guard !isOver else { return .none }
-    guard envelope.token == token else { return .refuse(Fence.wrongJob) }
+    guard envelope.token == token else {
+      // Of bytes that it could not read the coordinator does not know whose they are.
+      if case .refused(let refusal) = envelope.message, envelope.token == .none, phase == .asking {
+        return refused(refusal)
+      }
+      return .refuse(Fence.wrongJob)
+    }
     guard envelope.sender == .coordinator else {
       return .refuse(Refusal(.unknownMember, "\(envelope.sender) speaks through the coordinator's connection"))
     }

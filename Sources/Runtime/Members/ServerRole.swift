@@ -240,7 +240,9 @@ package final class ServerRole {
     workers = workers.filter { view.worker(Member(.worker, $0.value)) != nil }
     store?.forgetWorkers(besides: Set(view.workers.map(\.member.number)))
     let server = view.server(own)
-    primaries = Set(server?.chunks ?? [])
+    let serves = Set(server?.chunks ?? [])
+    for chunk in primaries.subtracting(serves) { store?.forgetReaders(of: Int(chunk)) }
+    primaries = serves
     activity.adopted()
     logger.info(
       "\(own) in view \(view.number.rawValue), era \(view.era): \(primaries.count) chunks of \(view.rules.chunks.count), replicas of \(server?.replicas.count ?? 0)"

@@ -27,6 +27,13 @@ extension SurvivalTests {
     #expect(!job.process.wait().errors.contains("goes back to the checkpoint"))
   }
 
+  /// A coordinator that takes the place of one that was killed.
+  private func successor(at address: String) throws -> Running {
+    let words = ["coordinator", "--job", "\(folder.path)/job.yaml", "--listen", address]
+    return try Running(
+      words + ["--run-dir", run, "--resume", run, "--json"], environment: ["XDG_RUNTIME_DIR": folder.path])
+  }
+
   @Test("A journal that is long is written anew while the job goes on, and a coordinator goes on from it")
   func shortJournal() throws {
     let (first, address) = try coordinate(servers: 1, workers: 2)
@@ -41,19 +48,13 @@ extension SurvivalTests {
       journal.append(.totals([]))
       journal.settle()
     }
-    let again = try Running(
-      [
-        "coordinator", "--job", "\(folder.path)/job.yaml", "--listen", address, "--run-dir", run, "--json",
-      ], environment: ["XDG_RUNTIME_DIR": folder.path])
+    let again = try successor(at: address)
     try #require(again.wait { KeyedJob.step($0) >= Self.step(after: 0.5) }, "\(again.wait().errors)")
     again.send(SIGKILL)
     #expect(again.wait().exitCode == 128 + SIGKILL)
     let size = try FileManager.default.attributesOfItem(atPath: "\(run)/journal")[.size] as? Int
     #expect(try #require(size) < RunJournal.defaultBound / 10)
-    let last = try Running(
-      [
-        "coordinator", "--job", "\(folder.path)/job.yaml", "--listen", address, "--run-dir", run, "--json",
-      ], environment: ["XDG_RUNTIME_DIR": folder.path])
+    let last = try successor(at: address)
     let outcome = last.wait()
     #expect(outcome.exitCode == 0, "\(outcome.errors)")
     #expect(try outcome.json()["parameters_sha256"] as? String == Self.undisturbed)

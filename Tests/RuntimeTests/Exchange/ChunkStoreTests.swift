@@ -195,5 +195,15 @@ import Transport
     store.receive(Frame(floats: gradient), as: GradientHandle(4))
     store.compensate(late, gradient: GradientHandle(4))
     #expect(store.payload(of: GradientHandle(4)).floats == gradient)
+    // Nor where another server has served the chunk meanwhile.
+    let known = Stores.update(0, version: 4, .single, step: 3, worker: 2, staleness: 1, basis: 3)
+    for isForgotten in [false, true] {
+      _ = store.values(of: 0, version: 3, bytes: 64, to: 2)
+      try Stores.apply(1, from: isForgotten ? 4 : 3, .single, to: [store], slots: 0)
+      if isForgotten { store.forgetReaders(of: 0) }
+      store.receive(Frame(floats: gradient), as: GradientHandle(5))
+      store.compensate(known, gradient: GradientHandle(5))
+      #expect((store.payload(of: GradientHandle(5)).floats == gradient) == isForgotten)
+    }
   }
 }

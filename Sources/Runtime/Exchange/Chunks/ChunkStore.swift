@@ -52,6 +52,11 @@ package final class ChunkStore {
     }
   }
 
+  /// Lets go of what workers were sent of a chunk that another server serves now: their gradients go there.
+  package func forgetReaders(of chunk: Int) {
+    if chunks.indices.contains(chunk) { chunks[chunk]?.sent = [:] }
+  }
+
   /// Vectors of the optimiser's state of a chunk.
   func slotCount(of chunk: Int) -> Int {
     rules.chunks.kind(of: chunk) == .parameters ? settings.optimizer.stateVectors.count : 0

@@ -1,0 +1,40 @@
+import ParameterServer
+import Testing
+
+/// Who does not know a job's token is not told it by the answer.
+@Suite struct StrangerTests {
+  private static let other = JobToken([UInt8](repeating: 9, count: 16))!
+
+  private static func knock(_ view: ViewNumber) -> Envelope {
+    Envelope(token: other, view: view, sender: worker(0), incarnation: Incarnation(77), message: .alive)
+  }
+
+  @Test func theCoordinatorAnswersAStrangerByItsOwnToken() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    let wrong = bench.handle(.message(Self.knock(ViewNumber(1)), from: Connection(9), payload: nil))
+    #expect(wrong.tokens == [Self.other])
+    let unreadable = bench.handle(.unreadable(Refusal(.malformed, "no message"), from: Connection(9)))
+    #expect(unreadable.tokens == [JobToken.none])
+  }
+
+  @Test func aServerAnswersAStrangerByItsOwnToken() {
+    var bench = ServerBench(Job.view(Job.rules(), 1))
+    let source = Destination.connection(Connection(9))
+    let wrong = bench.handle(.message(Self.knock(ViewNumber(1)), from: source, payload: nil))
+    #expect(wrong.tokens == [Self.other])
+    let unreadable = bench.handle(.unreadable(Refusal(.malformed, "no message"), from: source))
+    #expect(unreadable.tokens == [JobToken.none])
+  }
+}
+
+extension [CoordinatorEffect] {
+  fileprivate var tokens: [JobToken] {
+    compactMap { if case .send(let envelope, _, _) = $0 { envelope.token } else { nil } }
+  }
+}
+
+extension [ServerEffect] {
+  fileprivate var tokens: [JobToken] {
+    compactMap { if case .send(let envelope, _, _) = $0 { envelope.token } else { nil } }
+  }
+}
