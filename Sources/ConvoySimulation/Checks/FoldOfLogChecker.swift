@@ -20,7 +20,8 @@ struct FoldOfLogChecker {
     }
     let awaitsScale =
       update.kind == .summed && log.rules?.awaitsScale(chunk: fact.chunk, step: Int(update.step)) == true
-    if (update.scale != nil) != awaitsScale {
+    // An era that is over had other rules.
+    if fact.era == log.newestEra, (update.scale != nil) != awaitsScale {
       violations.add(
         .foldOfLog,
         "chunk \(fact.chunk): version \(update.version) is made \(awaitsScale ? "without" : "by") a scale")

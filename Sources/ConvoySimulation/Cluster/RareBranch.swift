@@ -30,6 +30,8 @@ public enum RareBranch: String, Hashable, Sendable, Codable, CaseIterable, Codin
   case quickCompute
   /// Pushes outside summed modes are refused past a small staleness.
   case boundedStaleness
+  /// Two servers are lost at once late in the job: with replicas too it goes back to its checkpoint.
+  case lostPair
   /// Gradients are clipped by their norm: updates wait for a scale.
   case clippedNorm
 }

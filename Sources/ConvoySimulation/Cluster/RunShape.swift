@@ -36,7 +36,9 @@ struct RunShape: Sendable {
   init(cluster: Cluster, job: ToyJob) {
     var stream = SeededStream(seed: cluster.seed, purpose: "shape")
     var branches: Set<RareBranch> = []
-    let apart: [RareBranch: String] = [.boundedStaleness: "staleness", .clippedNorm: "clipping"]
+    let apart: [RareBranch: String] = [
+      .boundedStaleness: "staleness", .clippedNorm: "clipping", .lostPair: "pair",
+    ]
     for branch in RareBranch.allCases {
       // Those that came later have streams of their own, so that the others stay as they were.
       if let purpose = apart[branch] {

@@ -20,6 +20,7 @@ extension Simulation {
     switch number {
     case Self.leaving: return askToLeave()
     case Self.switching: return switchMode()
+    case Self.losing: return losePair()
     case Self.healing: return heal()
     default: break
     }
@@ -93,6 +94,15 @@ extension Simulation {
   }
 
   /// A process ends without a word.
+  /// The first two servers crash at once, and are started again.
+  private mutating func losePair() {
+    context.note("two servers are lost at once")
+    for slot in 1...2 where context.world.processes[slot].isAlive {
+      crash(slot)
+      context.world.planStart(of: slot, after: 200_000)
+    }
+  }
+
   private mutating func crash(_ slot: Int) {
     context.world.end(slot)
     switch context.roles[slot] {

@@ -75,6 +75,10 @@ struct Simulation {
     if shape.branches.contains(.modeSwitch) {
       context.world.plan(fault: Self.switching, begins: true, at: shape.expectedTime / 2)
     }
+    if shape.branches.contains(.lostPair), shape.servers > 1 {
+      // When the disturbances of the schedule are over: there are checkpoints then.
+      context.world.plan(fault: Self.losing, begins: true, at: max(healTime, shape.expectedTime * 2 / 3))
+    }
     context.world.plan(fault: Self.healing, begins: true, at: healTime + 1)
   }
 
@@ -82,6 +86,7 @@ struct Simulation {
   static let leaving = 1 << 20
   static let switching = leaving + 1
   static let healing = leaving + 2
+  static let losing = leaving + 3
 
   /// Runs to the end and says what came of it.
   mutating func run() -> RunReport {

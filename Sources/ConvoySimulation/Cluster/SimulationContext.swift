@@ -121,11 +121,19 @@ struct SimulationContext {
   }
 }
 
+extension View {
+  /// Who computes what, for the trace.
+  fileprivate var shares: String {
+    let lines = workers.map { "\($0.member.number): \($0.nodes)\(since > 0 ? " before \($0.earlierNodes)" : "")" }
+    return ", shards from step \(since) on \(lines.joined(separator: ", "))"
+  }
+}
+
 extension Message {
   /// A few words for the trace.
   var summary: String {
     switch self {
-    case .view(let view): "view \(view.number.rawValue) of era \(view.era)"
+    case .view(let view): "view \(view.number.rawValue) of era \(view.era)\(view.shares)"
     case .welcome(let welcome): "welcome, \(welcome.member)"
     case .ready: "ready"
     case .status: "status"

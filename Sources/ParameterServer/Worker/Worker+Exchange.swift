@@ -105,6 +105,7 @@ extension Worker {
     let lowest = held.reduce(Int.max) { min($0, $1?.closed ?? 0) }
     guard lowest < target else { return }
     self.target = lowest
+    hasFallenBack = true
     wants = [Want?](repeating: nil, count: wants.count)
   }
 
@@ -138,7 +139,7 @@ extension Worker {
         install(parameters, payload.handle, &effects)
       } else {
         effects.append(.release(payload.handle))
-        moved(chunk, to: Int(parameters.closed), rules)
+        moved(chunk, to: Int(parameters.closed), isGone: false, rules)
       }
     } else if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? (parameters.answers != nil),
       held[chunk].map({ $0.version < parameters.version }) ?? true
@@ -162,19 +163,22 @@ extension Worker {
       return Refusal(.misplaced, "\(server) does not serve chunk \(chunk)")
     }
     settle(chunk, by: position, rules, &effects)
-    moved(chunk, to: Int(position.closed), rules)
+    moved(chunk, to: Int(position.closed), isGone: true, rules)
     advance(&effects)
     return nil
   }
 
   /// A chunk has gone past what was wanted of it: so have the others, or nearly.
-  private mutating func moved(_ chunk: Int, to closed: Int, _ rules: JobRules) {
+  ///
+  /// - Parameter isGone: whether its server said that it has not what was wanted any more.
+  private mutating func moved(_ chunk: Int, to closed: Int, isGone: Bool, _ rules: JobRules) {
     guard let want = wants[chunk], want.isExact, closed > want.closed, let target else { return }
     wants[chunk] = nil
     let isSparing = target < rules.steps && rules.consistency(ofStep: target).sparedShards > 0
     let before = Self.roundBefore(closed, rules)
     // What was closed before is kept until the next round is whole, which takes that everybody has read this one.
-    let newest = isSparing || want.closed == before ? closed : before
+    // Whoever looks for the oldest open step goes no further than to what may be that.
+    let newest = (isSparing && !hasFallenBack) || (isGone && want.closed == before) ? closed : before
     guard newest > target else { return }
     self.target = newest
     wants = [Want?](repeating: nil, count: wants.count)

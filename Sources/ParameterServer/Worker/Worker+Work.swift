@@ -216,6 +216,7 @@ extension Worker {
     let order = makeOrder(steps, nodes, rules, number: nextOrder)
     nextOrder += 1
     begunSteps = max(begunSteps, UInt64(steps.lowerBound) + 1)
+    hasFallenBack = false
     computation = Computation(order: order, remaining: [Int](repeating: nodes.count, count: held.count))
     let basis = held.map { $0?.version ?? 0 }
     for node in nodes {

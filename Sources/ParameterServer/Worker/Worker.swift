@@ -39,6 +39,8 @@ public struct Worker: Sendable {
   var computation: Computation?
   /// The first step of the round that is worked on; nil before it is known.
   var target: Int?
+  /// Whether it went back to look for a step that may wait for it, and has computed nothing since.
+  var hasFallenBack = false
   /// Whether every chunk has to be read anew before the work goes on.
   var isProbing = false
   /// What was computed of the rounds that are not known to be closed.
