@@ -5,7 +5,7 @@ import Testing
 
 /// Tests that write programs and start processes run one after the other: a process that is being started holds whatever
 /// is open at that moment, and a program that is open for writing cannot be started.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct ProcessTests {}
+@Suite(.serialized, .timeLimit(.minutes(10))) struct ProcessTests {}
 
 extension ProcessTests {
   /// Child processes: how they are started, watched and ended. The roles are played by a shell script.
