@@ -4130,7 +4130,7 @@ const ProtobufCMessageDescriptor convoy__wire__push__descriptor =
   (ProtobufCMessageInit) convoy__wire__push__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__parameters__field_descriptors[8] =
+static const ProtobufCFieldDescriptor convoy__wire__parameters__field_descriptors[9] =
 {
   {
     "chunk",
@@ -4228,8 +4228,21 @@ static const ProtobufCFieldDescriptor convoy__wire__parameters__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "asked",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Parameters, asked),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__parameters__field_indices_by_name[] = {
+  8,   /* field[8] = asked */
   0,   /* field[0] = chunk */
   2,   /* field[2] = closed */
   6,   /* field[6] = index */
@@ -4242,7 +4255,7 @@ static const unsigned convoy__wire__parameters__field_indices_by_name[] = {
 static const ProtobufCIntRange convoy__wire__parameters__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor =
 {
@@ -4252,7 +4265,7 @@ const ProtobufCMessageDescriptor convoy__wire__parameters__descriptor =
   "Convoy__Wire__Parameters",
   "convoy.wire",
   sizeof(Convoy__Wire__Parameters),
-  8,
+  9,
   convoy__wire__parameters__field_descriptors,
   convoy__wire__parameters__field_indices_by_name,
   1,  convoy__wire__parameters__number_ranges,

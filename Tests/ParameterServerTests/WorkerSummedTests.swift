@@ -167,6 +167,22 @@ import Testing
     #expect(bench.after(500).pushes.map(\.chunk) == [0], "an answer gives the rest its time again")
   }
 
+  @Test func whatAServerHasNoMoreIsClosedEverywhere() throws {
+    var (bench, order) = try computing(view(1, Job.rules()))
+    _ = bench.compute(order)
+    // An answer to an earlier question says only that a later round has begun somewhere.
+    #expect(bench.position(0, closed: 2, asked: 0).pulls.map(\.closed) == [1, 1] && bench.worker.step == 1)
+    #expect(bench.position(0, closed: 2, asked: 1).pulls.map(\.closed) == [2, 2] && bench.worker.step == 2)
+  }
+
+  @Test func whatIsSaidAgainBeginsElsewhereEachTime() throws {
+    var (bench, order) = try computing(view(1, Job.rules()))
+    _ = bench.compute(order)
+    var first: Set<UInt32> = []
+    for _ in 0..<8 { first.formUnion(bench.after(10_000).pushes.prefix(1).map(\.chunk)) }
+    #expect(first == [0, 1], "a queue that takes one message takes each of them some time")
+  }
+
   // MARK: Backup
 
   @Test func aWorkerThatIsLateCatchesUp() throws {

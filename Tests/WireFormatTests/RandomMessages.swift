@@ -137,7 +137,8 @@ struct RandomMessages {
   private mutating func parameters() -> Parameters {
     Parameters(
       chunk: chunk(), version: number(), closed: number(),
-      answers: flag() ? nil : Contribution(step: number(), node: node(), isStale: flag()))
+      answers: flag() ? nil : Contribution(step: number(), node: node(), isStale: flag()),
+      asked: number())
   }
 
   private mutating func leases() -> Leases { Leases(grant: number(), units: units(width: 200)) }

@@ -567,10 +567,11 @@ struct  Convoy__Wire__Parameters
   uint32_t level;
   uint32_t index;
   protobuf_c_boolean is_stale;
+  uint64_t asked;
 };
 #define CONVOY__WIRE__PARAMETERS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__parameters__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Update

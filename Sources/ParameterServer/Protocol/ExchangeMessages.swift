@@ -65,12 +65,15 @@ public struct Parameters: Hashable, Sendable {
   public let closed: UInt64
   /// The contribution that this is the answer to.
   public let answers: Contribution?
+  /// Where a pull is answered with where the chunk is: the closed steps that were asked for; else 0.
+  public let asked: UInt64
 
   /// A chunk's statement.
-  public init(chunk: UInt32, version: UInt64, closed: UInt64, answers: Contribution? = nil) {
+  public init(chunk: UInt32, version: UInt64, closed: UInt64, answers: Contribution? = nil, asked: UInt64 = 0) {
     self.chunk = chunk
     self.version = version
     self.closed = closed
     self.answers = answers
+    self.asked = asked
   }
 }

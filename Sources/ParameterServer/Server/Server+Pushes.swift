@@ -13,7 +13,8 @@ extension Server {
       if let previous = state.previous, previous.closed == pull.closed {
         answer(chunk, version: previous.version, closed: closed, to: source, &effects)
       } else {
-        let position = Parameters(chunk: pull.chunk, version: state.version, closed: UInt64(state.closed))
+        let position = Parameters(
+          chunk: pull.chunk, version: state.version, closed: UInt64(state.closed), asked: pull.closed)
         send(.position(position), to: source, &effects)
       }
       return nil

@@ -163,7 +163,9 @@ extension Worker {
       return Refusal(.misplaced, "\(server) does not serve chunk \(chunk)")
     }
     settle(chunk, by: position, rules, &effects)
-    moved(chunk, to: Int(position.closed), isGone: true, rules)
+    // An answer to an earlier question says nothing of this one.
+    let isGone = wants[chunk].map { $0.isExact && UInt64($0.closed) == position.asked } ?? false
+    moved(chunk, to: Int(position.closed), isGone: isGone, rules)
     advance(&effects)
     return nil
   }

@@ -139,7 +139,8 @@ extension WireFormat {
     }
     return Parameters(
       chunk: body.chunk, version: try Fields.count(body.version, "\(name).version"),
-      closed: try Fields.count(body.closed, "\(name).closed"), answers: answers)
+      closed: try Fields.count(body.closed, "\(name).closed"), answers: answers,
+      asked: try Fields.count(body.asked, "\(name).asked"))
   }
 
   private static func decode(_ body: Convoy__Wire__Refusal) throws(WireError) -> Refusal {

@@ -77,6 +77,7 @@ extension WireFormat {
     body.pointee.chunk = parameters.chunk
     body.pointee.version = parameters.version
     body.pointee.closed = parameters.closed
+    body.pointee.asked = parameters.asked
     if let contribution = parameters.answers {
       body.pointee.is_answer = 1
       body.pointee.step = contribution.step

@@ -76,8 +76,8 @@ struct WorkerBench {
     }
   }
 
-  mutating func position(_ chunk: UInt32, closed: Int) -> [WorkerEffect] {
-    let position = Parameters(chunk: chunk, version: UInt64(closed), closed: UInt64(closed))
+  mutating func position(_ chunk: UInt32, closed: Int, asked: Int = 0) -> [WorkerEffect] {
+    let position = Parameters(chunk: chunk, version: UInt64(closed), closed: UInt64(closed), asked: UInt64(asked))
     return send(.position(position), from: view.servers[view.serverOfChunk![Int(chunk)]].member)
   }
 
