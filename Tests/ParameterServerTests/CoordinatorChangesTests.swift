@@ -239,4 +239,17 @@ import Testing
     #expect(bench.view.rules.segments.last?.firstStep == (newest + 3) / 4)
     #expect(bench.view.rules.segments.last?.consistency == .sync)
   }
+
+  @Test func aModeEndsAfterWhatACheckpointHoldsOfLaterSteps() throws {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(.async))
+    _ = bench.handle(.ended(name: "server.1"))
+    _ = bench.join(server(1), life: 999)
+    // Shards 2 and 3 of step 5 are in it; step 4 is not closed.
+    let covered = try #require(UnitSet(ranges: [22..<24]))
+    _ = bench.handle(.loaded(CheckpointMark(step: 4, version: 18, rules: bench.view.rules, covered: covered)))
+    _ = bench.acceptAll(closed: 4)
+    _ = bench.send(.setMode(.sync), from: Member(.client, 0))
+    _ = bench.acceptAll(closed: 4)
+    #expect(bench.view.rules.segments.last == JobRules.Segment(firstStep: 6, consistency: .sync))
+  }
 }

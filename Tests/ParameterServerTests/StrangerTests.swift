@@ -17,6 +17,19 @@ import Testing
     #expect(unreadable.tokens == [JobToken.none])
   }
 
+  @Test func aWorkerThatAsksToJoinTakesARefusalOfWhatNobodyCouldRead() {
+    func refused(by token: JobToken) -> [WorkerEffect] {
+      var worker = Worker(name: "", token: Job.token, incarnation: Incarnation(5))
+      _ = worker.handle(.started, at: Moment(milliseconds: 0))
+      let refusal = Envelope(
+        token: token, view: .none, sender: .coordinator, incarnation: Incarnation(1),
+        message: .refused(Refusal(.malformed, "no message")))
+      return worker.handle(.message(refusal, from: .coordinator, payload: nil), at: Moment(milliseconds: 1))
+    }
+    #expect(refused(by: .none).stops.count == 1)
+    #expect(refused(by: Self.other).stops.isEmpty, "another job's coordinator ends nothing")
+  }
+
   @Test func aServerAnswersAStrangerByItsOwnToken() {
     var bench = ServerBench(Job.view(Job.rules(), 1))
     let source = Destination.connection(Connection(9))

@@ -72,6 +72,18 @@ import Testing
     #expect(takenOver.orders.map(\.steps) == [0..<1] && takenOver.orders.map(\.nodes) == [[node(0, 2), node(0, 3)]])
   }
 
+  @Test func aPullIsSaidAgainBesideAPushThatIsAnsweredLater() throws {
+    var bench = WorkerBench(view(Job.rules(.ssp(1))))
+    var order = try #require(bench.allValues(closed: 0).orders.first)
+    _ = bench.compute(order)
+    order = try #require(answer(&bench, order, closed: 0, version: 2).orders.first)
+    #expect(bench.compute(order).pushes.allSatisfy { $0.awaits == 1 })
+    // Worker 1 is gone: step 0 cannot close before this one has looked where the chunks are, and both pulls are lost.
+    #expect(bench.adopt(view(Job.rules(.ssp(1)), 2, nodes: [[node(2, 0)]])).pulls.map(\.closed) == [0, 0])
+    let again = bench.after(10_000)
+    #expect(again.pulls.map(\.closed) == [0, 0] && again.pushes.allSatisfy { $0.awaits == 1 })
+  }
+
   @Test(arguments: [0, 1]) func theLastStepsAreTakenOverToo(isFollowed: Int) throws {
     // All steps of the job, or of the segment, are computed when the other worker goes.
     let rules = isFollowed == 0 ? Job.rules(.ssp(2), steps: 2) : Job.rules(.ssp(2), then: [(2, .sync)])

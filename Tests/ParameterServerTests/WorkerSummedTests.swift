@@ -207,6 +207,9 @@ import Testing
     // Chunk 1 stays at 1: it may wait for this very worker.
     _ = bench.after(500)
     #expect(bench.worker.step == 1)
+    // That chunk 0 is at 3 says that step 2 may be open, and not that it is not.
+    _ = bench.position(0, closed: 3, asked: 1)
+    #expect(bench.worker.step == 2)
   }
 
   // MARK: Local
