@@ -4,7 +4,7 @@ import Tensors
 import Testing
 
 /// `--clip-norm`: real jobs whose updates wait for the norm of the whole gradient.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct ClippingTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct ClippingTests {
   private static let steps = 20
   private static let expected = sequential(bound: 0.5)
 

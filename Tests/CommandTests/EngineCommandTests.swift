@@ -1,5 +1,6 @@
 import Engines
 import Foundation
+import TestSupport
 import Testing
 
 /// `convoy benchmark engine` and `convoy models show --plan`.
@@ -83,8 +84,7 @@ import Testing
       test "$3 $4 $5" = "lenet 4 2" || exit 1
       echo "{\\"images_per_second\\": $rate, \\"peak_memory_bytes\\": 209715200, \\"version\\": \\"9.8.7\\"}"
       """
-    try Data(script.utf8).write(to: URL(fileURLWithPath: python))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: python)
+    try writeProgram(script, to: python)
     let arguments = [
       "benchmark", "engine", "--torch", python, "--model", "lenet", "--batch", "4", "--threads", "2", "--seconds",
       "0.01",

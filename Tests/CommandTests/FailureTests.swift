@@ -5,7 +5,7 @@ import Testing
 import Transport
 
 /// What happens when processes die, people stop a job, and strangers speak to it.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct FailureTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct FailureTests {
   /// Starts a job that would take long, and waits until it trains.
   private func start(
     _ folder: TemporaryFolder, transport: String = "ipc", options: [String] = []

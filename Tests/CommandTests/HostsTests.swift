@@ -6,7 +6,7 @@ import Testing
 /// `convoy train --hosts`: whole jobs whose members are started by a real `ssh`, through a real `sshd` on the loopback
 /// interface.
 @Suite(
-  .serialized, .timeLimit(.minutes(3)),
+  .serialized, .timeLimit(.minutes(30)),
   .enabled(
     if: LoopbackSSH.isInstalled,
     "there is no sshd to test with: apt-get install openssh-server, and as root mkdir /run/sshd"))

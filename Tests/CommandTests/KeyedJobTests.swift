@@ -7,7 +7,7 @@ import Transport
 import WireFormat
 
 /// Jobs with keys on this machine: who is let in, who is not, and what is said of it.
-@Suite(.serialized, .timeLimit(.minutes(4))) struct KeyedJobTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct KeyedJobTests {
   /// A number of this machine that others reach; nil where it has none.
   static let outerHost: String? = (try? Interfaces.all())?.flatMap(\.hosts)
     .first { !$0.contains(":") && !Address.tcp(host: $0, port: 1).isLoopback }

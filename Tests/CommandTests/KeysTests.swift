@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `convoy keys`.
-@Suite(.timeLimit(.minutes(2))) struct KeysTests {
+@Suite(.timeLimit(.minutes(30))) struct KeysTests {
   @Test("keys makes a folder of keys, says what a host needs, and prints no secret")
   func make() throws {
     let folder = TemporaryFolder()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Signals as a shell sends them, and what is left after a launcher that had no time to clean up.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct SignalTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct SignalTests {
   /// Starts a command with no signal blocked, as a shell does. The threads that tests run on block them all, and what
   /// they start inherits that.
   private func startUnblocked(_ arguments: [String], environment: [String: String]) throws -> Running {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// How late gradients come in jobs whose pushes are applied one by one.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct StalenessTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct StalenessTests {
   private let folder = TemporaryFolder()
   private var run: String { "\(folder.path)/run" }
 

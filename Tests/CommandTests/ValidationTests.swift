@@ -7,7 +7,7 @@ import Tensors
 import Testing
 
 /// Jobs that hold samples out of training to choose the best checkpoint by.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ValidationTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct ValidationTests {
   private let folder = TemporaryFolder()
   private var run: String { "\(folder.path)/run" }
 

@@ -63,7 +63,7 @@ import Testing
   }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct PrefetchingReaderTests {
+@Suite(.timeLimit(.minutes(30))) struct PrefetchingReaderTests {
   private func reader(depth: Int) throws -> PrefetchingReader {
     let reader = try BatchReader(dataset: SmallFiles.dataset(count: 100), order: nil, sampleShape: [1, 2, 2])
     return PrefetchingReader(reader: reader, capacity: 3, depth: depth, sampleShape: [1, 2, 2])

@@ -1,5 +1,6 @@
 import Foundation
 import Runtime
+import TestSupport
 
 /// A program that plays the roles in place of `convoy`: a shell script in a folder of its own.
 ///
@@ -41,8 +42,7 @@ struct StandIn: ~Copyable {
       ;;
       esac
       """
-    try Data(script.utf8).write(to: URL(filePath: "\(folder)/convoy"))
-    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: "\(folder)/convoy")
+    try writeProgram(script, to: executable)
     for name in ["meeting", "go", "over"] {
       guard mkfifo("\(folder)/\(name)", 0o600) == 0 else { throw CocoaError(.fileWriteUnknown) }
     }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The proxy that hurts connections, over real sockets.
-@Suite(.timeLimit(.minutes(10))) struct ChaosProxyTests {
+@Suite(.timeLimit(.minutes(30))) struct ChaosProxyTests {
   /// A server that sends back what it gets, on a thread for each connection, until it goes.
   private final class Echo: Sendable {
     let port: UInt16

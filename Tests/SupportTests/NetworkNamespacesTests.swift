@@ -5,7 +5,7 @@ import Testing
 
 /// Hosts that are namespaces.
 @Suite(
-  .serialized, .timeLimit(.minutes(10)), .enabled(if: NetworkNamespaces.isAvailable, "\(NetworkNamespaces.requirement)")
+  .serialized, .timeLimit(.minutes(30)), .enabled(if: NetworkNamespaces.isAvailable, "\(NetworkNamespaces.requirement)")
 )
 struct NetworkNamespacesTests {
   /// What a program says on a host, and whether it ended well.

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import Transport
 
-@Suite(.timeLimit(.minutes(2))) struct ClosingTests {
+@Suite(.timeLimit(.minutes(30))) struct ClosingTests {
   // What the listening side sent is another matter: a connection that ends takes with it what its maker has not read,
   // and the protocol waits for goodbyes.
   @Test("What was sent before closing arrives", arguments: Meeting.Medium.allCases)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import Transport
 
-@Suite(.timeLimit(.minutes(2))) struct ConnectionTests {
+@Suite(.timeLimit(.minutes(30))) struct ConnectionTests {
   private static let small = HubLimits(maximumFrameBytes: 1 << 20, maximumFrames: 4, maximumQueuedMessages: 4)
 
   @Test(

@@ -25,7 +25,7 @@ final class Folder {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct HubTests {
+@Suite(.timeLimit(.minutes(30))) struct HubTests {
   static let limits = HubLimits(maximumFrameBytes: 16 << 20, maximumFrames: 3, maximumQueuedMessages: 20_000)
 
   private func bytes(_ frame: Frame) -> [UInt8] { frame.withBytes { Array($0) } }

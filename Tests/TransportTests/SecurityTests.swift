@@ -3,7 +3,7 @@ import Testing
 
 import Transport
 
-@Suite(.timeLimit(.minutes(2))) struct SecurityTests {
+@Suite(.timeLimit(.minutes(30))) struct SecurityTests {
   private let ring: KeyRing
   private let address = Address.tcp(host: "127.0.0.1", port: 0)
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Real jobs whose processes are killed, frozen, added, sent away and replaced, and whose result has the same bytes.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SurvivalTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct SurvivalTests {
   /// What all jobs here train; the steps are enough for some seconds on the machine at hand, so that there is time to
   /// join and to leave.
   static let arguments = ["--shards", "4", "--batch", "32", "--seed", "3", "--max-steps", "\(steps)"]
