@@ -185,7 +185,7 @@ extension Coordinator {
     }
     isPlaced = false
     gatherServers(at: now)
-    if roster.ready(.server).count >= plan.servers { startRecovery(at: now, &effects) }
+    if roster.readyCount(.server) >= plan.servers { startRecovery(at: now, &effects) }
   }
 
   mutating func gatherServers(at now: Moment) {
@@ -193,7 +193,7 @@ extension Coordinator {
   }
 
   mutating func startRecovery(at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard !roster.ready(.server).isEmpty else { return gatherServers(at: now) }
+    guard roster.readyCount(.server) > 0 else { return gatherServers(at: now) }
     recovery = .loading
     effects.append(.load)
   }

@@ -104,7 +104,7 @@ extension Coordinator {
   private mutating func memberJoined(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     disturb(at: now)
     if recovery != nil {
-      if case .gathering = recovery, roster.ready(.server).count >= plan.servers { startRecovery(at: now, &effects) }
+      if case .gathering = recovery, roster.readyCount(.server) >= plan.servers { startRecovery(at: now, &effects) }
       return
     }
     // A server that nothing is placed on waits until it is needed.

@@ -196,7 +196,12 @@ struct Roster: Sendable {
 
   /// Whether as many of each role are ready as the job begins with.
   var isComplete: Bool {
-    ready(.server).count >= servers && ready(.worker).count >= workers
+    readyCount(.server) >= servers && readyCount(.worker) >= workers
+  }
+
+  /// Number of the members of a role that can work.
+  func readyCount(_ role: Role) -> Int {
+    entries.indices.count { entries[$0].member.role == role && entries[$0].isReady }
   }
 
   /// Members of a role that can work, by number.

@@ -26,7 +26,8 @@ public struct BatchSchedule: Hashable, Sendable {
 
   /// The positions of a step's samples within the order of its epoch.
   public func positions(ofStep step: Int) -> Range<Int> {
-    let first = step % stepsPerEpoch * batch
+    // A division costs more than to look whether it is needed.
+    let first = (step < stepsPerEpoch ? step : step % stepsPerEpoch) * batch
     return first..<min(first + batch, samples)
   }
 

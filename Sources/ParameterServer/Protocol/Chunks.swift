@@ -86,7 +86,11 @@ public struct ChunkTable: Hashable, Sendable {
   }
 
   /// Bytes of a chunk.
-  public func bytes(of chunk: Int) -> Int { range(of: chunk).count * Self.elementBytes }
+  public func bytes(of chunk: Int) -> Int {
+    // Asked for with every message: all chunks but each vector's last are of one size.
+    if chunk >= 0, chunk + 1 < parameterChunks { return chunkElements * Self.elementBytes }
+    return range(of: chunk).count * Self.elementBytes
+  }
 
   /// Elements of each block over which the gradient's squares are summed, but the last: a power of two that follows from
   /// the number of parameters alone, so that a norm's sums are the same whatever the chunks.

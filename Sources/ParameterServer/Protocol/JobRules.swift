@@ -29,10 +29,16 @@ public struct JobRules: Hashable, Sendable {
 
     let fields: Fields
     let leasesWork: Bool
+    /// Whether every step is a round of its own.
+    let roundsAreSteps: Bool
+    /// The segment of all steps, where there is one alone.
+    let only: Segment?
 
     init(_ fields: Fields) {
       self.fields = fields
       leasesWork = fields.segments.contains { $0.consistency.isLeased }
+      roundsAreSteps = fields.segments.allSatisfy { $0.consistency.stepsPerRound == 1 }
+      only = fields.segments.count == 1 ? fields.segments[0] : nil
     }
   }
 
@@ -109,6 +115,7 @@ public struct JobRules: Hashable, Sendable {
 
   /// The segment of a step.
   public func segment(ofStep step: Int) -> Segment {
+    if let only = statement.only { return only }
     let segments = segments
     var index = segments.count - 1
     while index > 0, segments[index].firstStep > step { index -= 1 }
@@ -120,6 +127,7 @@ public struct JobRules: Hashable, Sendable {
 
   /// The steps that are exchanged together with a step: itself, or in local mode its round.
   public func round(ofStep step: Int) -> Range<Int> {
+    if statement.roundsAreSteps { return step..<step + 1 }
     let segment = segment(ofStep: step)
     let length = segment.consistency.stepsPerRound
     guard length > 1 else { return step..<step + 1 }
@@ -138,7 +146,8 @@ public struct JobRules: Hashable, Sendable {
 
   /// Number of the shards that hold a sample in the round of a step.
   public func occupiedShards(ofRound step: Int) -> Int {
-    round(ofStep: step).reduce(0) { max($0, schedule.occupiedShards(ofStep: $1)) }
+    if statement.roundsAreSteps { return schedule.occupiedShards(ofStep: step) }
+    return round(ofStep: step).reduce(0) { max($0, schedule.occupiedShards(ofStep: $1)) }
   }
 
   /// Whether a checkpoint is due where a chunk has come from some closed steps to more.

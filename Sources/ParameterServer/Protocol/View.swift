@@ -89,6 +89,22 @@ public struct View: Hashable, Sendable {
       serverOfChunk = View.holders(fields.rules, fields.servers, \.chunks).flatMap { $0.contains(-1) ? nil : $0 }
       replicaOfChunk = View.holders(fields.rules, fields.servers, \.replicas)
     }
+
+    /// See `View.incarnation(of:)`. Every message is checked by this: the line is looked at where it is.
+    func incarnation(of member: Member) -> Incarnation? {
+      switch member.role {
+      case .coordinator, .client: break
+      case .server:
+        for index in fields.servers.indices where fields.servers[index].member == member {
+          return fields.servers[index].incarnation
+        }
+      case .worker:
+        for index in fields.workers.indices where fields.workers[index].member == member {
+          return fields.workers[index].incarnation
+        }
+      }
+      return nil
+    }
   }
 
   private let statement: Statement
@@ -187,17 +203,11 @@ public struct View: Hashable, Sendable {
   /// The line of a worker, or nil.
   public func worker(_ member: Member) -> Worker? { workers.first { $0.member == member } }
 
-  /// The incarnation that fills a place in this view, or nil.
-  public func incarnation(of member: Member) -> Incarnation? {
-    // By index: a line that is copied costs more than the search. Every message is checked by this.
-    let (servers, workers) = (statement.fields.servers, statement.fields.workers)
-    switch member.role {
-    case .coordinator, .client: break
-    case .server:
-      for index in servers.indices where servers[index].member == member { return servers[index].incarnation }
-    case .worker:
-      for index in workers.indices where workers[index].member == member { return workers[index].incarnation }
-    }
-    return nil
+  /// Whether a message is of this view and of a process that has a place in it.
+  func admits(_ envelope: Envelope) -> Bool {
+    statement.fields.number == envelope.view && statement.incarnation(of: envelope.sender) == envelope.incarnation
   }
+
+  /// The incarnation that fills a place in this view, or nil.
+  public func incarnation(of member: Member) -> Incarnation? { statement.incarnation(of: member) }
 }

@@ -61,8 +61,8 @@ struct ChunkState: Sendable {
   /// The scale of the newest update.
   private(set) var scale: UInt64?
 
-  /// The parts of the open round, disjoint.
-  private var held: [(node: ShardNode, gradient: GradientHandle)] = []
+  /// What is there of the open round.
+  var round = OpenRound()
   /// Pushes that wait for the update under way.
   private var queued: [QueuedPush] = []
   private var waiters: [Waiter] = []
@@ -140,39 +140,24 @@ struct ChunkState: Sendable {
 
   // MARK: The open round
 
-  /// Whether every part of the open round is there.
-  var isWhole: Bool { mutating get { open != nil || awaitsScale } }
-
-  /// Whether the open round already has every shard under a node.
-  mutating func covers(_ node: ShardNode) -> Bool {
-    held.contains { $0.node.covers(node) }
+  /// What is to be done with a part of a round.
+  enum Offer {
+    /// Refuse it: its round is later than the open one, which has so many closed steps before it.
+    case early(closed: Int)
+    /// Let go of it: its round is closed, or whole.
+    case late
+    /// Let go of it: it is there.
+    case known
+    /// Add it.
+    case open
   }
 
-  /// Takes out the parts that a node covers: it replaces them.
-  mutating func removeParts(under node: ShardNode) -> [GradientHandle] {
-    let covered = held.filter { node.covers($0.node) }
-    if !covered.isEmpty { held.removeAll { node.covers($0.node) } }
-    return covered.map(\.gradient)
-  }
-
-  /// Takes out the gradient held for exactly this node, if there is one.
-  mutating func take(_ node: ShardNode) -> GradientHandle? {
-    guard let index = held.firstIndex(where: { $0.node == node }) else { return nil }
-    return held.remove(at: index).gradient
-  }
-
-  /// Holds a part of the open round.
-  mutating func hold(_ node: ShardNode, _ gradient: GradientHandle) {
-    held.append((node, gradient))
-  }
-
-  /// The nodes that are held.
-  var heldNodes: [ShardNode] { held.map(\.node) }
-
-  /// Takes out every part, in the order of their shards.
-  mutating func takeParts() -> [(node: ShardNode, gradient: GradientHandle)] {
-    defer { held.removeAll(keepingCapacity: true) }
-    return held.sorted { $0.node < $1.node }
+  /// Notes who waits for the answer to a part of a round, and says what is to be done with it.
+  mutating func offer(_ node: ShardNode, step: Int, from waiter: Waiter) -> Offer {
+    guard step <= closed else { return .early(closed: closed) }
+    wait(waiter)
+    if step < closed || open != nil || awaitsScale { return .late }
+    return round.covers(node) ? .known : .open
   }
 
   // MARK: Units
@@ -264,9 +249,8 @@ struct ChunkState: Sendable {
 
   /// Lets go of everything that a new view makes void: parts and queued pushes are sent again.
   mutating func dropPushes() -> [GradientHandle] {
-    let dropped = held.map(\.gradient) + queued.map(\.gradient)
+    let dropped = round.takeAll() + queued.map(\.gradient)
     awaitsScale = false
-    held.removeAll(keepingCapacity: true)
     queued.removeAll(keepingCapacity: true)
     return dropped
   }

@@ -103,8 +103,7 @@ extension Server {
   /// An update that is whole waits for its scale.
   mutating func measure(_ update: Update, _ gradient: GradientHandle, _ effects: inout [ServerEffect]) {
     let chunk = Int(update.chunk)
-    let part = GradientHandle(nextSum)
-    nextSum += 1
+    let part = sums.take()
     effects.append(.measure(chunk: chunk, samples: update.samples, gradient: gradient, into: part))
     chunks[chunk]?.awaitsScale = true
     let unscaled = NormRound.UnscaledUpdate(update: update, gradient: gradient, part: adds ? nil : part)

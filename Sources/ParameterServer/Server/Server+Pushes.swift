@@ -84,60 +84,35 @@ extension Server {
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard let closed = chunks[chunk]?.standing.closed, let isWhole = chunks[chunk]?.isWhole else { return nil }
-    guard step <= closed else {
+    let waiter = ChunkState.Waiter(
+      destination: queued.source, closed: Int(push.awaits), version: 0,
+      answers: Contribution(step: push.step, node: push.node))
+    switch chunks[chunk]?.offer(push.node, step: step, from: waiter) {
+    case nil: break
+    case .early(let closed):
       return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(closed)")
-    }
-    chunks[chunk]?.wait(
-      ChunkState.Waiter(
-        destination: queued.source, closed: Int(push.awaits), version: 0,
-        answers: Contribution(step: push.step, node: push.node)))
-    if step < closed || isWhole || chunks[chunk]?.covers(push.node) == true {
-      if case .backup = rules.consistency(ofStep: step), step < closed || isWhole {
-        counts.late += 1
+    case .late:
+      if case .backup = rules.consistency(ofStep: step) { counts.late += 1 } else { counts.duplicates += 1 }
+      drop(queued, &effects)
+    case .known:
+      counts.duplicates += 1
+      drop(queued, &effects)
+    case .open:
+      if let whole = chunks[chunk]?.round.add(queued.gradient, at: push.node, step: step, rules, &sums, &effects) {
+        order(
+          chunk, whole.gradient, step: step, samples: rules.samples(ofRound: step, under: whole.node),
+          shards: rules.occupiedShards(ofRound: step), rules, &effects)
       } else {
-        counts.duplicates += 1
+        closeEarly(step, chunk, rules, &effects)
       }
-      effects.append(.release(queued.gradient))
-      answerWaiters(of: chunk, &effects)
-      return nil
     }
-    if push.node.level > 0 {
-      for part in chunks[chunk]?.removeParts(under: push.node) ?? [] { effects.append(.release(part)) }
-    }
-    add(queued.gradient, at: push.node, step: step, to: chunk, rules, &effects)
     return nil
   }
 
-  /// Adds a part of the open round to its sibling, and the sum to its sibling, as far as they are there.
-  private mutating func add(
-    _ gradient: GradientHandle, at node: ShardNode, step: Int, to chunk: Int, _ rules: JobRules,
-    _ effects: inout [ServerEffect]
-  ) {
-    var gradient = gradient
-    var node = node
-    while node != rules.schedule.tree.root {
-      if rules.samples(ofRound: step, under: node.sibling) > 0 {
-        guard let other = chunks[chunk]?.take(node.sibling) else {
-          chunks[chunk]?.hold(node, gradient)
-          return closeEarly(step, chunk, rules, &effects)
-        }
-        gradient = sum(node.isLeft ? gradient : other, node.isLeft ? other : gradient, &effects)
-      }
-      node = node.parent
-    }
-    order(
-      chunk, gradient, step: step, samples: rules.samples(ofRound: step, under: node),
-      shards: rules.occupiedShards(ofRound: step), rules, &effects)
-  }
-
-  mutating func sum(
-    _ left: GradientHandle, _ right: GradientHandle, _ effects: inout [ServerEffect]
-  ) -> GradientHandle {
-    let sum = GradientHandle(nextSum)
-    nextSum += 1
-    effects.append(.combine(left: left, right: right, into: sum))
-    return sum
+  /// Lets go of a push that is not needed; who waits may be answered.
+  private mutating func drop(_ queued: QueuedPush, _ effects: inout [ServerEffect]) {
+    effects.append(.release(queued.gradient))
+    answerWaiters(of: Int(queued.push.chunk), &effects)
   }
 
   /// Closes a step that can spare the shards that are missing: what is there is added in the order of the shards.
@@ -145,15 +120,14 @@ extension Server {
     _ step: Int, _ chunk: Int, _ rules: JobRules, _ effects: inout [ServerEffect]
   ) {
     let spared = rules.consistency(ofStep: step).sparedShards
-    guard spared > 0, let nodes = chunks[chunk]?.heldNodes else { return }
+    guard spared > 0, let nodes = chunks[chunk]?.round.nodes else { return }
     let there = nodes.reduce(0) { total, node in
       total + node.shards.count { !rules.schedule.positions(ofStep: step, shard: $0).isEmpty }
     }
-    guard there >= max(1, rules.schedule.occupiedShards(ofStep: step) - spared) else { return }
-    let parts = chunks[chunk]?.takeParts() ?? []
-    let samples = parts.reduce(0) { $0 + rules.schedule.sampleCount(ofStep: step, under: $1.node) }
-    var gradient = parts[0].gradient
-    for part in parts.dropFirst() { gradient = sum(gradient, part.gradient, &effects) }
+    guard there >= max(1, rules.schedule.occupiedShards(ofStep: step) - spared),
+      let gradient = chunks[chunk]?.round.addAll(&sums, &effects)
+    else { return }
+    let samples = nodes.reduce(0) { $0 + rules.schedule.sampleCount(ofStep: step, under: $1) }
     order(chunk, gradient, step: step, samples: samples, shards: there, rules, &effects)
   }
 
@@ -162,7 +136,7 @@ extension Server {
     _ effects: inout [ServerEffect]
   ) {
     guard let version = chunks[chunk]?.standing.version else { return }
-    let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || isLocal(step, rules)
+    let isAveraged = rules.consistency(ofStep: step).stepsPerRound > 1 || Self.isLocal(step, rules)
     let update = Update(
       chunk: UInt32(chunk), version: version + 1, closed: UInt64(rules.round(ofStep: step).upperBound), unit: nil,
       kind: isAveraged ? .averaged : .summed, step: UInt64(step), staleness: 0, basis: version, worker: nil,
@@ -171,7 +145,7 @@ extension Server {
     order(update, gradient, &effects)
   }
 
-  private func isLocal(_ step: Int, _ rules: JobRules) -> Bool {
+  private static func isLocal(_ step: Int, _ rules: JobRules) -> Bool {
     if case .local = rules.consistency(ofStep: step) { true } else { false }
   }
 

@@ -59,7 +59,7 @@ extension Server {
     }
   }
 
-  private func isCut(from earlier: Int, to closed: Int, _ rules: JobRules) -> Bool {
+  private mutating func isCut(from earlier: Int, to closed: Int, _ rules: JobRules) -> Bool {
     // Where pushes are applied one by one, a chunk that has closed a step holds parts of later ones: markers make the cut.
     guard closed < rules.steps else { return true }
     guard rules.consistency(ofStep: closed - 1).isSummed else { return false }

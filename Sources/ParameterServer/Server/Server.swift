@@ -10,7 +10,7 @@ public struct Server: Sendable {
   var unrestored = 0
   /// Whether the first parameters were ordered and are not there yet.
   var isInitialising = false
-  var nextSum = GradientHandle.firstSum
+  var sums = SumNumbers()
   /// An empty list that is used again.
   var waiters: [ChunkState.Waiter] = []
   /// Whether a worker has spoken in the view: then every server is known to work in it.

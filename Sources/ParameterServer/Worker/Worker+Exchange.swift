@@ -12,6 +12,7 @@ extension Worker {
     let chunks = view.rules.chunks.count
     if isNewEra { forgetEra(chunks: chunks, &effects) }
     wants = [Want?](repeating: nil, count: chunks)
+    awaited = nil
     for chunk in servers.indices { resend(chunk, &effects) }
     // Where steps overlap, shards that were another's may be missing of steps that this worker has left behind.
     if let target, overlap(at: target, view.rules) > 0 { probe() }
@@ -43,11 +44,11 @@ extension Worker {
     guard computation?.order.number == order, computation?.isVoid == false, servers.indices.contains(chunk) else {
       return
     }
-    self.computation?.remaining[chunk] -= 1
+    remaining[chunk] -= 1
     guard let index = sums.firstIndex(where: { $0.order == order && $0.node == node }) else { return }
     sums[index].becomeReady(chunk)
     push(index, chunk, &effects)
-    if self.computation?.remaining[chunk] == 0 { installDeferred(chunk, &effects) }
+    if remaining[chunk] == 0 { installDeferred(chunk, &effects) }
   }
 
   /// Hands a part of a sum to its server; the answer is what the next round needs.
@@ -55,7 +56,10 @@ extension Worker {
     guard let rules = view?.rules else { return }
     let (order, step, node) = (sums[index].order, sums[index].step, sums[index].node)
     let awaits = Self.awaits(afterStep: step, rules)
-    if rules.consistency(ofStep: step).isSummed { wants[chunk] = Want(closed: awaits, isExact: true) }
+    if rules.consistency(ofStep: step).isSummed {
+      wants[chunk] = Want(closed: awaits, isExact: true)
+      if awaited?.closed != awaits { awaited = nil }
+    }
     let push = Push(
       chunk: UInt32(chunk), step: UInt64(step), node: node, basis: sums[index].basis[chunk], awaits: UInt64(awaits))
     send(
@@ -88,7 +92,7 @@ extension Worker {
         sum.isPending(chunk) && Self.awaits(afterStep: sum.step, rules) <= want?.closed ?? 0
       }
       if let want, !isAsked {
-        wants[chunk] = nil
+        forgetWant(chunk)
         self.want(chunk, closed: want.closed, isExact: want.isExact, &effects)
       }
     }
@@ -106,10 +110,21 @@ extension Worker {
     guard lowest < target else { return }
     self.target = lowest
     hasFallenBack = true
-    wants = [Want?](repeating: nil, count: wants.count)
+    forgetWants()
   }
 
   // MARK: Pulling
+
+  /// Waits for nothing.
+  mutating func forgetWants() {
+    for chunk in wants.indices { wants[chunk] = nil }
+    awaited = nil
+  }
+
+  private mutating func forgetWant(_ chunk: Int) {
+    wants[chunk] = nil
+    awaited = nil
+  }
 
   /// Asks for a chunk, unless that was asked before.
   mutating func want(_ chunk: Int, closed: Int, isExact: Bool, _ effects: inout [WorkerEffect]) {
@@ -147,9 +162,9 @@ extension Worker {
       install(parameters, payload.handle, &effects)
     } else {
       effects.append(.release(payload.handle))
-      if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { wants[chunk] = nil }
+      if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { forgetWant(chunk) }
     }
-    advance(&effects)
+    advance(rules, &effects)
     return nil
   }
 
@@ -166,7 +181,7 @@ extension Worker {
     // An answer to an earlier question says nothing of this one.
     let isGone = wants[chunk].map { $0.isExact && UInt64($0.closed) == position.asked } ?? false
     moved(chunk, to: Int(position.closed), isGone: isGone, rules)
-    advance(&effects)
+    advance(rules, &effects)
     return nil
   }
 
@@ -175,7 +190,7 @@ extension Worker {
   /// - Parameter isGone: whether its server said that it has not what was wanted any more.
   private mutating func moved(_ chunk: Int, to closed: Int, isGone: Bool, _ rules: JobRules) {
     guard let want = wants[chunk], want.isExact, closed > want.closed, let target else { return }
-    wants[chunk] = nil
+    forgetWant(chunk)
     let isSparing = target < rules.steps && rules.consistency(ofStep: target).sparedShards > 0
     let before = Self.roundBefore(closed, rules)
     // What was closed before is kept until the next round is whole, which takes that everybody has read this one.
@@ -183,7 +198,7 @@ extension Worker {
     let newest = (isSparing && !hasFallenBack) || (isGone && want.closed == before) ? closed : before
     guard newest > target else { return }
     self.target = newest
-    wants = [Want?](repeating: nil, count: wants.count)
+    forgetWants()
   }
 
   /// The first step of the round that ends where so many steps are closed.
@@ -235,7 +250,8 @@ extension Worker {
   ) {
     let chunk = Int(parameters.chunk)
     wants[chunk] = nil
-    if let remaining = computation?.remaining[chunk], remaining > 0 {
+    if awaited?.closed != Int(parameters.closed) { awaited = nil }
+    if computation != nil, remaining[chunk] > 0 {
       // The engine still reads what is held.
       if let (_, earlier) = deferred[chunk] { effects.append(.release(earlier)) }
       deferred[chunk] = (parameters, payload)

@@ -2,7 +2,13 @@
 extension Worker {
   /// Goes on where nothing is missing: orders the next computation, or asks for what it needs.
   mutating func advance(_ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules, computation == nil, !servers.isEmpty, !session.isOver else { return }
+    guard let rules = view?.rules else { return }
+    advance(rules, &effects)
+  }
+
+  /// The same, where the rules are at hand.
+  mutating func advance(_ rules: JobRules, _ effects: inout [WorkerEffect]) {
+    guard computation == nil, !servers.isEmpty, !session.isOver else { return }
     markCut(&effects)
     guard isProbed(rules, &effects) else { return }
     while let step = target {
@@ -23,6 +29,7 @@ extension Worker {
   mutating func probe() {
     isProbing = true
     target = nil
+    awaited = nil
     held = [Held?](repeating: nil, count: servers.count)
   }
 
@@ -59,16 +66,19 @@ extension Worker {
       return false
     }
     let round = rules.round(ofStep: step)
-    let missing = missingNodes(ofRound: step, rules)
-    let wanted = missing.isEmpty ? round.upperBound : step
+    let isComputed = isComputed(round: step, rules)
+    let wanted = isComputed ? round.upperBound : step
+    // Looked at with every chunk that comes: while one is missing, nothing else has changed.
+    if let awaited, awaited.closed == wanted, held[awaited.chunk]?.closed != wanted { return false }
     var isComplete = true
     for chunk in held.indices where held[chunk]?.closed != wanted {
       isComplete = false
       want(chunk, closed: wanted, isExact: true, &effects)
+      awaited = (chunk, wanted)
     }
     guard isComplete else { return false }
-    guard missing.isEmpty else {
-      order(round, missing, rules, &effects)
+    guard isComputed else {
+      order(round, missingNodes(ofRound: step, rules), rules, &effects)
       return false
     }
     begin(round.upperBound, rules)
@@ -90,9 +100,14 @@ extension Worker {
       rules.consistency(ofStep: min(step, last)).slack, step == 0 ? 0 : rules.consistency(ofStep: step - 1).slack)
   }
 
+  /// Whether nothing of a round is left to this worker. Asked for with every chunk that comes.
+  private mutating func isComputed(round step: Int, _ rules: JobRules) -> Bool {
+    if missing?.step == step { missing?.nodes.isEmpty == true } else { missingNodes(ofRound: step, rules).isEmpty }
+  }
+
   /// This worker's nodes that hold samples in a round and that it has not computed.
   private mutating func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
-    // Asked for with every chunk that comes, and the same until something is computed.
+    // The same until something is computed.
     if let missing, missing.step == step { return missing.nodes }
     guard let mine, let since = view?.since else { return [] }
     let nodes = (step >= since ? mine.nodes : mine.earlierNodes).filter { node in
@@ -217,13 +232,15 @@ extension Worker {
     nextOrder += 1
     begunSteps = max(begunSteps, UInt64(steps.lowerBound) + 1)
     hasFallenBack = false
-    computation = Computation(order: order, remaining: [Int](repeating: nodes.count, count: held.count))
+    computation = Computation(order: order)
+    remaining.removeAll(keepingCapacity: true)
+    remaining.append(contentsOf: repeatElement(nodes.count, count: held.count))
     let basis = held.map { $0?.version ?? 0 }
     for node in nodes {
       sums.append(SumRecord(order: order.number, step: steps.lowerBound, node: node, basis: basis))
       if !order.consistency.isLeased { computed.append((steps.lowerBound, node)) }
     }
-    wants = [Want?](repeating: nil, count: wants.count)
+    forgetWants()
     effects.append(.compute(order))
     if !order.consistency.isLeased { readAhead(after: steps.upperBound, rules, &effects) }
   }

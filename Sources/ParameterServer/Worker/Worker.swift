@@ -19,8 +19,6 @@ public struct Worker: Sendable {
     let order: ComputeOrder
     /// Whether its results are void: the era is over in which it was ordered.
     var isVoid = false
-    /// Nodes whose part is not final, by chunk: the engine still reads the chunk's parameters.
-    var remaining: [Int]
   }
 
   var session: MemberSession
@@ -33,10 +31,14 @@ public struct Worker: Sendable {
   var servers: [Member] = []
   var held: [Held?] = []
   var wants: [Want?] = []
+  /// A chunk that does not have so many closed steps yet, where each such chunk is asked for; nil where one may not be.
+  var awaited: (chunk: Int, closed: Int)?
   /// Parameters that came while the engine read the chunk, to be installed when it has finished.
   var deferred: [(parameters: Parameters, payload: GradientHandle)?] = []
   var sums: [SumRecord] = []
   var computation: Computation?
+  /// Nodes of the order under way whose part is not final, by chunk: the engine still reads the chunk's parameters.
+  var remaining: [Int] = []
   /// The first step of the round that is worked on; nil before it is known.
   var target: Int?
   /// Whether it went back to look for a step that may wait for it, and has computed nothing since.
