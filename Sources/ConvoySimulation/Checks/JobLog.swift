@@ -60,6 +60,8 @@ struct JobLog {
   }
 
   private(set) var rules: JobRules?
+  /// The chunks of the job; 0 before its first view.
+  private(set) var chunkCount = 0
   /// By era.
   private(set) var eras: [UInt32: [Line]] = [:]
   private(set) var newestEra: UInt32 = 0
@@ -83,6 +85,7 @@ struct JobLog {
   mutating func begin(_ view: View, model: ToyModel, checkpoint: StoredCheckpoint?) {
     if rules != view.rules { occupied = (0..<view.rules.steps).map { Self.occupied($0, view.rules) } }
     rules = view.rules
+    chunkCount = view.rules.chunks.count
     guard view.era > newestEra else { return }
     if newestEra > 0 { eras[newestEra] = lines }
     newestEra = view.era
@@ -91,6 +94,7 @@ struct JobLog {
     lines = (0..<view.rules.chunks.count).map { chunk in
       var line = Line(baseUnits: empty, units: empty)
       line.base = ToyChunk(bits: model.initial(chunk))
+      line.entries.reserveCapacity(steps)
       guard case .checkpoint = view.origin, let (position, state) = checkpoint?.states[chunk] else { return line }
       line.base = state
       line.baseClosed = position.closed

@@ -64,24 +64,24 @@ struct Monitor {
     if isOn(.survivesCrash) { survivesCrash.applied(fact, standing, &violations) }
     if fact.isPrimary, isOn(.singleWriter) {
       singleWriter.wrote(
-        chunk: fact.chunk, of: rules.chunks.count, slot: fact.slot, life: fact.life, in: fact.view, &violations)
+        chunk: fact.chunk, of: log.chunkCount, slot: fact.slot, life: fact.life, in: fact.view, &violations)
     }
   }
 
   mutating func served(_ fact: ServedFact) {
-    guard let rules = log.rules else { return }
+    guard log.chunkCount > 0 else { return }
     if isOn(.foldOfLog) { foldOfLog.served(fact, log, &violations) }
     if isOn(.survivesCrash) { survivesCrash.served(fact, log, &violations) }
     if isOn(.singleWriter) {
       singleWriter.wrote(
-        chunk: fact.chunk, of: rules.chunks.count, slot: fact.slot, life: fact.life, in: fact.view, &violations)
+        chunk: fact.chunk, of: log.chunkCount, slot: fact.slot, life: fact.life, in: fact.view, &violations)
     }
     log.publish(fact)
   }
 
   mutating func installed(_ fact: InstalledFact) {
-    guard let rules = log.rules, isOn(.versionsRise) else { return }
-    versionsRise.installed(fact, log, rules, &violations)
+    guard log.chunkCount > 0, isOn(.versionsRise) else { return }
+    versionsRise.installed(fact, log, &violations)
   }
 
   mutating func acknowledged(_ contribution: Contribution, chunk: Int, era: UInt32) {

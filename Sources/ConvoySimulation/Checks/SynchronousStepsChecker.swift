@@ -11,8 +11,10 @@ struct SynchronousStepsChecker {
   /// The shards of each step that hold a sample, as far as they were asked for.
   private var occupied: [UInt64] = []
   private var segments = 0
-  /// The segments that `values` were made with.
-  private var made: [JobRules.Segment] = []
+  /// The rules that `values` were made by.
+  private var made: JobRules?
+  /// The first step that depends on who is quick.
+  private var determined = 0
   /// The first step of the next round.
   private var nextStep = 0
   /// Which entry of `values` a number of closed steps has; -1 within a round.
@@ -32,14 +34,15 @@ struct SynchronousStepsChecker {
 
   /// The values after so many closed steps; nil where they are not determined.
   mutating func values(closed: Int, _ rules: JobRules) -> [ToyChunk]? {
-    guard rules.segments.allSatisfy({ Self.isDetermined($0.consistency) || $0.firstStep >= closed }) else { return nil }
-    if rules.segments != made {
+    if rules != made {
+      determined = rules.segments.first { !Self.isDetermined($0.consistency) }?.firstStep ?? rules.steps
       // A job that went back can be switched at a step that it had made otherwise before.
-      made = rules.segments
-      values.removeAll()
-      nextStep = 0
+      if rules.segments != made?.segments { values.removeAll() }
+      made = rules
     }
+    guard closed <= determined else { return nil }
     if values.isEmpty {
+      nextStep = 0
       values = [(0..<rules.chunks.count).map { ToyChunk(bits: model.initial($0)) }]
       roundOfClosed = Array(repeating: -1, count: rules.steps + 1)
       roundOfClosed[0] = 0
@@ -57,12 +60,12 @@ struct SynchronousStepsChecker {
     let schedule = rules.schedule
     let samples = UInt64(rules.samples(ofRound: nextStep, under: schedule.tree.root))
     let occupied = UInt32(rules.occupiedShards(ofRound: nextStep))
+    let read = RoundSamples(
+      steps: round, shards: 0..<schedule.tree.shards, consistency: consistency, schedule: schedule)
     var shards = [UInt64?](repeating: nil, count: schedule.tree.shards)
     let sums = before.indices.map { chunk in
       for shard in shards.indices {
-        shards[shard] = shardSum(
-          model, rounds: round, consistency, shard: shard, chunk: chunk, schedule: schedule, digest: digest,
-          parameters: before[chunk].bits)
+        shards[shard] = read.sum(model, shard: shard, chunk: chunk, digest: digest, parameters: before[chunk].bits)
       }
       return model.sum(&shards) ?? 0
     }
@@ -117,24 +120,4 @@ struct SynchronousStepsChecker {
       return
     }
   }
-}
-
-/// What one shard adds to a round's sum; nil where it has no sample.
-func shardSum(
-  _ model: ToyModel, rounds steps: Range<Int>, _ consistency: Consistency, shard: Int, chunk: Int,
-  schedule: BatchSchedule, digest: UInt64, parameters: UInt64
-) -> UInt64? {
-  guard consistency.stepsPerRound > 1 else {
-    let samples = schedule.positions(ofStep: steps.lowerBound, shard: shard)
-    guard !samples.isEmpty else { return nil }
-    return model.gradient(step: steps.lowerBound, shard: shard, chunk: chunk, samples: samples, digest: digest)
-  }
-  var trained: UInt64?
-  for step in steps {
-    let samples = schedule.positions(ofStep: step, shard: shard)
-    guard !samples.isEmpty else { continue }
-    let gradient = model.gradient(step: step, shard: shard, chunk: chunk, samples: samples, digest: digest)
-    trained = model.trained(trained ?? parameters, by: gradient)
-  }
-  return trained
 }

@@ -26,15 +26,15 @@ struct VersionsRiseChecker {
     }
   }
 
-  mutating func installed(_ fact: InstalledFact, _ log: JobLog, _ rules: JobRules, _ violations: inout Violations) {
-    let chunks = rules.chunks.count
+  mutating func installed(_ fact: InstalledFact, _ log: JobLog, _ violations: inout Violations) {
+    let chunks = log.chunkCount
     if seen[fact.slot].life != fact.life || seen[fact.slot].view != fact.view
       || seen[fact.slot].versions.count != chunks
     {
       seen[fact.slot] = Seen(life: fact.life, view: fact.view, versions: Array(repeating: 0, count: chunks))
     }
     let before = seen[fact.slot].versions[fact.chunk]
-    if fact.version < before, fact.version + 1 < before || !readsAgain(fact, log, rules) {
+    if fact.version < before, fact.version + 1 < before || !readsAgain(fact, log) {
       violations.add(
         .versionsRise, "chunk \(fact.chunk): a worker sees version \(fact.version) after version \(before) in one view")
     }
@@ -42,7 +42,8 @@ struct VersionsRiseChecker {
   }
 
   /// Whether the newest steps are summed ones, of which the version before is kept.
-  private func readsAgain(_ fact: InstalledFact, _ log: JobLog, _ rules: JobRules) -> Bool {
+  private func readsAgain(_ fact: InstalledFact, _ log: JobLog) -> Bool {
+    guard let rules = log.rules else { return false }
     let closed = Int(log.line(fact.era, fact.chunk)?.closed ?? 0)
     return [closed - 1, closed].contains { $0 >= 0 && rules.consistency(ofStep: min($0, rules.steps - 1)).isSummed }
   }

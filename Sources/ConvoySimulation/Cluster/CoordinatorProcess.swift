@@ -121,7 +121,7 @@ struct CoordinatorProcess {
     case .collect(let position, let cut, let payload): collect(position, cut: cut, payload, &context)
     case .abandon(let cut): cuts.removeAll { $0.step == cut }
     case .release(let handle):
-      payloads.release(handle)
+      payloads.drop(handle)
       frames[handle] = nil
     case .store(let mark): store(mark, &context)
     case .load: context.world.finish(Done.loaded.rawValue, process: slot, after: context.shape.storeTime)

@@ -1,10 +1,12 @@
 import ParameterServer
 import Transport
 
-/// What a server's process sends.
+/// What a server's process sends. All is `mutating`, so that it is done where the process is: one that is copied for a
+/// message costs more than the message.
 extension ServerProcess {
   mutating func send(
-    _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?, _ context: inout SimulationContext
+    _ envelope: consuming Envelope, to destination: Destination, _ payload: ServerPayload?,
+    _ context: inout SimulationContext
   ) {
     var content: ToyPayload?
     var frame: Frame?
@@ -12,36 +14,36 @@ extension ServerProcess {
       content = self.payload(payload, &context)
       // What cannot be sent as it was ordered is not sent: the contract is broken, and noted.
       if content == nil { return }
-      if case .parameters(let parameters) = envelope.message, let rules = view?.rules {
+      if case .parameters(let parameters) = envelope.message, let rules {
         // Outside an exchange of its own a chunk has the bytes of the round that its reader begins.
         content?.bytes = Int32(rules.payloadBytes(ofChunk: Int(parameters.chunk), step: Int(parameters.closed)))
       }
-      if let training {
-        frame = training.frame(payload, for: envelope.message, to: destination, &context)
+      if training != nil {
+        frame = training?.frame(payload, for: envelope.message, to: destination, &context)
         content?.bytes = Int32(frame?.count ?? 0)
       }
     }
     note(envelope.message, content, &context)
     switch destination {
     case .coordinator:
-      context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+      context.send(consume envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
       if case .stateLost = envelope.message { context.coverage.count(.stateAsked) }
       guard let route = routes.first(where: { $0.member == member }), route.slot != slot else { return }
-      context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)
+      context.send(consume envelope, content, frame, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(consume envelope, content, frame, from: slot, to: connection)
     }
   }
 
-  private func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
+  private mutating func note(_ message: Message, _ content: ToyPayload?, _ context: inout SimulationContext) {
     switch message {
     case .parameters(let parameters):
-      guard let content, let view, let state = held[Int(parameters.chunk)] else { return }
+      guard let content, let version = held[Int(parameters.chunk)]?.chunk.version else { return }
       context.monitor.violations.now = context.world.now
       context.monitor.served(
         ServedFact(
-          slot: slot, life: life, view: view.number, era: view.era, chunk: Int(parameters.chunk),
-          held: state.chunk.version, version: parameters.version, bits: content.bits))
+          slot: slot, life: life, view: viewNumber, era: era, chunk: Int(parameters.chunk), held: version,
+          version: parameters.version, bits: content.bits))
     case .replica: context.coverage.count(.replicaBuilt)
     case .scale: if isPrimary.first != true { context.coverage.count(.scaleTold) }
     default: break
@@ -66,7 +68,7 @@ extension ServerProcess {
       if context.bug == .lostOptimizer { state.optimizer = 0 }
       return payload(of: chunk, state)
     case .snapshot(let chunk):
-      guard let snapshot = held[chunk]?.snapshot else {
+      guard past.indices.contains(chunk), let snapshot = past[chunk].snapshot else {
         context.misuse(slot, "sends a snapshot of chunk \(chunk), which it has not")
         return nil
       }
@@ -76,7 +78,7 @@ extension ServerProcess {
     }
   }
 
-  private func state(_ chunk: Int, _ context: inout SimulationContext) -> ToyChunk? {
+  private mutating func state(_ chunk: Int, _ context: inout SimulationContext) -> ToyChunk? {
     guard held.indices.contains(chunk), let state = held[chunk] else {
       context.misuse(slot, "sends chunk \(chunk), which it does not hold")
       return nil
@@ -84,11 +86,11 @@ extension ServerProcess {
     return state.chunk
   }
 
-  private func payload(of chunk: Int, _ state: ToyChunk) -> ToyPayload {
+  private mutating func payload(of chunk: Int, _ state: ToyChunk) -> ToyPayload {
     ToyPayload(
       bits: state.bits, previousBits: state.previousBits, optimizerBits: state.optimizer, version: state.version,
       bytes: bytes(of: chunk) * 3, chunk: UInt16(chunk))
   }
 
-  private func bytes(of chunk: Int) -> Int32 { Int32(view?.rules.chunks.bytes(of: chunk) ?? 0) }
+  private mutating func bytes(of chunk: Int) -> Int32 { Int32(rules?.chunks.bytes(of: chunk) ?? 0) }
 }

@@ -11,10 +11,15 @@ struct ServerProcess {
     let wasPrimary: Bool
   }
 
+  /// A chunk as it is now. Small: it is looked at for every message.
   struct Held {
     var chunk: ToyChunk
     var installation: UInt32
     var isUpdating = false
+  }
+
+  /// What else there is of a chunk that is held.
+  struct Past {
     /// The newest update: what a server that becomes the primary goes on from.
     var newest: AppliedFact?
     var snapshot: (position: ChunkPosition, state: ToyChunk)?
@@ -31,10 +36,16 @@ struct ServerProcess {
   /// An empty list that is used again.
   private var spare: [ServerEffect] = []
   var view: View?
+  /// What is asked for with every letter, without the view.
+  private(set) var (viewNumber, era) = (ViewNumber.none, UInt32(0))
+  private(set) var rules: JobRules?
   var routes: [(member: Member, slot: Int)] = []
   private(set) var isPrimary: [Bool] = []
-  var held: [Held?] = []
+  private(set) var held: [Held?] = []
+  private(set) var past: [Past] = []
+  /// Updates that are being made, and the places of the list that are free.
   private var pending: [Pending?] = []
+  private var freePlaces: [Int] = []
   /// Scales of norms that are being added, by the number of the order.
   private var scales: [UInt64: UInt64] = [:]
   private var installations: UInt32 = 0
@@ -57,7 +68,9 @@ struct ServerProcess {
   }
 
   /// How it knows who speaks on a connection that it made itself; nil where its view has no such server.
-  func destination(ofSlot slot: Int) -> Destination? {
+  ///
+  /// `mutating`, so that it is asked where it is: a process that is copied costs more.
+  mutating func destination(ofSlot slot: Int) -> Destination? {
     if slot == SimulationContext.coordinatorSlot { return .coordinator }
     return routes.first { $0.slot == slot }.map { .server($0.member) }
   }
@@ -108,15 +121,15 @@ struct ServerProcess {
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
-  private mutating func perform(_ effect: ServerEffect, _ context: inout SimulationContext) {
+  private mutating func perform(_ effect: consuming ServerEffect, _ context: inout SimulationContext) {
     training?.perform(effect, as: machine.member, &context)
-    switch effect {
+    switch consume effect {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
     case .adopt(let view): adopt(view, &context)
     case .initialise(let chunks): initialise(chunks, &context)
     case .install(let position, let payload): install(position, payload, &context)
-    case .drop(let chunk): if held.indices.contains(chunk) { held[chunk] = nil }
+    case .drop(let chunk): if held.indices.contains(chunk) { hold(nil, chunk) }
     case .combine(let left, let right, let sum):
       guard let first = payloads.release(left), let second = payloads.release(right) else { return }
       var total = context.shape.model.sum(first, context.bug == .doubledPart ? first : second)
@@ -124,10 +137,10 @@ struct ServerProcess {
       payloads.hold(total, as: sum)
     case .measure(let chunk, let samples, let gradient, let part): measure(chunk, samples, gradient, part, &context)
     case .addNorm(let order, let parts): addNorm(order, parts, &context)
-    case .release(let handle): if context.bug != .leakedPayloads { payloads.release(handle) }
+    case .release(let handle): if context.bug != .leakedPayloads { payloads.drop(handle) }
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
-    case .forgetSnapshot(let chunk): if held.indices.contains(chunk) { held[chunk]?.snapshot = nil }
+    case .forgetSnapshot(let chunk): if past.indices.contains(chunk) { past[chunk].snapshot = nil }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason):
       stopped = reason
@@ -136,8 +149,12 @@ struct ServerProcess {
   }
 
   private mutating func adopt(_ view: View, _ context: inout SimulationContext) {
-    if self.view?.era != view.era { held = Array(repeating: nil, count: view.rules.chunks.count) }
+    if self.view?.era != view.era {
+      held = Array(repeating: nil, count: view.rules.chunks.count)
+      past = Array(repeating: Past(), count: held.count)
+    }
     self.view = view
+    (viewNumber, era, rules) = (view.number, view.era, view.rules)
     routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
     let before = isPrimary
     isPrimary = Array(repeating: false, count: view.rules.chunks.count)
@@ -147,9 +164,14 @@ struct ServerProcess {
     }
   }
 
+  private mutating func hold(_ new: Held?, _ chunk: Int) {
+    held[chunk] = new
+    past[chunk] = Past()
+  }
+
   /// Becomes the primary of a chunk: what it holds is what counts from now on, perhaps instead of what another made.
-  private func take(_ chunk: Int, in view: View, _ context: inout SimulationContext) {
-    guard let fact = held[chunk]?.newest else { return }
+  private mutating func take(_ chunk: Int, in view: View, _ context: inout SimulationContext) {
+    guard let fact = past[chunk].newest else { return }
     context.monitor.violations.now = context.world.now
     context.monitor.applied(fact.taken(in: view.number))
   }
@@ -157,7 +179,7 @@ struct ServerProcess {
   private mutating func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
     for chunk in chunks where held.indices.contains(chunk) {
       installations += 1
-      held[chunk] = Held(chunk: ToyChunk(bits: context.shape.model.initial(chunk)), installation: installations)
+      hold(Held(chunk: ToyChunk(bits: context.shape.model.initial(chunk)), installation: installations), chunk)
     }
     context.world.finish(Done.initialised.rawValue << 32, process: slot, after: 200)
   }
@@ -175,7 +197,7 @@ struct ServerProcess {
     let state = ToyChunk(
       version: position.version, bits: payload.bits, previousBits: payload.previousBits,
       optimizer: payload.optimizerBits)
-    held[Int(position.chunk)] = Held(chunk: state, installation: installations)
+    hold(Held(chunk: state, installation: installations), Int(position.chunk))
   }
 
   private mutating func snapshot(_ position: ChunkPosition, _ context: inout SimulationContext) {
@@ -186,7 +208,7 @@ struct ServerProcess {
     if state.version != position.version {
       context.misuse(slot, "takes version \(state.version) of chunk \(chunk) for version \(position.version)")
     }
-    held[chunk]?.snapshot = (position, state)
+    past[chunk].snapshot = (position, state)
   }
 
   /// Whether a planted bug shows this time.
@@ -222,7 +244,7 @@ struct ServerProcess {
     }
     if state.isUpdating { context.misuse(slot, "updates chunk \(chunk) twice at once") }
     held[chunk]?.isUpdating = true
-    let place = pending.firstIndex { $0 == nil } ?? pending.count
+    let place = freePlaces.popLast() ?? pending.count
     let entry = Pending(
       update: update, gradient: payload, installation: state.installation, wasPrimary: isPrimary[chunk])
     if place == pending.count { pending.append(entry) } else { pending[place] = entry }
@@ -232,6 +254,7 @@ struct ServerProcess {
   private mutating func finishApply(_ place: Int, _ context: inout SimulationContext) {
     guard let order = pending[place] else { return }
     pending[place] = nil
+    freePlaces.append(place)
     let chunk = Int(order.update.chunk)
     if let old = held[chunk], old.installation == order.installation, let view {
       var new = context.shape.model.updated(old.chunk, by: order.gradient.bits, order.update)
@@ -246,7 +269,7 @@ struct ServerProcess {
       let fact = AppliedFact(
         slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
         payload: order.gradient, old: old.chunk, new: new)
-      held[chunk]?.newest = fact
+      past[chunk].newest = fact
       // A primary that has become a replica meanwhile has made it for itself: it counts where the other has it too.
       if isPrimary[chunk] || !order.wasPrimary {
         context.monitor.violations.now = context.world.now

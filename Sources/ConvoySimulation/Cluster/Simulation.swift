@@ -91,8 +91,9 @@ struct Simulation {
   /// Runs to the end and says what came of it.
   mutating func run() -> RunReport {
     while let occurrence = context.world.next(until: deadline) {
-      switch occurrence {
-      case .message(let letter, let dealer, let router, let toRouter, let generation):
+      switch consume occurrence {
+      case .message(let bag, let dealer, let router, let toRouter, let generation):
+        guard let letter = context.open(consume bag) else { continue }
         context.world.note(letter.word)
         deliver(letter, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
         look(after: toRouter ? router : dealer)

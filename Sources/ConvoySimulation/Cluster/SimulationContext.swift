@@ -7,12 +7,13 @@ struct SimulationContext {
   let bug: PlantedBug?
   /// What the job computes; nil in a job of toy numbers alone.
   var training: TrainingModel?
-  var world: World<Letter>
+  var world: World<Mailbag>
   var monitor: Monitor
   var coverage = Coverage()
   var trace: [String]?
   /// Letters of long ago, for strangers to say again.
   private(set) var captured: [(letter: Letter, dealer: Int, router: Int, toRouter: Bool)] = []
+  private var emptyBags: [Mailbag] = []
   private var sent: UInt64 = 0
   /// Which slot is whose: the role and the name of the process that is started there.
   var roles: [Role]
@@ -46,7 +47,8 @@ struct SimulationContext {
 
   /// Sends to the address that a process connected to.
   mutating func send(
-    _ envelope: Envelope, _ payload: ToyPayload?, _ frame: Frame? = nil, from dealer: Int, toAddressOf router: Int
+    _ envelope: consuming Envelope, _ payload: ToyPayload?, _ frame: consuming Frame? = nil, from dealer: Int,
+    toAddressOf router: Int
   ) {
     post(
       Letter(envelope: envelope, payload: payload, frame: frame), dealer: dealer, router: router, toRouter: true,
@@ -55,7 +57,8 @@ struct SimulationContext {
 
   /// Sends to whoever connected.
   mutating func send(
-    _ envelope: Envelope, _ payload: ToyPayload?, _ frame: Frame? = nil, from router: Int, to connection: Connection
+    _ envelope: consuming Envelope, _ payload: ToyPayload?, _ frame: consuming Frame? = nil, from router: Int,
+    to connection: Connection
   ) {
     let dealer = Int(connection.rawValue & 0xffff)
     if case .refused(let refusal) = envelope.message { count(refusal) }
@@ -66,6 +69,20 @@ struct SimulationContext {
       generation: UInt32(truncatingIfNeeded: connection.rawValue >> 16))
   }
 
+  /// Takes out a letter that has arrived. Its bag is filled again, unless the letter arrives once more.
+  mutating func open(_ bag: consuming Mailbag) -> Letter? {
+    guard isKnownUniquelyReferenced(&bag) else { return bag.copy() }
+    let letter = bag.empty()
+    emptyBags.append(bag)
+    return letter
+  }
+
+  private mutating func bag(_ letter: consuming Letter) -> Mailbag {
+    guard let bag = emptyBags.popLast() else { return Mailbag(letter) }
+    bag.fill(letter)
+    return bag
+  }
+
   /// How a router knows a connection.
   static func connection(dealer: Int, generation: UInt32) -> Connection {
     Connection(UInt64(generation) << 16 | UInt64(dealer))
@@ -74,16 +91,18 @@ struct SimulationContext {
   /// A connection of a process that is none of the job's.
   static let strangersConnection = Connection(0xffff)
 
-  private mutating func post(_ letter: Letter, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?) {
+  private mutating func post(_ letter: consuming Letter, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?)
+  {
     sent += 1
-    if sent & 15 == 0 { capture((letter, dealer, router, toRouter)) }
+    if sent & 15 == 0 { capture((copy letter, dealer, router, toRouter)) }
     let bytes = Self.messageBytes + Int(letter.payload?.bytes ?? 0)
+    let summary = trace == nil ? nil : letter.envelope.message.summary
     let outcome = world.send(
-      letter, bytes: bytes, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
-    if trace != nil {
+      bag(letter), bytes: bytes, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
+    if let summary {
       let (from, to) = toRouter ? (dealer, router) : (router, dealer)
       let ending = outcome == .sent ? "" : " (\(outcome))"
-      trace?.append("\(world.now) \(names[from]) → \(names[to]): \(letter.envelope.message.summary)\(ending)")
+      trace?.append("\(world.now) \(names[from]) → \(names[to]): \(summary)\(ending)")
     }
   }
 

@@ -17,8 +17,6 @@ struct WorkerProcess {
     let parameters: [ToyPayload]
     let beganAt: UInt64
     var node = 0
-    /// The engine still reads the chunks below: those above have their last gradient.
-    var readsUpTo = Int.max
   }
 
   let slot: Int
@@ -31,10 +29,15 @@ struct WorkerProcess {
   /// An empty list that is used again.
   private var spare: [WorkerEffect] = []
   private var view: View?
+  /// What is asked for with every letter, without the view.
+  private var (viewNumber, era) = (ViewNumber.none, UInt32(0))
+  private var rules: JobRules?
   private var routes: [(member: Member, slot: Int)] = []
   private var parameters: [ToyPayload?] = []
   private var sums: [Sum] = []
   private var computation: Computation?
+  /// The engine still reads the chunks below: those above have their last gradient.
+  private var readsUpTo = 0
   /// Occasions for a planted bug.
   private var occasions = 0
 
@@ -47,7 +50,9 @@ struct WorkerProcess {
   }
 
   /// How it knows who speaks: the coordinator, or a server of its view.
-  func destination(ofSlot slot: Int) -> Destination? {
+  ///
+  /// `mutating`, so that it is asked where it is: a process that is copied costs more.
+  mutating func destination(ofSlot slot: Int) -> Destination? {
     if slot == SimulationContext.coordinatorSlot { return .coordinator }
     return routes.first { $0.slot == slot }.map { .server($0.member) }
   }
@@ -56,16 +61,20 @@ struct WorkerProcess {
   mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
     let payload = letter.payload.map { payloads.keep($0) }
     training?.receive(letter, as: payload)
-    if case .parameters(let parameters) = letter.envelope.message, let contribution = parameters.answers, let view,
-      letter.envelope.view == view.number, letter.envelope.token == RunShape.token
+    let envelope = letter.envelope
+    if case .parameters(let parameters) = envelope.message, let contribution = parameters.answers,
+      viewNumber != .none, envelope.view == viewNumber, envelope.token == RunShape.token
     {
       if contribution.isStale { context.coverage.count(.stalePush) }
       context.monitor.violations.now = context.world.now
-      context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: view.era)
+      context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: era)
     }
     if context.bug == .hastyInstall { installHastily(letter, &context) }
-    let envelope = context.bug == .looseSlack ? Self.loosened(letter.envelope) : letter.envelope
-    handle(.message(envelope, from: source, payload: payload), &context)
+    if context.bug == .looseSlack {
+      handle(.message(Self.loosened(envelope), from: source, payload: payload), &context)
+    } else {
+      handle(.message(envelope, from: source, payload: payload), &context)
+    }
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
   }
 
@@ -108,25 +117,30 @@ struct WorkerProcess {
     var effects: [WorkerEffect] = []
     swap(&effects, &spare)
     machine.handle(event, at: context.world.moment(of: slot), into: &effects)
-    for index in effects.indices {
-      if wasOver {
-        if case .release = effects[index] {} else { context.misuse(slot, "does something after its end") }
+    if wasOver {
+      for effect in effects {
+        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
       }
-      perform(effects[index], &context)
     }
-    effects.removeAll(keepingCapacity: true)
+    // Nearly always there is one: taken out, it is not copied.
+    if effects.count == 1, let only = effects.popLast() {
+      perform(only, &context)
+    } else {
+      for index in effects.indices { perform(effects[index], &context) }
+      effects.removeAll(keepingCapacity: true)
+    }
     swap(&effects, &spare)
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
-  private mutating func perform(_ effect: WorkerEffect, _ context: inout SimulationContext) {
+  private mutating func perform(_ effect: consuming WorkerEffect, _ context: inout SimulationContext) {
     training?.perform(effect)
-    switch effect {
+    switch consume effect {
     case .send(let envelope, let destination, let part): send(envelope, to: destination, part, &context)
     case .prepare: context.world.finish(0, process: slot, after: 2000)
     case .adopt(let view): adopt(view)
     case .install(let chunk, let handle): install(chunk, handle, &context)
-    case .release(let handle): payloads.release(handle)
+    case .release(let handle): payloads.drop(handle)
     case .readAhead: break
     case .compute(let order): compute(order, &context)
     case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
@@ -140,13 +154,14 @@ struct WorkerProcess {
   private mutating func adopt(_ view: View) {
     if self.view?.era != view.era { parameters = Array(repeating: nil, count: view.rules.chunks.count) }
     self.view = view
+    (viewNumber, era, rules) = (view.number, view.era, view.rules)
     routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
   }
 
   private mutating func install(_ chunk: Int, _ handle: GradientHandle, _ context: inout SimulationContext) {
-    guard let payload = payloads.release(handle), let view, parameters.indices.contains(chunk) else { return }
+    guard let payload = payloads.release(handle), parameters.indices.contains(chunk) else { return }
     if Int(payload.chunk) != chunk { context.misuse(slot, "installs chunk \(payload.chunk) as chunk \(chunk)") }
-    if (computation?.readsUpTo ?? 0) > chunk {
+    if readsUpTo > chunk {
       context.misuse(slot, "replaces chunk \(chunk), which the engine still reads")
     }
     occasions += 1
@@ -155,25 +170,28 @@ struct WorkerProcess {
     training?.installed(chunk, version: payload.version, &context)
     context.monitor.installed(
       InstalledFact(
-        slot: slot, life: life, view: view.number, era: view.era, chunk: chunk, version: payload.version))
+        slot: slot, life: life, view: viewNumber, era: era, chunk: chunk, version: payload.version))
   }
 
   // MARK: Computing
 
   private mutating func compute(_ order: ComputeOrder, _ context: inout SimulationContext) {
-    let held = parameters.compactMap(\.self)
+    var held: [ToyPayload] = []
+    held.reserveCapacity(parameters.count)
+    for case let payload? in parameters { held.append(payload) }
     guard let view, held.count == parameters.count, computation == nil, !order.nodes.isEmpty else {
       return context.misuse(slot, "computes step \(order.steps.lowerBound) without parameters, or while it computes")
     }
     let digest = held.reduce(2) { context.shape.model.digest($0, $1.bits) }
     computation = Computation(order: order, digest: digest, parameters: held, beganAt: context.world.now)
+    readsUpTo = .max
     context.monitor.violations.now = context.world.now
     context.training?.record.begins(at: context.world.now)
     context.monitor.computing(ComputeFact(slot: slot, era: view.era, order: order, parameters: held))
     scheduleNode(of: order, 0, &context)
   }
 
-  private func scheduleNode(of order: ComputeOrder, _ node: Int, _ context: inout SimulationContext) {
+  private mutating func scheduleNode(of order: ComputeOrder, _ node: Int, _ context: inout SimulationContext) {
     let shards = order.nodes[node].shards.count * order.steps.count
     var time = UInt64(shards) * context.shape.computeTime * context.slowness[slot]
     if context.bug == .unseeded { time += UInt64.random(in: 0...100) }
@@ -184,6 +202,7 @@ struct WorkerProcess {
     guard var current = computation, current.order.number == number else { return }
     if let failure = training?.failure {
       computation = nil
+      readsUpTo = 0
       return handle(.failed(failure), &context)
     }
     let order = current.order
@@ -193,7 +212,7 @@ struct WorkerProcess {
     computation = current
     if sums.count > Self.sumsBound { context.misuse(slot, "keeps more than \(Self.sumsBound) sums") }
     for chunk in parameters.indices.reversed() {
-      if current.node == order.nodes.count { computation?.readsUpTo = chunk }
+      if current.node == order.nodes.count { readsUpTo = chunk }
       handle(.gradientReady(order: number, node: node, chunk: chunk), &context)
     }
     for shard in node.shards {
@@ -208,26 +227,32 @@ struct WorkerProcess {
     }
     if current.node < order.nodes.count { return scheduleNode(of: order, current.node, &context) }
     computation = nil
+    readsUpTo = 0
     let milliseconds = (context.world.now - current.beganAt) / 1000
     handle(.computeFinished(order: number, milliseconds: milliseconds), &context)
   }
 
-  private func sum(of node: ShardNode, _ computation: Computation, _ model: ToyModel) -> Sum {
+  private mutating func sum(of node: ShardNode, _ computation: Computation, _ model: ToyModel) -> Sum {
     let order = computation.order
-    let parts = computation.parameters.indices.map { chunk in
-      let read = computation.parameters[chunk]
+    let samples = RoundSamples(
+      steps: order.steps, shards: node.shards, consistency: order.consistency, schedule: order.schedule)
+    guard let rules else { return Sum(order: order.number, node: node, parts: []) }
+    let (parameters, digest) = (computation.parameters, computation.digest)
+    var parts: [ToyPayload] = []
+    parts.reserveCapacity(parameters.count)
+    for chunk in parameters.indices {
+      let (bits, version) = (parameters[chunk].bits, parameters[chunk].version)
       var shards: UInt64 = 0
-      let bits = model.sum(of: node.shards) { shard in
-        let own = shardSum(
-          model, rounds: order.steps, order.consistency, shard: shard, chunk: chunk, schedule: order.schedule,
-          digest: computation.digest, parameters: read.bits)
+      let sum = model.sum(of: node.shards) { shard in
+        let own = samples.sum(model, shard: shard, chunk: chunk, digest: digest, parameters: bits)
         if own != nil { shards |= 1 << UInt64(shard) }
         return own
       }
-      return ToyPayload(
-        bits: bits ?? 0, version: read.version, shards: shards, step: UInt32(order.steps.lowerBound),
-        bytes: Int32(view?.rules.payloadBytes(ofChunk: chunk, step: order.steps.lowerBound) ?? 0),
-        chunk: UInt16(chunk), worker: UInt16(slot))
+      parts.append(
+        ToyPayload(
+          bits: sum ?? 0, version: version, shards: shards, step: UInt32(order.steps.lowerBound),
+          bytes: Int32(rules.payloadBytes(ofChunk: chunk, step: order.steps.lowerBound)),
+          chunk: UInt16(chunk), worker: UInt16(slot)))
     }
     return Sum(order: order.number, node: node, parts: parts)
   }
@@ -235,7 +260,8 @@ struct WorkerProcess {
   // MARK: Sending
 
   private mutating func send(
-    _ envelope: Envelope, to destination: Destination, _ part: GradientPart?, _ context: inout SimulationContext
+    _ envelope: consuming Envelope, to destination: Destination, _ part: GradientPart?,
+    _ context: inout SimulationContext
   ) {
     var content: ToyPayload?
     var frame: Frame?
@@ -248,18 +274,18 @@ struct WorkerProcess {
       if context.bug == .forgottenSums, part.chunk == 0 {
         sums.removeAll { $0.order == part.order && $0.node == part.node }
       }
-      if let training {
-        frame = training.frame(part, &context)
+      if training != nil {
+        frame = training?.frame(part, &context)
         content?.bytes = Int32(frame?.count ?? 0)
       }
     }
     switch destination {
     case .coordinator:
-      context.send(envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
+      context.send(consume envelope, content, frame, from: slot, toAddressOf: SimulationContext.coordinatorSlot)
     case .server(let member):
       guard let route = routes.first(where: { $0.member == member }) else { return }
-      context.send(envelope, content, frame, from: slot, toAddressOf: route.slot)
-    case .connection(let connection): context.send(envelope, content, frame, from: slot, to: connection)
+      context.send(consume envelope, content, frame, from: slot, toAddressOf: route.slot)
+    case .connection(let connection): context.send(consume envelope, content, frame, from: slot, to: connection)
     }
   }
 }

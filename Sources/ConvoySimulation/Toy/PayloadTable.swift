@@ -9,10 +9,13 @@ struct PayloadTable {
     var payload: ToyPayload?
     /// How often it was used: part of its handle, so that a handle that was let go of is not taken for the next.
     var uses: UInt32 = 0
+    /// The next place that is free, where this one is.
+    var next = -1
   }
 
   private var received: [Place] = []
-  private var free: [Int] = []
+  /// The first place that is free; -1 where none is.
+  private var free = -1
   private var sums: [(handle: UInt64, payload: ToyPayload)?] = Array(repeating: nil, count: 64)
   /// How many are held.
   private(set) var count = 0
@@ -24,10 +27,16 @@ struct PayloadTable {
   /// Takes a payload that has arrived.
   mutating func keep(_ payload: ToyPayload) -> ReceivedPayload {
     count += 1
-    let place = free.popLast() ?? received.count
-    if place == received.count { received.append(Place()) }
-    received[place].payload = payload
-    let handle = UInt64(received[place].uses) << Self.placeBits | UInt64(place)
+    var (place, uses) = (free, UInt32(0))
+    if place < 0 {
+      place = received.count
+      received.append(Place(payload: payload))
+    } else {
+      uses = received[place].uses
+      free = received[place].next
+      received[place].payload = payload
+    }
+    let handle = UInt64(uses) << Self.placeBits | UInt64(place)
     return ReceivedPayload(handle: GradientHandle(handle), bytes: Int(payload.bytes))
   }
 
@@ -50,19 +59,33 @@ struct PayloadTable {
     return nil
   }
 
-  /// Lets go of a payload that must be there.
-  @discardableResult
+  /// Takes out a payload that must be there.
   mutating func release(_ handle: GradientHandle) -> ToyPayload? {
-    guard let payload = read(handle) else { return nil }
+    let payload = read(handle)
+    if payload != nil { forget(handle) }
+    return payload
+  }
+
+  /// Lets go of a payload that must be there.
+  mutating func drop(_ handle: GradientHandle) {
+    let isThere =
+      if handle.rawValue >= GradientHandle.firstSum {
+        sums[ring(handle)]?.handle == handle.rawValue
+      } else {
+        place(handle).map { received[$0].payload != nil } ?? false
+      }
+    if isThere { forget(handle) } else { misuses += 1 }
+  }
+
+  private mutating func forget(_ handle: GradientHandle) {
     count -= 1
     if handle.rawValue >= GradientHandle.firstSum {
       sums[ring(handle)] = nil
     } else {
       let place = Int(handle.rawValue & (1 << Self.placeBits - 1))
-      received[place] = Place(payload: nil, uses: received[place].uses &+ 1)
-      free.append(place)
+      received[place] = Place(payload: nil, uses: received[place].uses &+ 1, next: free)
+      free = place
     }
-    return payload
   }
 
   /// Holds what the machine made under a number that must be new.

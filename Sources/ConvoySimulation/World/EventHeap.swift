@@ -26,7 +26,45 @@ struct Scheduled {
 
   @inline(__always)
   static func < (left: Scheduled, right: Scheduled) -> Bool {
-    left.time < right.time || (left.time == right.time && left.order < right.order)
+    // As one number: which is the less cannot be foreseen, and a branch that is taken wrongly costs more.
+    UInt128(left.time) << 64 | UInt128(left.order) < UInt128(right.time) << 64 | UInt128(right.order)
+  }
+}
+
+/// What will happen, in its order; what happens at the same time comes in a random one.
+struct EventQueue {
+  private var heap = EventHeap(capacity: 1024)
+  private var made: UInt64 = 0
+  private var ties: SeededStream
+
+  init(seed: UInt64) {
+    ties = SeededStream(seed: seed, purpose: "ties")
+  }
+
+  /// When the next thing happens; nil where nothing will.
+  var nextTime: UInt64? { heap.nextTime }
+
+  /// Takes out what happens next.
+  mutating func pop() -> Scheduled? { heap.pop() }
+
+  /// Adds something.
+  mutating func schedule(
+    _ kind: Scheduled.Kind, at time: UInt64, process: Int, life: UInt16 = 0, argument: UInt64 = 0
+  ) {
+    made += 1
+    heap.push(
+      Scheduled(
+        time: time, order: ties.next() & 0xffff_0000_0000_0000 | made, argument: argument, process: UInt16(process),
+        life: life, kind: kind))
+  }
+
+  /// Adds what was put off: it happens at a time, in the order in which it is added, before what is scheduled there.
+  mutating func putBack(_ entry: Scheduled, at time: UInt64) {
+    made += 1
+    var entry = entry
+    entry.time = time
+    entry.order = made
+    heap.push(entry)
   }
 }
 
@@ -63,14 +101,24 @@ struct EventHeap {
     guard count > 0 else { return last }
     return entries.withUnsafeMutableBufferPointer { entries in
       let first = entries[0]
+      // The hole goes down to the leaves, as the last entry belongs there nearly always; then that climbs to its place.
       var hole = 0
-      while true {
-        var child = 2 * hole + 1
-        guard child < count else { break }
-        if child + 1 < count, entries[child + 1] < entries[child] { child += 1 }
-        guard entries[child] < last else { break }
+      var child = 1
+      while child + 1 < count {
+        child += entries[child + 1] < entries[child] ? 1 : 0
         entries[hole] = entries[child]
         hole = child
+        child = 2 * hole + 1
+      }
+      if child < count {
+        entries[hole] = entries[child]
+        hole = child
+      }
+      while hole > 0 {
+        let parent = (hole - 1) / 2
+        guard last < entries[parent] else { break }
+        entries[hole] = entries[parent]
+        hole = parent
       }
       entries[hole] = last
       return first

@@ -41,18 +41,28 @@ package struct Network<Content: AnyObject & Sendable> {
     let generation: UInt32
   }
 
-  /// When a letter arrives, by its place in the slab.
-  struct Arrival {
-    let letter: UInt32
-    let time: UInt64
-  }
+  /// A place of the slab: a letter, or the next place that is free.
+  private struct Place {
+    static var none: UInt32 { .max }
 
-  /// What became of a letter, and what has to be scheduled.
-  struct Dispatch {
-    var outcome: SendOutcome
-    var arrival: Arrival?
-    /// The second arrival of one that was doubled.
-    var copy: Arrival?
+    private var letter: Letter?
+    private var next = Self.none
+
+    init(_ letter: consuming Letter) { self.letter = letter }
+
+    /// Takes a letter, and is free no more.
+    mutating func take(_ letter: consuming Letter, _ free: inout UInt32) {
+      self.letter = letter
+      free = next
+    }
+
+    /// Gives its letter away and is free, if it holds one.
+    mutating func give(_ free: inout UInt32, as index: UInt32) -> Letter? {
+      guard let letter = letter.take() else { return nil }
+      next = free
+      free = index
+      return letter
+    }
   }
 
   let shape: NetworkShape
@@ -61,11 +71,12 @@ package struct Network<Content: AnyObject & Sendable> {
   private var lines: [Line]
   /// When a process's own network card has sent what it was given.
   private var cardFreeAt: [UInt64]
-  private var letters: [Letter?] = []
-  private var free: [UInt32] = []
+  private var letters: [Place] = []
+  /// The first place that is free; `Place.none` where none is.
+  private var free = Place.none
   private var stream: SeededStream
   /// How often each outcome came about, by `SendOutcome`.
-  package private(set) var outcomes = [UInt64](repeating: 0, count: SendOutcome.allCases.count)
+  package private(set) var outcomes = InlineArray<4, UInt64>(repeating: 0)
   /// Letters that were doubled.
   package private(set) var doubled: UInt64 = 0
   /// Letters that may be overtaken.
@@ -92,36 +103,37 @@ package struct Network<Content: AnyObject & Sendable> {
   /// The life of a connection that a letter sent now belongs to.
   package func generation(dealer: Int, router: Int) -> UInt32 { lines[line(dealer, router)].generation }
 
-  /// Sends a letter; the arrivals have to be scheduled.
+  /// Sends a letter; its arrivals are scheduled.
   ///
   /// - Parameter generation: the connection's life that a router answers to; nil from the dealer, which means its own.
   mutating func send(
-    _ content: Content, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?, now: UInt64
-  ) -> Dispatch {
-    let line = line(dealer, router)
-    let down = lines[line].downUntil > now
-    if !toRouter, down || (generation ?? lines[line].generation) != lines[line].generation {
-      return count(.unreachable)
-    }
-    let place = line * 2 + (toRouter ? 1 : 0)
+    _ content: consuming Content, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?,
+    now: UInt64, _ queue: inout EventQueue
+  ) -> SendOutcome {
+    let index = line(dealer, router)
+    let line = lines[index]
+    let isDown = line.downUntil > now
+    if !toRouter, isDown || (generation ?? line.generation) != line.generation { return count(.unreachable) }
+    let (source, target) = toRouter ? (dealer, router) : (router, dealer)
+    let place = index * 2 + (toRouter ? 1 : 0)
     // The link is taken out and put back once: each access to a list has its price.
     var link = links[place]
-    defer { links[place] = link }
     guard Int(link.queued) < shape.highWaterMark else { return count(.full) }
-    let source = toRouter ? dealer : router
-    let departure = max(now, cardFreeAt[source], down ? lines[line].downUntil : 0)
+    let departure = max(now, cardFreeAt[source], isDown ? line.downUntil : 0)
     let sent = departure + UInt64(bytes) / shape.bytesPerMicrosecond
-    if !down { cardFreeAt[source] = sent }
+    if !isDown { cardFreeAt[source] = sent }
     let random = stream.next()
     var arrival = sent + shape.latency + link.extraLatency + random % (shape.jitter + 1)
     var inOrder = true
-    var copy: Arrival?
+    let letter = Letter(
+      content: content, dealer: UInt16(dealer), router: UInt16(router), toRouter: toRouter,
+      generation: line.generation)
+    var copyArrival: UInt64?
     if link.isDisturbed {
       if UInt32(random >> 48) < link.loss { return count(.lost) }
       if UInt32(random >> 32 & 0xffff) < link.duplicates {
         doubled += 1
-        copy = Arrival(
-          letter: put(content, dealer, router, toRouter, &link), time: arrival + (random >> 40 & 0xfff) * 10)
+        copyArrival = arrival + (random >> 40 & 0xfff) * 10
       }
       if UInt32(random >> 16 & 0xffff) < link.reordering {
         overtaken += 1
@@ -134,38 +146,36 @@ package struct Network<Content: AnyObject & Sendable> {
       arrival = max(arrival, link.lastArrival + 1)
       link.lastArrival = arrival
     }
-    var dispatch = count(.sent)
-    dispatch.arrival = Arrival(letter: put(content, dealer, router, toRouter, &link), time: arrival)
-    dispatch.copy = copy
-    return dispatch
-  }
-
-  private mutating func count(_ outcome: SendOutcome) -> Dispatch {
-    outcomes[outcome.rawValue] += 1
-    return Dispatch(outcome: outcome)
-  }
-
-  private mutating func put(
-    _ content: Content, _ dealer: Int, _ router: Int, _ toRouter: Bool, _ link: inout Link
-  ) -> UInt32 {
-    let letter = Letter(
-      content: content, dealer: UInt16(dealer), router: UInt16(router), toRouter: toRouter,
-      generation: lines[line(dealer, router)].generation)
-    link.queued += 1
+    link.queued += copyArrival == nil ? 1 : 2
     link.peak = max(link.peak, link.queued)
-    if let index = free.popLast() {
-      letters[Int(index)] = letter
-      return index
+    links[place] = link
+    guard let copyArrival else {
+      queue.schedule(.message, at: arrival, process: target, argument: UInt64(put(consume letter)))
+      return count(.sent)
     }
-    letters.append(letter)
-    return UInt32(letters.count - 1)
+    queue.schedule(.message, at: arrival, process: target, argument: UInt64(put(copy letter)))
+    queue.schedule(.message, at: copyArrival, process: target, argument: UInt64(put(consume letter)))
+    return count(.sent)
+  }
+
+  private mutating func count(_ outcome: SendOutcome) -> SendOutcome {
+    outcomes[outcome.rawValue] += 1
+    return outcome
+  }
+
+  private mutating func put(_ letter: consuming Letter) -> UInt32 {
+    guard free != Place.none else {
+      letters.append(Place(letter))
+      return UInt32(letters.count - 1)
+    }
+    let index = free
+    letters[Int(index)].take(letter, &free)
+    return index
   }
 
   /// Takes a letter that has arrived; nil where its connection was lost meanwhile.
   mutating func take(_ index: UInt32) -> Letter? {
-    guard let letter = letters[Int(index)] else { return nil }
-    letters[Int(index)] = nil
-    free.append(index)
+    guard let letter = letters[Int(index)].give(&free, as: index) else { return nil }
     let line = line(Int(letter.dealer), Int(letter.router))
     guard letter.generation == lines[line].generation else {
       lostWithConnection += 1

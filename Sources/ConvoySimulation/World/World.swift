@@ -42,48 +42,29 @@ package struct World<Content: AnyObject & Sendable> {
   package private(set) var hash = TraceHash()
   /// What has happened, in number.
   package private(set) var events: UInt64 = 0
-  private var heap = EventHeap(capacity: 1024)
-  private var made: UInt64 = 0
-  private var ties: SeededStream
+  private var queue: EventQueue
 
   /// A world of so many processes, none of which lives yet.
   package init(processes: Int, shape: NetworkShape, seed: UInt64) {
     self.processes = Array(repeating: Process(), count: processes)
     network = Network(shape: shape, processes: processes, seed: seed)
-    ties = SeededStream(seed: seed, purpose: "ties")
-  }
-
-  private mutating func schedule(
-    _ kind: Scheduled.Kind, at time: UInt64, process: Int, life: UInt16 = 0, argument: UInt64 = 0
-  ) {
-    made += 1
-    heap.push(
-      Scheduled(
-        time: time, order: ties.next() & 0xffff_0000_0000_0000 | made, argument: argument, process: UInt16(process),
-        life: life, kind: kind))
+    queue = EventQueue(seed: seed)
   }
 
   // MARK: What will happen
 
   /// Sends a letter through the connection that one process made to another.
   package mutating func send(
-    _ content: Content, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32? = nil
+    _ content: consuming Content, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32? = nil
   ) -> SendOutcome {
-    let dispatch = network.send(
-      content, bytes: bytes, dealer: dealer, router: router, toRouter: toRouter, generation: generation, now: now)
-    let target = toRouter ? router : dealer
-    if let arrival = dispatch.arrival {
-      schedule(.message, at: arrival.time, process: target, argument: UInt64(arrival.letter))
-    }
-    if let copy = dispatch.copy {
-      schedule(.message, at: copy.time, process: target, argument: UInt64(copy.letter))
-    }
-    return dispatch.outcome
+    network.send(
+      content, bytes: bytes, dealer: dealer, router: router, toRouter: toRouter, generation: generation, now: now,
+      &queue)
   }
 
   /// A process will have finished something of its own after some microseconds.
   package mutating func finish(_ argument: UInt64, process: Int, after delay: UInt64) {
-    schedule(.local, at: now + delay, process: process, life: processes[process].life, argument: argument)
+    queue.schedule(.local, at: now + delay, process: process, life: processes[process].life, argument: argument)
   }
 
   /// A process asks for its timer; replaces what it asked for before.
@@ -99,22 +80,22 @@ package struct World<Content: AnyObject & Sendable> {
     let time = processes[process].timer
     guard time < processes[process].timerEntry else { return }
     processes[process].timerEntry = time
-    schedule(.timer, at: time, process: process, life: processes[process].life)
+    queue.schedule(.timer, at: time, process: process, life: processes[process].life)
   }
 
   /// A fault of the schedule begins, or ends, at a time.
   package mutating func plan(fault: Int, begins: Bool, at time: UInt64) {
-    schedule(begins ? .faultBegins : .faultEnds, at: max(time, now), process: 0, argument: UInt64(fault))
+    queue.schedule(begins ? .faultBegins : .faultEnds, at: max(time, now), process: 0, argument: UInt64(fault))
   }
 
   /// A process starts after some microseconds.
   package mutating func planStart(of process: Int, after delay: UInt64) {
-    schedule(.start, at: now + delay, process: process)
+    queue.schedule(.start, at: now + delay, process: process)
   }
 
   /// The next thing that happens before or at a limit; nil where nothing does, and the clock stands at the limit then.
   package mutating func next(until limit: UInt64) -> Occurrence<Content>? {
-    while let time = heap.nextTime, time <= limit, let entry = heap.pop() {
+    while let time = queue.nextTime, time <= limit, let entry = queue.pop() {
       let process = Int(entry.process)
       switch entry.kind {
       case .message, .local, .timer:
@@ -217,13 +198,7 @@ package struct World<Content: AnyObject & Sendable> {
     processes[process].isPaused = false
     let backlog = processes[process].backlog
     processes[process].backlog.removeAll()
-    for entry in backlog where entry.kind != .timer {
-      made += 1
-      var entry = entry
-      entry.time = now
-      entry.order = made
-      heap.push(entry)
-    }
+    for entry in backlog where entry.kind != .timer { queue.putBack(entry, at: now) }
     lookAfterTimer(of: process)
   }
 
