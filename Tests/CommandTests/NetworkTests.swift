@@ -5,7 +5,8 @@ import Testing
 
 /// A job over four hosts, each a network namespace with an address of its own, with keys.
 @Suite(
-  .serialized, .timeLimit(.minutes(30)), .enabled(if: NetworkNamespaces.isAvailable, "\(NetworkNamespaces.requirement)"))
+  .serialized, .timeLimit(.minutes(30)), .enabled(if: NetworkNamespaces.isAvailable, "\(NetworkNamespaces.requirement)")
+)
 struct NetworkTests {
   private static let job = """
     servers: 2
