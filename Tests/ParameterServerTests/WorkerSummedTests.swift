@@ -175,6 +175,23 @@ import Testing
     #expect(bench.position(0, closed: 2, asked: 1).pulls.map(\.closed) == [2, 2] && bench.worker.step == 2)
   }
 
+  @Test func whatIsNotWaitedForAnyMoreIsAskedForAgain() {
+    var bench = WorkerBench(view(1, Job.rules()))
+    _ = bench.values(0, closed: 2)
+    #expect(bench.values(1, closed: 1).pulls == [Pull(chunk: 0, closed: 1, isExact: true)])
+    // An answer to an earlier question ends the wait, and chunk 0 still has what is wanted.
+    #expect(bench.position(0, closed: 2, asked: 0).pulls == [Pull(chunk: 0, closed: 1, isExact: true)])
+  }
+
+  @Test func aChunkThatIsReplacedWhileAnotherIsAwaitedIsAskedFor() {
+    var bench = WorkerBench(view(1, Job.rules()))
+    _ = bench.values(0, closed: 1)
+    #expect(bench.values(1, closed: 2).pulls == [Pull(chunk: 1, closed: 1, isExact: true)])
+    // The answer to a push of long ago brings chunk 0 beyond step 1, too.
+    let late = bench.values(0, closed: 2, answers: Contribution(step: 1, node: node(0, 0)))
+    #expect(late.installed == [0] && late.pulls == [Pull(chunk: 0, closed: 1, isExact: true)])
+  }
+
   @Test func whatIsSaidAgainBeginsElsewhereEachTime() throws {
     var (bench, order) = try computing(view(1, Job.rules()))
     _ = bench.compute(order)
