@@ -30,15 +30,24 @@ struct Letter: Sendable {
 /// Unchecked: it belongs to one simulation, which one thread runs at a time.
 final class Mailbag: @unchecked Sendable {
   private var letter: Letter?
+  /// The next of the empty bags, where this is one.
+  private var next: Mailbag?
 
   /// A bag with a letter.
   init(_ letter: consuming Letter) { self.letter = letter }
 
-  /// Puts a letter into an empty bag.
-  func fill(_ letter: consuming Letter) { self.letter = letter }
+  /// Puts a letter into the first of the empty bags, which is none of them any more.
+  func fill(_ letter: consuming Letter, _ bags: inout Mailbag?) {
+    self.letter = letter
+    bags = next.take()
+  }
 
-  /// Takes the letter out.
-  func empty() -> Letter? { letter.take() }
+  /// Takes the letter out; the bag is the first of the empty ones.
+  func empty(_ bags: inout Mailbag?) -> Letter? {
+    next = bags.take()
+    bags = self
+    return letter.take()
+  }
 
   /// A copy of the letter, for one that arrives twice.
   func copy() -> Letter? { letter }

@@ -125,8 +125,7 @@ struct Simulation {
       let destination = toRouter ? .connection(connection) : servers[target]?.destination(ofSlot: source)
       if let destination { servers[target]?.receive(letter, from: destination, &context) }
     case .worker:
-      guard let destination = workers[target]?.destination(ofSlot: source) else { return }
-      workers[target]?.receive(letter, from: destination, &context)
+      workers[target]?.receive(letter, fromSlot: source, &context)
     case .client: break
     }
   }

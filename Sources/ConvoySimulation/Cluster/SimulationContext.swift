@@ -13,7 +13,8 @@ struct SimulationContext {
   var trace: [String]?
   /// Letters of long ago, for strangers to say again.
   private(set) var captured: [(letter: Letter, dealer: Int, router: Int, toRouter: Bool)] = []
-  private var emptyBags: [Mailbag] = []
+  /// The first of the bags that are empty.
+  private var emptyBags: Mailbag?
   private var sent: UInt64 = 0
   /// Which slot is whose: the role and the name of the process that is started there.
   var roles: [Role]
@@ -72,14 +73,12 @@ struct SimulationContext {
   /// Takes out a letter that has arrived. Its bag is filled again, unless the letter arrives once more.
   mutating func open(_ bag: consuming Mailbag) -> Letter? {
     guard isKnownUniquelyReferenced(&bag) else { return bag.copy() }
-    let letter = bag.empty()
-    emptyBags.append(bag)
-    return letter
+    return bag.empty(&emptyBags)
   }
 
   private mutating func bag(_ letter: consuming Letter) -> Mailbag {
-    guard let bag = emptyBags.popLast() else { return Mailbag(letter) }
-    bag.fill(letter)
+    guard let bag = emptyBags else { return Mailbag(letter) }
+    bag.fill(letter, &emptyBags)
     return bag
   }
 

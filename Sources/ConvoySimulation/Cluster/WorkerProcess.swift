@@ -52,13 +52,14 @@ struct WorkerProcess {
   /// How it knows who speaks: the coordinator, or a server of its view.
   ///
   /// `mutating`, so that it is asked where it is: a process that is copied costs more.
-  mutating func destination(ofSlot slot: Int) -> Destination? {
+  private mutating func destination(ofSlot slot: Int) -> Destination? {
     if slot == SimulationContext.coordinatorSlot { return .coordinator }
     return routes.first { $0.slot == slot }.map { .server($0.member) }
   }
 
-  /// Takes a letter.
-  mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
+  /// Takes a letter; one of somebody whom it does not know is lost.
+  mutating func receive(_ letter: Letter, fromSlot sender: Int, _ context: inout SimulationContext) {
+    guard let source = destination(ofSlot: sender) else { return }
     let payload = letter.payload.map { payloads.keep($0) }
     training?.receive(letter, as: payload)
     let envelope = letter.envelope
