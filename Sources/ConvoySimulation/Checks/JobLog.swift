@@ -8,6 +8,8 @@ struct JobLog {
     var step: UInt32
     var closed: UInt32
     var shards: UInt64
+    /// The gradient that it was made by.
+    var gradient: UInt64
     var isSingle: Bool
     /// Whether a worker was sent it.
     var isPublished = false
@@ -169,7 +171,10 @@ extension JobLog.Line {
       if known.value == fact.new, known.shards == fact.payload.shards, known.step == fact.payload.step {
         return (.repeated, 0)
       }
-      if known.shards == fact.payload.shards, known.step == fact.payload.step {
+      // A shard that has gone to another worker is computed twice, and a new primary may take the other one: that is no
+      // other result of the same.
+      let isOther = fact.isPrimary && known.gradient != fact.payload.bits
+      if known.shards == fact.payload.shards, known.step == fact.payload.step, !isOther {
         if fact.isPrimary { entries[index].value = fact.new }
         return (.diverged, 0)
       }
@@ -182,7 +187,7 @@ extension JobLog.Line {
     entries.append(
       JobLog.Entry(
         value: fact.new, step: fact.payload.step, closed: UInt32(truncatingIfNeeded: update.closed),
-        shards: fact.payload.shards, isSingle: update.kind == .single))
+        shards: fact.payload.shards, gradient: fact.payload.bits, isSingle: update.kind == .single))
     return (standing, again)
   }
 }

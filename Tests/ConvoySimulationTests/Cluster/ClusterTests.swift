@@ -42,6 +42,17 @@ struct ClusterTests {
     }
   }
 
+  /// In this run a shard goes to another worker, both compute it, and the old primary and the new one each take one of the
+  /// two for the same version, which nobody has seen.
+  @Test func whichOfTwoGradientsOfAShardIsTakenDoesNotMatter() {
+    var cluster = Cluster(seed: 0)
+    cluster.workers = 8
+    cluster.servers = 3
+    cluster.replicas = 1
+    let report = Campaign(cluster, ToyJob(steps: 50, mode: .ssp(3)), faults: .all).run(seed: 1054)
+    #expect(report.violations == [] && report.isCompleted)
+  }
+
   @Test(arguments: [Mode.sync, .backup(1)], [0, 1]) func faultsBreakNothingWhereGradientsAreClipped(
     mode: Mode, replicas: Int
   ) {
