@@ -200,7 +200,7 @@ struct WorkerProcess {
   }
 
   private mutating func finishNode(of number: UInt64, _ context: inout SimulationContext) {
-    guard var current = computation, current.order.number == number else { return }
+    guard var current = computation, current.order.number == number, let rules else { return }
     if let failure = training?.failure {
       computation = nil
       readsUpTo = 0
@@ -208,7 +208,7 @@ struct WorkerProcess {
     }
     let order = current.order
     let node = order.nodes[current.node]
-    sums.append(sum(of: node, current, context.shape.model))
+    sums.append(Self.sum(of: node, current, rules, slot: slot, context.shape.model))
     current.node += 1
     computation = current
     if sums.count > Self.sumsBound { context.misuse(slot, "keeps more than \(Self.sumsBound) sums") }
@@ -233,11 +233,12 @@ struct WorkerProcess {
     handle(.computeFinished(order: number, milliseconds: milliseconds), &context)
   }
 
-  private mutating func sum(of node: ShardNode, _ computation: Computation, _ model: ToyModel) -> Sum {
+  private static func sum(
+    of node: ShardNode, _ computation: Computation, _ rules: JobRules, slot: Int, _ model: ToyModel
+  ) -> Sum {
     let order = computation.order
     let samples = RoundSamples(
       steps: order.steps, shards: node.shards, consistency: order.consistency, schedule: order.schedule)
-    guard let rules else { return Sum(order: order.number, node: node, parts: []) }
     let (parameters, digest) = (computation.parameters, computation.digest)
     var parts: [ToyPayload] = []
     parts.reserveCapacity(parameters.count)

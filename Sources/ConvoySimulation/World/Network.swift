@@ -75,7 +75,7 @@ package struct Network<Content: AnyObject & Sendable> {
   /// The first place that is free; `Place.none` where none is.
   private var free = Place.none
   private var stream: SeededStream
-  /// How often each outcome came about, by `SendOutcome`.
+  /// How often each outcome came about, by `SendOutcome`: as many as it has cases.
   package private(set) var outcomes = InlineArray<4, UInt64>(repeating: 0)
   /// Letters that were doubled.
   package private(set) var doubled: UInt64 = 0
