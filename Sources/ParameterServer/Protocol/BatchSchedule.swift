@@ -11,6 +11,8 @@ public struct BatchSchedule: Hashable, Sendable {
   public let tree: ShardTree
   /// Steps of an epoch.
   public let stepsPerEpoch: Int
+  /// The same, to be divided by: every message asks for its step's samples.
+  private let epochDivisor: Divisor
 
   /// A schedule, or nil where there is no sample or no room in a batch.
   public init?(samples: Int, batch: Int, tree: ShardTree) {
@@ -19,6 +21,7 @@ public struct BatchSchedule: Hashable, Sendable {
     self.batch = batch
     self.tree = tree
     stepsPerEpoch = (samples + batch - 1) / batch
+    epochDivisor = Divisor(UInt64(stepsPerEpoch))
   }
 
   /// The epoch of a step, from 0.
@@ -26,8 +29,7 @@ public struct BatchSchedule: Hashable, Sendable {
 
   /// The positions of a step's samples within the order of its epoch.
   public func positions(ofStep step: Int) -> Range<Int> {
-    // A division costs more than to look whether it is needed.
-    let first = (step < stepsPerEpoch ? step : step % stepsPerEpoch) * batch
+    let first = Int(epochDivisor.divide(UInt64(step)).remainder) * batch
     return first..<min(first + batch, samples)
   }
 
