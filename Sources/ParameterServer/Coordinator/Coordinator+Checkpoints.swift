@@ -124,8 +124,11 @@ extension Coordinator {
   /// Steps that every server has closed, as far as is known.
   private var servedSteps: Int {
     guard let view else { return 0 }
-    return view.servers.filter { !$0.chunks.isEmpty }
-      .reduce(Int.max) { min($0, Int(clamping: roster[$1.member]?.progress.steps ?? 0)) }
+    // By index: a line that is copied costs more than what is asked of it.
+    let servers = view.servers
+    return servers.indices.reduce(Int.max) {
+      servers[$1].chunks.isEmpty ? $0 : min($0, Int(clamping: roster.steps(of: servers[$1].member)))
+    }
   }
 
   private mutating func markCut(_ effects: inout [CoordinatorEffect]) {

@@ -140,7 +140,7 @@ extension Coordinator {
   mutating func forget(_ member: Member) {
     if let entry = roster[member] {
       for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
-      pastShards &+= entry.progress.shards
+      pastShards &+= entry.shards
       pastRefused.add(entry.refused)
       pastStaleness.add(entry.staleness)
       book?.remove(entry.incarnation)

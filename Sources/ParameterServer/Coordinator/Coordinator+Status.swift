@@ -84,7 +84,7 @@ extension Coordinator {
     var fields = [
       ("name", Self.quoted(entry.name)), ("place", Self.quoted("\(entry.member)")),
       ("state", Self.quoted(isInView ? "working" : entry.isReady ? "standing by" : "preparing")),
-      ("steps", "\(entry.progress.steps)"), ("shards", "\(entry.progress.shards)"),
+      ("steps", "\(entry.steps)"), ("shards", "\(entry.shards)"),
       ("refused", "\(entry.refused.messages.total)"), ("silent_ms", "\(now.milliseconds(since: entry.heardAt))"),
     ]
     if entry.member.role == .server {

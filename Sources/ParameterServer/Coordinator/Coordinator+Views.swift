@@ -48,7 +48,8 @@ extension Coordinator {
   var nextNumber: ViewNumber { ViewNumber((view?.number.rawValue ?? 0) + 1) }
 
   private var workerRates: [UInt64?] {
-    roster.ready(.worker).map { plan.rebalances ? $0.speed.rate : nil }
+    let rates = roster.rates
+    return plan.rebalances ? rates : [UInt64?](repeating: nil, count: rates.count)
   }
 
   static func lines(_ servers: [Roster.Entry], placed: [Int], replicas: [Int]) -> [View.Server] {

@@ -184,11 +184,9 @@ public struct Coordinator: Sendable {
       for index in roster.entries.indices { send(.stop(reason), to: roster.entries[index].connection, &effects) }
       return leaveIfAlone(at: now, &effects)
     }
-    let silent = roster.entries.filter { $0.isReady && now.milliseconds(since: $0.heardAt) >= deadlines.silence }
-    if !silent.isEmpty {
-      for entry in silent { forget(entry.member) }
-      let text = "silent for \(deadlines.silence) ms"
-      membersLeft(silent.map(\.member), text, since: silent[0].heardAt, at: now, &effects)
+    if let (members, since) = roster.silent(for: deadlines.silence, at: now) {
+      for member in members { forget(member) }
+      membersLeft(members, "silent for \(deadlines.silence) ms", since: since, at: now, &effects)
     }
     reportMissing(at: now, &effects)
     guard case .running = phase else { return }
@@ -221,7 +219,7 @@ public struct Coordinator: Sendable {
     for index in roster.entries.indices {
       staleness.add(roster.entries[index].staleness)
       guard roster.entries[index].member.role == .worker else { continue }
-      shards &+= roster.entries[index].progress.shards
+      shards &+= roster.entries[index].shards
       for totals in roster.entries[index].epochs { Self.add(totals, to: &epochs) }
     }
     let totalSteps = view?.rules.steps ?? 0

@@ -12,7 +12,10 @@ struct Roster: Sendable {
     var ready: Ready?
     /// When another process asked for its name: it has to be heard after that to keep it.
     var challengedAt: Moment?
-    var progress = Progress(steps: 0, shards: 0)
+    /// Steps that a worker has begun, or a server has closed.
+    var steps: UInt64 = 0
+    /// Shards that it has computed.
+    var shards: UInt64 = 0
     /// Totals of every epoch that the member has reported.
     var epochs: [EpochTotals] = []
     /// How late what a server applied has come.
@@ -204,6 +207,24 @@ struct Roster: Sendable {
     entries.indices.count { entries[$0].member.role == role && entries[$0].isReady }
   }
 
+  /// Of the workers that can work, by number: how fast each is; nil where that is not known.
+  var rates: [UInt64?] {
+    entries.indices.lazy.filter { entries[$0].member.role == .worker && entries[$0].isReady }.map {
+      entries[$0].speed.rate
+    }
+  }
+
+  /// The steps that a member has begun or closed; 0 of one that is not here.
+  func steps(of member: Member) -> UInt64 { index(of: member).map { entries[$0].steps } ?? 0 }
+
+  /// Members that can work and were not heard for so long, and when the first of them was.
+  func silent(for milliseconds: UInt64, at now: Moment) -> (members: [Member], since: Moment)? {
+    let silent = entries.indices.filter {
+      entries[$0].isReady && now.milliseconds(since: entries[$0].heardAt) >= milliseconds
+    }
+    return silent.first.map { first in (silent.map { entries[$0].member }, entries[first].heardAt) }
+  }
+
   /// Members of a role that can work, by number.
   func ready(_ role: Role) -> [Entry] {
     entries.filter { $0.member.role == role && $0.isReady }
@@ -224,11 +245,10 @@ struct Roster: Sendable {
     {
       entries[index].refused = progress.refused
     }
-    let known = entries[index].progress
     // Totals only grow: of two reports the larger is the newer, in whatever order they come.
-    if progress.shards >= known.shards, !isCurrent || progress.steps >= known.steps {
-      entries[index].progress = Progress(
-        steps: isCurrent ? progress.steps : known.steps, shards: progress.shards, busy: progress.busy)
+    if progress.shards >= entries[index].shards, !isCurrent || progress.steps >= entries[index].steps {
+      if isCurrent { entries[index].steps = progress.steps }
+      entries[index].shards = progress.shards
       entries[index].speed.update(shards: progress.shards, busy: progress.busy)
     }
     if member.role == .server, progress.staleness.count >= entries[index].staleness.count {
@@ -246,7 +266,7 @@ struct Roster: Sendable {
   /// How long ago a worker joined that has now computed its first shard, and whether training had begun then; nil of any
   /// other, and from then on.
   mutating func begins(_ member: Member, at now: Moment) -> (milliseconds: UInt64, isLate: Bool)? {
-    guard member.role == .worker, let index = index(of: member), entries[index].progress.shards > 0,
+    guard member.role == .worker, let index = index(of: member), entries[index].shards > 0,
       let joined = entries[index].joined
     else { return nil }
     entries[index].joined = nil
@@ -257,8 +277,7 @@ struct Roster: Sendable {
   /// workers with each era.
   mutating func forgetSteps(of role: Role) {
     for index in entries.indices where entries[index].member.role == role {
-      let progress = entries[index].progress
-      entries[index].progress = Progress(steps: 0, shards: progress.shards, busy: progress.busy)
+      entries[index].steps = 0
       entries[index].isInStep = false
     }
   }
@@ -268,6 +287,6 @@ struct Roster: Sendable {
 
   /// The most steps that a worker has begun, or a server has closed.
   var begunSteps: Int {
-    entries.reduce(0) { max($0, Int(clamping: $1.progress.steps)) }
+    entries.indices.reduce(0) { max($0, Int(clamping: entries[$1].steps)) }
   }
 }

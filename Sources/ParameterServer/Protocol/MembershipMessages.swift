@@ -99,7 +99,7 @@ public struct Progress: Hashable, Sendable {
   /// A server's chunks whose replica is not known to have the whole state; where it is 0, the replicas could serve.
   public let behind: UInt64
   /// What it refused since its start.
-  public var refused = RefusedCounts()
+  public var refused: RefusedCounts
   /// How late what a server applied one by one has come, since it started; nothing from a worker.
   public let staleness: StalenessCounts
 
@@ -109,13 +109,14 @@ public struct Progress: Hashable, Sendable {
   /// A report.
   public init(
     steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [], behind: UInt64 = 0,
-    staleness: StalenessCounts = StalenessCounts()
+    refused: RefusedCounts = RefusedCounts(), staleness: StalenessCounts = StalenessCounts()
   ) {
     self.steps = steps
     self.shards = shards
     self.busy = busy
     self.epochs = epochs
     self.behind = behind
+    self.refused = refused
     self.staleness = staleness
   }
 }

@@ -98,10 +98,9 @@ public struct Server: Sendable {
 
   var progress: Progress {
     let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
-    var progress = Progress(
-      steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind), staleness: counts.staleness)
-    progress.refused.messages = refusals
-    return progress
+    return Progress(
+      steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind), refused: RefusedCounts(messages: refusals),
+      staleness: counts.staleness)
   }
 
   mutating func send(
@@ -124,11 +123,11 @@ public struct Server: Sendable {
   }
 
   private mutating func tick(at now: Moment, _ effects: inout [ServerEffect]) {
-    let due = session.tick(at: now, progress: progress)
-    if let message = due.message { send(message, to: .coordinator, &effects) }
-    if let reason = due.stop {
-      effects.append(.stop(reason))
-      return
+    switch session.tick(at: now) {
+    case .nothing: break
+    case .message(let message): send(message, to: .coordinator, &effects)
+    case .progress: send(.progress(progress), to: .coordinator, &effects)
+    case .stop(let reason): return effects.append(.stop(reason))
     }
     guard now.milliseconds(since: retriedAt) >= session.deadlines.retry else { return }
     retriedAt = now

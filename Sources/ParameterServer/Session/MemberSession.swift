@@ -29,6 +29,18 @@ enum SessionOutcome {
   case stop(StopReason)
 }
 
+/// What is due in a session at some moment.
+enum SessionDue {
+  /// Nothing is.
+  case nothing
+  /// A message to the coordinator.
+  case message(Message)
+  /// A sign of life, which says how far the member is.
+  case progress
+  /// The end of the wait for the coordinator.
+  case stop(StopReason)
+}
+
 /// A server's or worker's side of its bond with the coordinator: joining, signs of life, the end.
 ///
 /// What is not answered is said again with every heartbeat, so that a lost message only costs time.
@@ -192,28 +204,26 @@ struct MemberSession: Sendable {
     return .adopt(view)
   }
 
-  /// What is due by now: a message to the coordinator, or the end of the wait for it.
-  ///
-  /// `progress` is what a sign of life says.
-  mutating func tick(at now: Moment, progress: Progress) -> (message: Message?, stop: StopReason?) {
+  /// What is due by now.
+  mutating func tick(at now: Moment) -> SessionDue {
     switch phase {
     case .idle, .preparing, .over:
-      return (nil, nil)
+      return .nothing
     case .asking where now.milliseconds(since: startedAt) >= deadlines.joining:
       end()
-      return (nil, .unreachable("the coordinator did not answer within \(deadlines.joining / 1000) s"))
+      return .stop(.unreachable("the coordinator did not answer within \(deadlines.joining / 1000) s"))
     case .waiting, .working:
       if now.milliseconds(since: heardAt) >= deadlines.coordinatorSilence {
         end()
-        return (nil, .unreachable("the coordinator has been silent for \(deadlines.coordinatorSilence / 1000) s"))
+        return .stop(.unreachable("the coordinator has been silent for \(deadlines.coordinatorSilence / 1000) s"))
       }
     case .asking: break
     }
-    guard now.milliseconds(since: saidAt) >= deadlines.heartbeat else { return (nil, nil) }
+    guard now.milliseconds(since: saidAt) >= deadlines.heartbeat else { return .nothing }
     saidAt = now
-    if phase == .asking { return (.hello(Hello(role: role, name: name)), nil) }
-    if phase == .waiting, let preparation { return (.ready(preparation), nil) }
-    return (.progress(progress), nil)
+    if phase == .asking { return .message(.hello(Hello(role: role, name: name))) }
+    if phase == .waiting, let preparation { return .message(.ready(preparation)) }
+    return .progress
   }
 
   /// When `tick` has something to do next; nil where nothing is due.

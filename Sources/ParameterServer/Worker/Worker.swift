@@ -123,9 +123,9 @@ public struct Worker: Sendable {
   }
 
   var progress: Progress {
-    var progress = Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest)
-    progress.refused.messages = refusals
-    return progress
+    Progress(
+      steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest,
+      refused: RefusedCounts(messages: refusals))
   }
 
   mutating func send(
@@ -149,12 +149,14 @@ public struct Worker: Sendable {
   }
 
   private mutating func tick(at now: Moment, _ effects: inout [WorkerEffect]) {
-    let due = session.tick(at: now, progress: progress)
-    if let message = due.message {
-      send(message, to: .coordinator, &effects)
+    switch session.tick(at: now) {
+    case .nothing: break
+    case .message(let message): send(message, to: .coordinator, &effects)
+    case .progress:
+      send(.progress(progress), to: .coordinator, &effects)
       requestLeases(&effects)
+    case .stop(let reason): return effects.append(.stop(reason))
     }
-    if let reason = due.stop { return effects.append(.stop(reason)) }
     guard view != nil, now.milliseconds(since: actedAt) >= max(retryDelay, session.deadlines.retry) else { return }
     actedAt = now
     // Waiting for a slow worker is no loss: what is sent again comes more and more seldom.
