@@ -90,14 +90,8 @@ struct ChunkState: Sendable {
     mutating get { (version, closed, open != nil, queued.count) }
   }
 
-  /// Whether the replica has to be sent the state once an update is made here.
-  var owesState: Bool { mutating get { isPrimary && replica != nil && !isReplicaSynced } }
-
   /// See `awaitsState`.
   var lacksState: Bool { mutating get { awaitsState } }
-
-  /// Whether an update to a version was ordered and is not made yet.
-  mutating func awaits(_ version: UInt64) -> Bool { open?.isApplied == false && open?.update.version == version }
 
   /// What is sent to the replica: the update under way, where the replica has everything before it.
   var unconfirmed: (replica: Member, open: OpenUpdate)? {
@@ -140,24 +134,31 @@ struct ChunkState: Sendable {
 
   // MARK: The open round
 
-  /// What is to be done with a part of a round.
+  /// What becomes of a part of a round.
   enum Offer {
+    /// Refuse it: workers do not reach this server for the chunk.
+    case absent
     /// Refuse it: its round is later than the open one, which has so many closed steps before it.
     case early(closed: Int)
     /// Let go of it: its round is closed, or whole.
     case late
     /// Let go of it: it is there.
     case known
-    /// Add it.
-    case open
+    /// It was added: the sum of the whole round and its node, where that waits for no more.
+    case added(whole: (gradient: GradientHandle, node: ShardNode)?)
   }
 
-  /// Notes who waits for the answer to a part of a round, and says what is to be done with it.
-  mutating func offer(_ node: ShardNode, step: Int, from waiter: Waiter) -> Offer {
+  /// Takes a part of a round, and notes who waits for the answer.
+  mutating func offer(
+    _ gradient: GradientHandle, at node: ShardNode, step: Int, from waiter: Waiter, _ rules: JobRules,
+    _ numbers: inout SumNumbers, _ effects: inout [ServerEffect]
+  ) -> Offer {
+    guard isPrimary, holdsState else { return .absent }
     guard step <= closed else { return .early(closed: closed) }
     wait(waiter)
     if step < closed || open != nil || awaitsScale { return .late }
-    return round.covers(node) ? .known : .open
+    if round.covers(node) { return .known }
+    return .added(whole: round.add(gradient, at: node, step: step, rules, &numbers, &effects))
   }
 
   // MARK: Units
@@ -198,18 +199,31 @@ struct ChunkState: Sendable {
 
   // MARK: Updates
 
-  /// An update was ordered.
-  mutating func begin(_ update: Update, gradient: GradientHandle) {
+  /// An update was ordered. Returns whether the replica can be sent it.
+  mutating func begin(_ update: Update, gradient: GradientHandle) -> Bool {
     precondition(open == nil, "two updates of chunk \(chunk) at once")
     // Its floats are written over; nobody needs them: a round that is whole follows from one that is closed everywhere.
     previous = nil
     open = OpenUpdate(update: update, gradient: gradient, isReplicated: replica == nil)
+    return isReplicaSynced && replica != nil
   }
 
-  /// The update was made here.
-  mutating func applied() {
-    precondition(open != nil, "chunk \(chunk) was updated without an order")
+  /// What an update that was made leads to.
+  enum Made {
+    /// Nothing: it was given up.
+    case void
+    /// It may not be the primary's own: the state is to be asked for.
+    case doubtful
+    /// It can be seen once the replica has it, which may have to be sent the state.
+    case good(owesState: Bool)
+  }
+
+  /// The update to a version was made here.
+  mutating func made(_ version: UInt64) -> Made {
+    guard open?.isApplied == false, open?.update.version == version else { return .void }
     open?.isApplied = true
+    if awaitsState { return .doubtful }
+    return .good(owesState: isPrimary && replica != nil && !isReplicaSynced)
   }
 
   /// The replica has a version.

@@ -2,7 +2,7 @@
 extension Server {
   mutating func receive(_ pull: Pull, from source: Destination, _ effects: inout [ServerEffect]) -> Refusal? {
     guard let rules = view?.rules, isReady(Int(pull.chunk)), let state = chunks[Int(pull.chunk)] else {
-      return Refusal(.misplaced, "\(session.member) does not serve chunk \(pull.chunk)")
+      return notServed(Int(pull.chunk))
     }
     guard pull.closed <= UInt64(rules.steps) else {
       return Refusal(.misplaced, "\(pull.closed) steps are never closed: the job has \(rules.steps)")
@@ -51,13 +51,15 @@ extension Server {
     chunks.indices.contains(chunk) && chunks[chunk]?.isReady == true
   }
 
+  private func notServed(_ chunk: Int) -> Refusal {
+    Refusal(.misplaced, "\(session.member) does not serve chunk \(chunk)")
+  }
+
   mutating func receive(
     _ push: Push, of worker: UInt32, from source: Destination, payload: ReceivedPayload?,
     _ effects: inout [ServerEffect]
   ) -> Refusal? {
-    guard let rules = view?.rules, isReady(Int(push.chunk)) else {
-      return Refusal(.misplaced, "\(session.member) does not serve chunk \(push.chunk)")
-    }
+    guard let rules = view?.rules, chunks.indices.contains(Int(push.chunk)) else { return notServed(Int(push.chunk)) }
     guard push.step < UInt64(rules.steps), push.awaits <= UInt64(rules.steps),
       rules.schedule.tree.contains(push.node)
     else {
@@ -87,8 +89,8 @@ extension Server {
     let waiter = ChunkState.Waiter(
       destination: queued.source, closed: Int(push.awaits), version: 0,
       answers: Contribution(step: push.step, node: push.node))
-    switch chunks[chunk]?.offer(push.node, step: step, from: waiter) {
-    case nil: break
+    switch chunks[chunk]?.offer(queued.gradient, at: push.node, step: step, from: waiter, rules, &sums, &effects) {
+    case nil, .absent: return notServed(chunk)
     case .early(let closed):
       return Refusal(.misplaced, "step \(step) has not begun: chunk \(chunk) has closed \(closed)")
     case .late:
@@ -97,14 +99,12 @@ extension Server {
     case .known:
       counts.duplicates += 1
       drop(queued, &effects)
-    case .open:
-      if let whole = chunks[chunk]?.round.add(queued.gradient, at: push.node, step: step, rules, &sums, &effects) {
-        order(
-          chunk, whole.gradient, step: step, samples: rules.samples(ofRound: step, under: whole.node),
-          shards: rules.occupiedShards(ofRound: step), rules, &effects)
-      } else {
-        closeEarly(step, chunk, rules, &effects)
-      }
+    case .added(let whole?):
+      order(
+        chunk, whole.gradient, step: step, samples: rules.samples(ofRound: step, under: whole.node),
+        shards: rules.occupiedShards(ofRound: step), rules, &effects)
+    case .added(nil):
+      closeEarly(step, chunk, rules, &effects)
     }
     return nil
   }
@@ -156,6 +156,7 @@ extension Server {
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
+    guard isReady(chunk) else { return notServed(chunk) }
     guard let (version, closed, _, _) = chunks[chunk]?.standing, push.node.level == 0, push.basis <= version,
       closed >= rules.segment(ofStep: step).firstStep
     else {

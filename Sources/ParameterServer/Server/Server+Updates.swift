@@ -2,9 +2,9 @@
 extension Server {
   mutating func order(_ update: Update, _ gradient: GradientHandle, _ effects: inout [ServerEffect]) {
     let chunk = Int(update.chunk)
-    chunks[chunk]?.begin(update, gradient: gradient)
+    let isReplicated = chunks[chunk]?.begin(update, gradient: gradient) == true
     effects.append(.apply(update, gradient: gradient))
-    sendUpdate(chunk, &effects)
+    if isReplicated { sendUpdate(chunk, &effects) }
   }
 
   /// Sends the update under way to the replica, where that has everything before it.
@@ -36,10 +36,12 @@ extension Server {
   /// An ordered update was made.
   mutating func applied(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
     // The update of an era that is over, or of a chunk that went elsewhere, was given up.
-    guard chunks.indices.contains(chunk), chunks[chunk]?.awaits(version) == true else { return }
-    chunks[chunk]?.applied()
-    if chunks[chunk]?.lacksState == true { return askForState(chunk, &effects) }
-    if chunks[chunk]?.owesState == true { sendState(chunk, &effects) }
+    guard chunks.indices.contains(chunk) else { return }
+    switch chunks[chunk]?.made(version) {
+    case nil, .void: return
+    case .doubtful: return askForState(chunk, &effects)
+    case .good(let owesState): if owesState { sendState(chunk, &effects) }
+    }
     publish(chunk, &effects)
   }
 
@@ -138,7 +140,7 @@ extension Server {
       if holdsState, update.version <= version { confirm(chunk, version, &effects) }
       return nil
     }
-    chunks[chunk]?.begin(update, gradient: payload.handle)
+    _ = chunks[chunk]?.begin(update, gradient: payload.handle)
     effects.append(.apply(update, gradient: payload.handle))
     return nil
   }

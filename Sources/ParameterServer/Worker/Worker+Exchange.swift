@@ -53,25 +53,17 @@ extension Worker {
 
   /// Hands a part of a sum to its server; the answer is what the next round needs.
   private mutating func push(_ index: Int, _ chunk: Int, _ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules else { return }
-    let (order, step, node) = (sums[index].order, sums[index].step, sums[index].node)
-    let awaits = Self.awaits(afterStep: step, rules)
-    if rules.consistency(ofStep: step).isSummed {
-      wants[chunk] = Want(closed: awaits, isExact: true)
-      if awaited?.closed != awaits { awaited = nil }
+    let (order, step, node, terms) = (sums[index].order, sums[index].step, sums[index].node, sums[index].terms)
+    if terms.isSummed {
+      wants[chunk] = Want(closed: terms.awaits, isExact: true)
+      if awaited?.closed != terms.awaits { awaited = nil }
     }
     let push = Push(
-      chunk: UInt32(chunk), step: UInt64(step), node: node, basis: sums[index].basis[chunk], awaits: UInt64(awaits))
+      chunk: UInt32(chunk), step: UInt64(step), node: node, basis: sums[index].parts[chunk].basis,
+      awaits: UInt64(terms.awaits))
     send(
       .push(push), to: .server(servers[chunk]), gradient: GradientPart(order: order, node: node, chunk: chunk), &effects
     )
-  }
-
-  /// Steps that must be closed before the push of a step is answered.
-  private static func awaits(afterStep step: Int, _ rules: JobRules) -> Int {
-    let consistency = rules.consistency(ofStep: step)
-    if consistency.isSummed { return rules.round(ofStep: step).upperBound }
-    return consistency.isLeased ? 0 : max(0, step + 1 - consistency.slack)
   }
 
   /// Pushes what has no answer once more, and asks once more for what is waited for.
@@ -81,7 +73,7 @@ extension Worker {
 
   /// Sends again what has had no answer.
   mutating func retry(_ effects: inout [WorkerEffect]) {
-    guard let rules = view?.rules else { return }
+    guard view != nil else { return }
     fallBack()
     retries += 1
     for chunk in Rotation.order(servers.count, turn: retries) {
@@ -89,7 +81,7 @@ extension Worker {
       resend(chunk, &effects)
       // A push that is answered no later says the same.
       let isAsked = sums.contains { sum in
-        sum.isPending(chunk) && Self.awaits(afterStep: sum.step, rules) <= want?.closed ?? 0
+        sum.isPending(chunk) && sum.terms.awaits <= want?.closed ?? 0
       }
       if let want, !isAsked {
         forgetWant(chunk)
@@ -219,7 +211,7 @@ extension Worker {
           contribution.step == UInt64(step) && contribution.node == sums[index].node
         } else { false }
       let isClosed = Int(answer.closed) > step
-      guard sums[index].ready[chunk], isClosed || (isAnswered && !rules.consistency(ofStep: step).isSummed) else {
+      guard sums[index].isReady(chunk), isClosed || (isAnswered && !sums[index].terms.isSummed) else {
         continue
       }
       if isAnswered, !isClosed, answer.answers?.isStale == true { sums[index].isStale = true }

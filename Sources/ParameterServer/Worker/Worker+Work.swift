@@ -109,8 +109,8 @@ extension Worker {
   private mutating func missingNodes(ofRound step: Int, _ rules: JobRules) -> [ShardNode] {
     // The same until something is computed.
     if let missing, missing.step == step { return missing.nodes }
-    guard let mine, let since = view?.since else { return [] }
-    let nodes = (step >= since ? mine.nodes : mine.earlierNodes).filter { node in
+    guard let since = view?.since, let own = step >= since ? mine?.nodes : mine?.earlierNodes else { return [] }
+    let nodes = own.filter { node in
       !computed.contains { $0.step == step && $0.node.covers(node) } && rules.samples(ofRound: step, under: node) > 0
     }
     missing = (step, nodes)
@@ -235,9 +235,11 @@ extension Worker {
     computation = Computation(order: order)
     remaining.removeAll(keepingCapacity: true)
     remaining.append(contentsOf: repeatElement(nodes.count, count: held.count))
-    let basis = held.map { $0?.version ?? 0 }
+    let parts = held.map { SumRecord.Part(basis: $0?.version ?? 0) }
+    let terms = SumRecord.Terms(step: steps.lowerBound, rules)
     for node in nodes {
-      sums.append(SumRecord(order: order.number, step: steps.lowerBound, node: node, basis: basis))
+      sums.append(
+        SumRecord(order: order.number, step: steps.lowerBound, node: node, terms: terms, parts: parts))
       if !order.consistency.isLeased { computed.append((steps.lowerBound, node)) }
     }
     forgetWants()
