@@ -17,7 +17,7 @@ struct CoordinatorDisk {
 }
 
 /// The coordinator's process: its machine, its journal and the cuts that it collects.
-struct CoordinatorProcess {
+struct CoordinatorProcess: ~Copyable {
   private struct Cut {
     let step: Int
     var states: [(position: ChunkPosition, state: ToyChunk)?]
@@ -32,7 +32,6 @@ struct CoordinatorProcess {
 
   let slot = SimulationContext.coordinatorSlot
   private var machine: Coordinator
-  private(set) var stopped: StopReason?
   private var payloads = PayloadTable()
   /// The floats that came with payloads, where the job is a real network's.
   private var frames: [GradientHandle: Frame] = [:]
@@ -51,11 +50,12 @@ struct CoordinatorProcess {
 
   /// Takes a letter.
   mutating func receive(
-    _ letter: Letter, from connection: Connection, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
+    _ envelope: Envelope, in letter: Letter, from connection: Connection, _ disk: inout CoordinatorDisk,
+    _ context: inout SimulationContext
   ) {
     let payload = letter.payload.map { payloads.keep($0) }
     if let payload, let frame = letter.frame { frames[payload.handle] = frame }
-    handle(.message(letter.envelope, from: connection, payload: payload), &disk, &context)
+    handle(.message(envelope, from: connection, payload: payload), &disk, &context)
   }
 
   /// Something that it does itself is done.
@@ -127,9 +127,7 @@ struct CoordinatorProcess {
     case .load: context.world.finish(Done.loaded.rawValue, process: slot, after: context.shape.storeTime)
     case .report(let report): count(report, &context)
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason):
-      stopped = reason
-      context.hasStopped[slot] = true
+    case .stop(let reason): context.stop(slot, reason)
     }
   }
 

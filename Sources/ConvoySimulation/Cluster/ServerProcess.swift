@@ -2,7 +2,7 @@ import ParameterServer
 import Transport
 
 /// A server's process: its machine, and what Runtime holds for it, in toy numbers.
-struct ServerProcess {
+struct ServerProcess: ~Copyable {
   private struct Pending {
     let update: Update
     let gradient: ToyPayload
@@ -29,23 +29,22 @@ struct ServerProcess {
   let life: UInt16
   private let incarnation: Incarnation
   private(set) var machine: Server
-  private(set) var stopped: StopReason?
   /// The floats beside the toy numbers, where the job is a real network's.
   var training: TrainingServer?
   var payloads = PayloadTable()
-  /// An empty list that is used again.
-  private var spare: [ServerEffect] = []
+  /// What the machine wants done: empty but while an event is handled, and used again.
+  private var effects: [ServerEffect] = []
   var view: View?
   /// What is asked for with every letter, without the view.
   private(set) var (viewNumber, era) = (ViewNumber.none, UInt32(0))
   private(set) var rules: JobRules?
   var routes: [(member: Member, slot: Int)] = []
   private(set) var isPrimary: [Bool] = []
-  private(set) var held: [Held?] = []
-  private(set) var past: [Past] = []
+  private(set) var held = Table<Held?>(capacity: 0)
+  private(set) var past = Table<Past>(capacity: 0)
   /// Updates that are being made, and the places of the list that are free.
-  private var pending: [Pending?] = []
-  private var freePlaces: [Int] = []
+  private var pending = Table<Pending?>(capacity: 8)
+  private var freePlaces = Table<Int>(capacity: 8)
   /// Scales of norms that are being added, by the number of the order.
   private var scales: [UInt64: UInt64] = [:]
   private var installations: UInt32 = 0
@@ -76,18 +75,20 @@ struct ServerProcess {
   }
 
   /// Takes a letter.
-  mutating func receive(_ letter: Letter, from source: Destination, _ context: inout SimulationContext) {
-    if context.bug == .earlyAcknowledgement, case .replicate(let update) = letter.envelope.message, isOccasion(4) {
+  mutating func receive(
+    _ envelope: Envelope, in letter: Letter, from source: Destination, _ context: inout SimulationContext
+  ) {
+    if context.bug == .earlyAcknowledgement, case .replicate(let update) = envelope.message, isOccasion(4) {
       let answer = Envelope(
-        token: RunShape.token, view: letter.envelope.view, sender: machine.member, incarnation: incarnation,
+        token: RunShape.token, view: envelope.view, sender: machine.member, incarnation: incarnation,
         message: .replicated(chunk: update.chunk, version: update.version))
       if case .connection(let connection) = source { context.send(answer, nil, from: slot, to: connection) }
       return
     }
-    if case .connection(let connection) = source, case .push = letter.envelope.message { worker = connection }
+    if case .connection(let connection) = source, case .push = envelope.message { worker = connection }
     let payload = letter.payload.map { payloads.keep($0) }
-    training?.receive(letter, from: source, as: payload)
-    handle(.message(letter.envelope, from: source, payload: payload), &context)
+    training?.receive(envelope, letter.frame, from: source, as: payload)
+    handle(.message(envelope, from: source, payload: payload), &context)
     context.monitor.held(payloads.count, by: "\(context.names[slot])")
   }
 
@@ -107,17 +108,15 @@ struct ServerProcess {
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: ServerEvent, _ context: inout SimulationContext) {
     let wasOver = context.hasStopped[slot]
-    var effects: [ServerEffect] = []
-    swap(&effects, &spare)
     machine.handle(event, at: context.world.moment(of: slot), into: &effects)
-    for index in effects.indices {
-      if wasOver {
-        if case .release = effects[index] {} else { context.misuse(slot, "does something after its end") }
+    if wasOver {
+      for effect in effects {
+        if case .release = effect {} else { context.misuse(slot, "does something after its end") }
       }
-      perform(effects[index], &context)
     }
-    effects.removeAll(keepingCapacity: true)
-    swap(&effects, &spare)
+    // Taken out from the end, they are moved and not copied.
+    effects.reverseByMoving()
+    while let effect = effects.popLast() { perform(effect, &context) }
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
@@ -142,16 +141,14 @@ struct ServerProcess {
     case .snapshot(let position): snapshot(position, &context)
     case .forgetSnapshot(let chunk): if past.indices.contains(chunk) { past[chunk].snapshot = nil }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason):
-      stopped = reason
-      context.hasStopped[slot] = true
+    case .stop(let reason): context.stop(slot, reason)
     }
   }
 
   private mutating func adopt(_ view: View, _ context: inout SimulationContext) {
     if self.view?.era != view.era {
-      held = Array(repeating: nil, count: view.rules.chunks.count)
-      past = Array(repeating: Past(), count: held.count)
+      held = Table(repeating: nil, count: view.rules.chunks.count)
+      past = Table(repeating: Past(), count: held.count)
     }
     self.view = view
     (viewNumber, era, rules) = (view.number, view.era, view.rules)

@@ -105,6 +105,7 @@ extension Simulation {
 
   private mutating func crash(_ slot: Int) {
     context.world.end(slot)
+    context.forgetStop(slot)
     switch context.roles[slot] {
     case .coordinator:
       if context.bug == .unsyncedJournal { disk.journal.removeLast(min(4, disk.journal.count)) }
@@ -138,9 +139,9 @@ extension Simulation {
     guard context.world.processes[slot].isAlive, !context.world.processes[slot].isPaused else { return }
     switch (amount % 4, context.roles[slot]) {
     case (0, .coordinator):
-      coordinator?.receive(Letter(envelope: strange, payload: nil), from: connection, &disk, &context)
+      coordinator?.receive(strange, in: Letter(strange), from: connection, &disk, &context)
     case (0, .server):
-      servers[slot]?.receive(Letter(envelope: strange, payload: nil), from: .connection(connection), &context)
+      servers[slot]?.receive(strange, in: Letter(strange), from: .connection(connection), &context)
     case (1, .coordinator):
       coordinator?.handle(.unreadable(Refusal(.malformed, "noise"), from: connection), &disk, &context)
     case (1, .server):
@@ -153,10 +154,10 @@ extension Simulation {
     guard !context.captured.isEmpty else { return }
     let (letter, dealer, router, toRouter) = context.captured[amount % context.captured.count]
     let target = context.world.processes[toRouter ? router : dealer]
-    guard target.isAlive, !target.isPaused else { return }
+    guard target.isAlive, !target.isPaused, let envelope = letter.envelope else { return }
     context.coverage.count(.replayed)
     let generation = context.world.network.generation(dealer: dealer, router: router)
-    deliver(letter, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
+    deliver(envelope, in: letter, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
   }
 
   // MARK: What is no fault
@@ -181,7 +182,7 @@ extension Simulation {
       token: RunShape.token, view: .none, sender: Member(.client, 0), incarnation: Incarnation(2),
       message: .setMode(stream.pick(modes)))
     coordinator?.receive(
-      Letter(envelope: envelope, payload: nil), from: SimulationContext.strangersConnection, &disk, &context)
+      envelope, in: Letter(envelope), from: SimulationContext.strangersConnection, &disk, &context)
   }
 
   /// The last fault is over: nothing disturbs anybody any more.

@@ -1,12 +1,12 @@
 import ParameterServer
 
 /// One run: processes in a world, until the job is over or its time is up.
-struct Simulation {
+struct Simulation: ~Copyable {
   var context: SimulationContext
   var coordinator: CoordinatorProcess?
   /// By slot of the world.
-  var servers: [ServerProcess?]
-  var workers: [WorkerProcess?]
+  var servers: Table<ServerProcess?>
+  var workers: Table<WorkerProcess?>
   var disk = CoordinatorDisk()
   let faults: [Fault]
   /// Slots that are free for a second process of a name.
@@ -47,8 +47,8 @@ struct Simulation {
     let chunks = shape.plan.rules(samples: shape.samples)?.chunks.count ?? 0
     context = SimulationContext(shape: shape, cluster: cluster, roles: roles, names: names, chunks: chunks)
     context.training = training
-    servers = Array(repeating: nil, count: roles.count)
-    workers = Array(repeating: nil, count: roles.count)
+    servers = Table(count: roles.count) { nil }
+    workers = Table(count: roles.count) { nil }
     isKept = Array(repeating: true, count: roles.count)
     healTime = faults.reduce(0) { max($0, $1.at + $1.lasting) }
     deadline = healTime + Self.livenessBound + 10 * shape.expectedTime
@@ -92,10 +92,11 @@ struct Simulation {
   mutating func run() -> RunReport {
     while let occurrence = context.world.next(until: deadline) {
       switch consume occurrence {
-      case .message(let bag, let dealer, let router, let toRouter, let generation):
-        guard let letter = context.open(consume bag) else { continue }
-        context.world.note(letter.word)
-        deliver(letter, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
+      case .message(var letter, let dealer, let router, let toRouter, let generation):
+        guard let (envelope, isLast) = Letter.open(&letter) else { continue }
+        context.world.note(letter.word(envelope))
+        deliver(envelope, in: letter, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
+        if isLast { context.blanks.add(consume letter) }
         look(after: toRouter ? router : dealer)
       case .local(let argument, let slot):
         finish(argument, slot)
@@ -111,21 +112,23 @@ struct Simulation {
     return report()
   }
 
-  private var isAnyoneAlive: Bool { context.world.processes.contains { $0.isAlive } }
+  private var isAnyoneAlive: Bool { context.world.isAnyoneAlive }
 
   // MARK: What happens to a process
 
-  mutating func deliver(_ letter: Letter, dealer: Int, router: Int, toRouter: Bool, generation: UInt32) {
+  mutating func deliver(
+    _ envelope: Envelope, in letter: Letter, dealer: Int, router: Int, toRouter: Bool, generation: UInt32
+  ) {
     let (source, target) = toRouter ? (dealer, router) : (router, dealer)
     let connection = SimulationContext.connection(dealer: dealer, generation: generation)
     switch context.roles[target] {
-    case .coordinator: coordinator?.receive(letter, from: connection, &disk, &context)
+    case .coordinator: coordinator?.receive(envelope, in: letter, from: connection, &disk, &context)
     case .server:
       // A router knows the connection, a dealer whom it connected to.
       let destination = toRouter ? .connection(connection) : servers[target]?.destination(ofSlot: source)
-      if let destination { servers[target]?.receive(letter, from: destination, &context) }
+      if let destination { servers[target]?.receive(envelope, in: letter, from: destination, &context) }
     case .worker:
-      workers[target]?.receive(letter, fromSlot: source, &context)
+      workers[target]?.receive(envelope, in: letter, fromSlot: source, &context)
     case .client: break
     }
   }
@@ -153,7 +156,7 @@ struct Simulation {
   mutating func start(_ slot: Int) {
     guard !isOver, !context.world.processes[slot].isAlive, isKept[slot] else { return }
     context.world.begin(slot)
-    context.hasStopped[slot] = false
+    context.forgetStop(slot)
     let life = context.world.processes[slot].life
     if life > 1 { context.coverage.count(.restart) }
     let incarnation = Incarnation(
@@ -188,18 +191,9 @@ struct Simulation {
     coordinator?.handle(.started, &disk, &context)
   }
 
-  private func stopReason(of slot: Int) -> StopReason? {
-    switch context.roles[slot] {
-    case .coordinator: coordinator?.stopped
-    case .server: servers[slot]?.stopped
-    case .worker: workers[slot]?.stopped
-    case .client: nil
-    }
-  }
-
   /// The launcher's part: a process that has stopped is started again unless the job is over.
   private mutating func look(after slot: Int) {
-    guard context.hasStopped[slot], context.world.processes[slot].isAlive, let reason = stopReason(of: slot) else {
+    guard context.hasStopped[slot], context.world.processes[slot].isAlive, let reason = context.stopReasons[slot] else {
       return
     }
     let name = context.names[slot]
@@ -252,23 +246,24 @@ struct Simulation {
     countNetwork()
     return RunReport(
       seed: shape.seed, hash: context.world.hash.description, violations: context.monitor.violations.all,
-      isCompleted: coordinator?.stopped == .completed, steps: closedSteps, simulatedTime: context.world.now,
+      isCompleted: context.stopReasons[SimulationContext.coordinatorSlot] == .completed, steps: closedSteps,
+      simulatedTime: context.world.now,
       eventCount: context.world.events, coverage: context.coverage, faults: faults, trace: context.trace ?? [])
   }
 
   private var closedSteps: Int {
-    if coordinator?.stopped == .completed { return disk.newest?.mark.step ?? 0 }
+    if context.stopReasons[SimulationContext.coordinatorSlot] == .completed { return disk.newest?.mark.step ?? 0 }
     let lines = context.monitor.log.lines(context.monitor.log.newestEra) ?? []
     return Int(lines.map(\.closed).min() ?? 0)
   }
 
   private mutating func countNetwork() {
-    let network = context.world.network
-    context.coverage.count(.messageLost, Int(network.outcomes[SendOutcome.lost.rawValue]))
-    context.coverage.count(.messageDroppedFull, Int(network.outcomes[SendOutcome.full.rawValue]))
-    context.coverage.count(.messageUnreachable, Int(network.outcomes[SendOutcome.unreachable.rawValue]))
-    context.coverage.count(.messageDoubled, Int(network.doubled))
-    context.coverage.count(.messageOvertaken, Int(network.overtaken))
-    context.coverage.count(.lostWithConnection, Int(network.lostWithConnection))
+    let outcomes = context.world.network.outcomes
+    context.coverage.count(.messageLost, Int(outcomes[SendOutcome.lost.rawValue]))
+    context.coverage.count(.messageDroppedFull, Int(outcomes[SendOutcome.full.rawValue]))
+    context.coverage.count(.messageUnreachable, Int(outcomes[SendOutcome.unreachable.rawValue]))
+    context.coverage.count(.messageDoubled, Int(context.world.network.doubled))
+    context.coverage.count(.messageOvertaken, Int(context.world.network.overtaken))
+    context.coverage.count(.lostWithConnection, Int(context.world.network.lostWithConnection))
   }
 }

@@ -2,27 +2,28 @@ import ParameterServer
 import Transport
 
 /// What the processes of a simulation share: the world, the monitor, the counters.
-struct SimulationContext {
+struct SimulationContext: ~Copyable {
   let shape: RunShape
   let bug: PlantedBug?
   /// What the job computes; nil in a job of toy numbers alone.
   var training: TrainingModel?
-  var world: World<Mailbag>
+  var world: World<Letter>
   var monitor: Monitor
   var coverage = Coverage()
   var trace: [String]?
   /// Letters of long ago, for strangers to say again.
   private(set) var captured: [(letter: Letter, dealer: Int, router: Int, toRouter: Bool)] = []
-  /// The first of the bags that are empty.
-  private var emptyBags: Mailbag?
+  /// Letters to be written anew.
+  var blanks = Letter.Blanks()
   private var sent: UInt64 = 0
   /// Which slot is whose: the role and the name of the process that is started there.
   var roles: [Role]
   var names: [String]
   /// Slowness of each slot's computing, 1 for all that is well.
   var slowness: [UInt64]
-  /// Whether the machine of a slot has said that it leaves.
-  var hasStopped: [Bool]
+  /// Whether the machine of a slot has said that it leaves, and why.
+  private(set) var hasStopped: [Bool]
+  private(set) var stopReasons: [StopReason?]
   /// What disks do to who writes: by slot.
   var isDiskFull: [Bool]
   var isSyncFailing: [Bool]
@@ -42,6 +43,7 @@ struct SimulationContext {
     self.names = names
     slowness = roles.indices.map { shape.slowness(ofSlot: $0) }
     hasStopped = Array(repeating: false, count: roles.count)
+    stopReasons = Array(repeating: nil, count: roles.count)
     isDiskFull = Array(repeating: false, count: roles.count)
     isSyncFailing = Array(repeating: false, count: roles.count)
   }
@@ -51,8 +53,9 @@ struct SimulationContext {
     _ envelope: consuming Envelope, _ payload: ToyPayload?, _ frame: consuming Frame? = nil, from dealer: Int,
     toAddressOf router: Int
   ) {
+    let bytes = Int(payload?.bytes ?? 0)
     post(
-      Letter(envelope: envelope, payload: payload, frame: frame), dealer: dealer, router: router, toRouter: true,
+      blanks.write(envelope, payload, frame), bytes: bytes, dealer: dealer, router: router, toRouter: true,
       generation: nil)
   }
 
@@ -65,21 +68,10 @@ struct SimulationContext {
     if case .refused(let refusal) = envelope.message { count(refusal) }
     // A stranger's connection leads nowhere.
     guard dealer < roles.count else { return }
+    let bytes = Int(payload?.bytes ?? 0)
     post(
-      Letter(envelope: envelope, payload: payload, frame: frame), dealer: dealer, router: router, toRouter: false,
+      blanks.write(envelope, payload, frame), bytes: bytes, dealer: dealer, router: router, toRouter: false,
       generation: UInt32(truncatingIfNeeded: connection.rawValue >> 16))
-  }
-
-  /// Takes out a letter that has arrived. Its bag is filled again, unless the letter arrives once more.
-  mutating func open(_ bag: consuming Mailbag) -> Letter? {
-    guard isKnownUniquelyReferenced(&bag) else { return bag.copy() }
-    return bag.empty(&emptyBags)
-  }
-
-  private mutating func bag(_ letter: consuming Letter) -> Mailbag {
-    guard let bag = emptyBags else { return Mailbag(letter) }
-    bag.fill(letter, &emptyBags)
-    return bag
   }
 
   /// How a router knows a connection.
@@ -90,14 +82,15 @@ struct SimulationContext {
   /// A connection of a process that is none of the job's.
   static let strangersConnection = Connection(0xffff)
 
-  private mutating func post(_ letter: consuming Letter, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?)
-  {
+  private mutating func post(
+    _ letter: consuming Letter, bytes: Int, dealer: Int, router: Int, toRouter: Bool, generation: UInt32?
+  ) {
     sent += 1
-    if sent & 15 == 0 { capture((copy letter, dealer, router, toRouter)) }
-    let bytes = Self.messageBytes + Int(letter.payload?.bytes ?? 0)
-    let summary = trace == nil ? nil : letter.envelope.message.summary
+    if sent & 15 == 0 { capture((letter, dealer, router, toRouter)) }
+    let summary = trace == nil ? nil : letter.envelope?.message.summary
     let outcome = world.send(
-      bag(letter), bytes: bytes, dealer: dealer, router: router, toRouter: toRouter, generation: generation)
+      letter, bytes: Self.messageBytes + bytes, dealer: dealer, router: router, toRouter: toRouter,
+      generation: generation)
     if let summary {
       let (from, to) = toRouter ? (dealer, router) : (router, dealer)
       let ending = outcome == .sent ? "" : " (\(outcome))"
@@ -122,6 +115,18 @@ struct SimulationContext {
     case .deadIncarnation: coverage.count(.refusedIncarnation)
     default: coverage.count(.refusedOther)
     }
+  }
+
+  /// The machine of a slot leaves.
+  mutating func stop(_ slot: Int, _ reason: StopReason) {
+    hasStopped[slot] = true
+    stopReasons[slot] = reason
+  }
+
+  /// A process begins or ends: what its machine said is no more.
+  mutating func forgetStop(_ slot: Int) {
+    hasStopped[slot] = false
+    stopReasons[slot] = nil
   }
 
   /// A line of the trace.

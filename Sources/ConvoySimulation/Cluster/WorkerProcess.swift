@@ -2,7 +2,7 @@ import ParameterServer
 import Transport
 
 /// A worker's process: its machine, and an engine of toy numbers whose gradients depend on all the parameters.
-struct WorkerProcess {
+struct WorkerProcess: ~Copyable {
   /// What was computed of an order's node, by chunk.
   private struct Sum {
     let order: UInt64
@@ -22,20 +22,21 @@ struct WorkerProcess {
   let slot: Int
   let life: UInt16
   private(set) var machine: Worker
-  private(set) var stopped: StopReason?
   /// The floats beside the toy numbers, where the job is a real network's.
   var training: TrainingWorker?
   private var payloads = PayloadTable()
-  /// An empty list that is used again.
-  private var spare: [WorkerEffect] = []
+  /// What the machine wants done: empty but while an event is handled, and used again.
+  private var effects: [WorkerEffect] = []
   private var view: View?
   /// What is asked for with every letter, without the view.
   private var (viewNumber, era) = (ViewNumber.none, UInt32(0))
   private var rules: JobRules?
   private var routes: [(member: Member, slot: Int)] = []
-  private var parameters: [ToyPayload?] = []
+  private var parameters = Table<ToyPayload?>(capacity: 0)
   private var sums: [Sum] = []
   private var computation: Computation?
+  /// Whether an order is under way; its computation is taken out while a node of it ends.
+  private var isComputing = false
   /// The engine still reads the chunks below: those above have their last gradient.
   private var readsUpTo = 0
   /// Occasions for a planted bug.
@@ -58,11 +59,12 @@ struct WorkerProcess {
   }
 
   /// Takes a letter; one of somebody whom it does not know is lost.
-  mutating func receive(_ letter: Letter, fromSlot sender: Int, _ context: inout SimulationContext) {
+  mutating func receive(
+    _ envelope: Envelope, in letter: Letter, fromSlot sender: Int, _ context: inout SimulationContext
+  ) {
     guard let source = destination(ofSlot: sender) else { return }
     let payload = letter.payload.map { payloads.keep($0) }
-    training?.receive(letter, as: payload)
-    let envelope = letter.envelope
+    training?.receive(letter.frame, as: payload)
     if case .parameters(let parameters) = envelope.message, let contribution = parameters.answers,
       viewNumber != .none, envelope.view == viewNumber, envelope.token == RunShape.token
     {
@@ -70,7 +72,7 @@ struct WorkerProcess {
       context.monitor.violations.now = context.world.now
       context.monitor.acknowledged(contribution, chunk: Int(parameters.chunk), era: era)
     }
-    if context.bug == .hastyInstall { installHastily(letter, &context) }
+    if context.bug == .hastyInstall { installHastily(envelope, letter.payload, &context) }
     if context.bug == .looseSlack {
       handle(.message(Self.loosened(envelope), from: source, payload: payload), &context)
     } else {
@@ -93,9 +95,11 @@ struct WorkerProcess {
   }
 
   /// The planted bug `hastyInstall`.
-  private mutating func installHastily(_ letter: Letter, _ context: inout SimulationContext) {
-    guard case .parameters(let parameters) = letter.envelope.message, let payload = letter.payload, let view,
-      letter.envelope.view == view.number, self.parameters.indices.contains(Int(parameters.chunk))
+  private mutating func installHastily(
+    _ envelope: Envelope, _ payload: ToyPayload?, _ context: inout SimulationContext
+  ) {
+    guard case .parameters(let parameters) = envelope.message, let payload, let view,
+      envelope.view == view.number, self.parameters.indices.contains(Int(parameters.chunk))
     else { return }
     self.parameters[Int(parameters.chunk)] = payload
     context.monitor.installed(
@@ -115,22 +119,15 @@ struct WorkerProcess {
   /// Takes an event and does what the machine decides.
   mutating func handle(_ event: WorkerEvent, _ context: inout SimulationContext) {
     let wasOver = context.hasStopped[slot]
-    var effects: [WorkerEffect] = []
-    swap(&effects, &spare)
     machine.handle(event, at: context.world.moment(of: slot), into: &effects)
     if wasOver {
       for effect in effects {
         if case .release = effect {} else { context.misuse(slot, "does something after its end") }
       }
     }
-    // Nearly always there is one: taken out, it is not copied.
-    if effects.count == 1, let only = effects.popLast() {
-      perform(only, &context)
-    } else {
-      for index in effects.indices { perform(effects[index], &context) }
-      effects.removeAll(keepingCapacity: true)
-    }
-    swap(&effects, &spare)
+    // Taken out from the end, they are moved and not copied.
+    effects.reverseByMoving()
+    while let effect = effects.popLast() { perform(effect, &context) }
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
   }
 
@@ -146,14 +143,12 @@ struct WorkerProcess {
     case .compute(let order): compute(order, &context)
     case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
-    case .stop(let reason):
-      stopped = reason
-      context.hasStopped[slot] = true
+    case .stop(let reason): context.stop(slot, reason)
     }
   }
 
   private mutating func adopt(_ view: View) {
-    if self.view?.era != view.era { parameters = Array(repeating: nil, count: view.rules.chunks.count) }
+    if self.view?.era != view.era { parameters = Table(repeating: nil, count: view.rules.chunks.count) }
     self.view = view
     (viewNumber, era, rules) = (view.number, view.era, view.rules)
     routes = view.servers.compactMap { line in RunShape.slot(line.address).map { (line.member, $0) } }
@@ -179,11 +174,12 @@ struct WorkerProcess {
   private mutating func compute(_ order: ComputeOrder, _ context: inout SimulationContext) {
     var held: [ToyPayload] = []
     held.reserveCapacity(parameters.count)
-    for case let payload? in parameters { held.append(payload) }
-    guard let view, held.count == parameters.count, computation == nil, !order.nodes.isEmpty else {
+    for chunk in parameters.indices { if let payload = parameters[chunk] { held.append(payload) } }
+    guard let view, held.count == parameters.count, !isComputing, !order.nodes.isEmpty else {
       return context.misuse(slot, "computes step \(order.steps.lowerBound) without parameters, or while it computes")
     }
     let digest = held.reduce(2) { context.shape.model.digest($0, $1.bits) }
+    isComputing = true
     computation = Computation(order: order, digest: digest, parameters: held, beganAt: context.world.now)
     readsUpTo = .max
     context.monitor.violations.now = context.world.now
@@ -200,9 +196,10 @@ struct WorkerProcess {
   }
 
   private mutating func finishNode(of number: UInt64, _ context: inout SimulationContext) {
-    guard var current = computation, current.order.number == number, let rules else { return }
+    // Taken out and put back: a computation that is copied costs more than what is done with it.
+    guard computation?.order.number == number, let rules, var current = computation.take() else { return }
     if let failure = training?.failure {
-      computation = nil
+      isComputing = false
       readsUpTo = 0
       return handle(.failed(failure), &context)
     }
@@ -210,10 +207,10 @@ struct WorkerProcess {
     let node = order.nodes[current.node]
     sums.append(Self.sum(of: node, current, rules, slot: slot, context.shape.model))
     current.node += 1
-    computation = current
     if sums.count > Self.sumsBound { context.misuse(slot, "keeps more than \(Self.sumsBound) sums") }
+    let isLast = current.node == order.nodes.count
     for chunk in parameters.indices.reversed() {
-      if current.node == order.nodes.count { readsUpTo = chunk }
+      if isLast { readsUpTo = chunk }
       handle(.gradientReady(order: number, node: node, chunk: chunk), &context)
     }
     for shard in node.shards {
@@ -226,8 +223,12 @@ struct WorkerProcess {
         handle(.computed(result), &context)
       }
     }
-    if current.node < order.nodes.count { return scheduleNode(of: order, current.node, &context) }
-    computation = nil
+    guard isLast else {
+      scheduleNode(of: order, current.node, &context)
+      computation = consume current
+      return
+    }
+    isComputing = false
     readsUpTo = 0
     let milliseconds = (context.world.now - current.beganAt) / 1000
     handle(.computeFinished(order: number, milliseconds: milliseconds), &context)
@@ -244,12 +245,7 @@ struct WorkerProcess {
     parts.reserveCapacity(parameters.count)
     for chunk in parameters.indices {
       let (bits, version) = (parameters[chunk].bits, parameters[chunk].version)
-      var shards: UInt64 = 0
-      let sum = model.sum(of: node.shards) { shard in
-        let own = samples.sum(model, shard: shard, chunk: chunk, digest: digest, parameters: bits)
-        if own != nil { shards |= 1 << UInt64(shard) }
-        return own
-      }
+      let (sum, shards) = samples.total(model, of: node.shards, chunk: chunk, digest: digest, parameters: bits)
       parts.append(
         ToyPayload(
           bits: sum ?? 0, version: version, shards: shards, step: UInt32(order.steps.lowerBound),

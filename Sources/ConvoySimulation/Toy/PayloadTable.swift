@@ -4,7 +4,7 @@ import ParameterServer
 ///
 /// What was received has a place in a list that is used again; what the machine makes itself it numbers in order, and
 /// those live shortly, so that they lie in a ring.
-struct PayloadTable {
+struct PayloadTable: ~Copyable {
   private struct Place {
     var payload: ToyPayload?
     /// How often it was used: part of its handle, so that a handle that was let go of is not taken for the next.
@@ -13,10 +13,10 @@ struct PayloadTable {
     var next = -1
   }
 
-  private var received: [Place] = []
+  private var received = Table<Place>(capacity: 16)
   /// The first place that is free; -1 where none is.
   private var free = -1
-  private var sums: [(handle: UInt64, payload: ToyPayload)?] = Array(repeating: nil, count: 64)
+  private var sums = Table<(handle: UInt64, payload: ToyPayload)?>(repeating: nil, count: 64)
   /// How many are held.
   private(set) var count = 0
   /// Handles that the machine used and did not hold, or gave twice.
@@ -102,9 +102,9 @@ struct PayloadTable {
   }
 
   private mutating func grow() {
-    var larger = [(handle: UInt64, payload: ToyPayload)?](repeating: nil, count: sums.count * 2)
-    for entry in sums {
-      if let entry { larger[Int(truncatingIfNeeded: entry.handle) & (larger.count - 1)] = entry }
+    var larger = Table<(handle: UInt64, payload: ToyPayload)?>(repeating: nil, count: sums.count * 2)
+    for index in sums.indices {
+      if let entry = sums[index] { larger[Int(truncatingIfNeeded: entry.handle) & (larger.count - 1)] = entry }
     }
     sums = larger
   }

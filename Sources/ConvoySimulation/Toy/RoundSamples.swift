@@ -21,6 +21,26 @@ struct RoundSamples {
     self.positions = positions
   }
 
+  /// What some of the shards add to a round's sum of a chunk, halved until one is left, and those that have a sample as
+  /// bits; no sum where none has.
+  func total(
+    _ model: ToyModel, of shards: Range<Int>, chunk: Int, digest: UInt64, parameters: UInt64
+  ) -> (sum: UInt64?, shards: UInt64) {
+    if shards.count == 1 {
+      let shard = shards.lowerBound
+      let own = sum(model, shard: shard, chunk: chunk, digest: digest, parameters: parameters)
+      return (own, own == nil ? 0 : 1 << UInt64(shard))
+    }
+    let middle = shards.lowerBound + shards.count / 2
+    let left = total(
+      model, of: shards.lowerBound..<middle, chunk: chunk, digest: digest, parameters: parameters)
+    let right = total(
+      model, of: middle..<shards.upperBound, chunk: chunk, digest: digest, parameters: parameters)
+    let both = left.shards | right.shards
+    guard let first = left.sum, let second = right.sum else { return (left.sum ?? right.sum, both) }
+    return (model.sum(first, second), both)
+  }
+
   /// What one shard adds to a round's sum of a chunk; nil where it has no sample.
   func sum(_ model: ToyModel, shard: Int, chunk: Int, digest: UInt64, parameters: UInt64) -> UInt64? {
     let first = (shard - shards.lowerBound) * steps.count

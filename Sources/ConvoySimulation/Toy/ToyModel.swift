@@ -51,16 +51,6 @@ struct ToyModel: Sendable {
     }
   }
 
-  /// The sum over some shards, halved until one is left; nil where none has a sample.
-  func sum(of shards: Range<Int>, _ gradient: (Int) -> UInt64?) -> UInt64? {
-    if shards.count == 1 { return gradient(shards.lowerBound) }
-    let middle = shards.lowerBound + shards.count / 2
-    let left = sum(of: shards.lowerBound..<middle, gradient)
-    let right = sum(of: middle..<shards.upperBound, gradient)
-    guard let left, let right else { return left ?? right }
-    return sum(left, right)
-  }
-
   /// The sum over all shards, in their place; nil where none has a sample.
   func sum(_ shards: inout [UInt64?]) -> UInt64? {
     var stride = 1

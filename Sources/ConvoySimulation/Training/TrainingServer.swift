@@ -24,9 +24,8 @@ final class TrainingServer {
   }
 
   /// A letter has come; its payload is known by a handle.
-  func receive(_ letter: Letter, from source: Destination, as payload: ReceivedPayload?) {
-    if let payload, let frame = letter.frame { frames[payload.handle] = frame }
-    let envelope = letter.envelope
+  func receive(_ envelope: Envelope, _ frame: Frame?, from source: Destination, as payload: ReceivedPayload?) {
+    if let payload, let frame { frames[payload.handle] = frame }
     if case .connection(let connection) = source, envelope.sender.role == .worker, envelope.token == RunShape.token,
       view?.incarnation(of: envelope.sender) == envelope.incarnation
     {

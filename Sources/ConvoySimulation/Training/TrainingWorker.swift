@@ -30,8 +30,8 @@ final class TrainingWorker {
   }
 
   /// A letter has come; its payload is known by a handle.
-  func receive(_ letter: Letter, as payload: ReceivedPayload?) {
-    if let payload, let frame = letter.frame { frames[payload.handle] = frame }
+  func receive(_ frame: Frame?, as payload: ReceivedPayload?) {
+    if let payload, let frame { frames[payload.handle] = frame }
   }
 
   /// Does with the floats what the machine decided.

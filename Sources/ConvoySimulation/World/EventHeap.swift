@@ -32,7 +32,7 @@ struct Scheduled {
 }
 
 /// What will happen, in its order; what happens at the same time comes in a random one.
-struct EventQueue {
+struct EventQueue: ~Copyable {
   private var heap = EventHeap(capacity: 1024)
   private var made: UInt64 = 0
   private var ties: SeededStream
@@ -69,58 +69,55 @@ struct EventQueue {
 }
 
 /// What will happen, the earliest first: a binary heap.
-struct EventHeap {
-  private var entries: [Scheduled] = []
+struct EventHeap: ~Copyable {
+  private var entries: Table<Scheduled>
 
   init(capacity: Int) {
-    entries.reserveCapacity(capacity)
+    entries = Table(capacity: capacity)
   }
 
   var count: Int { entries.count }
 
   /// When the next thing happens; nil where nothing will.
-  var nextTime: UInt64? { entries.first?.time }
+  var nextTime: UInt64? { entries.count > 0 ? entries[0].time : nil }
 
   mutating func push(_ entry: Scheduled) {
     entries.append(entry)
-    var hole = entries.count - 1
-    entries.withUnsafeMutableBufferPointer { entries in
-      while hole > 0 {
-        let parent = (hole - 1) / 2
-        guard entry < entries[parent] else { break }
-        entries[hole] = entries[parent]
-        hole = parent
-      }
-      entries[hole] = entry
+    entries.withElements { Self.climb($0, from: $0.count - 1, entry) }
+  }
+
+  /// Puts an entry into its place: at a hole, or above it.
+  @inline(__always)
+  private static func climb(_ entries: UnsafeMutableBufferPointer<Scheduled>, from hole: Int, _ entry: Scheduled) {
+    var hole = hole
+    while hole > 0 {
+      let parent = (hole - 1) / 2
+      guard entry < entries[parent] else { break }
+      entries[hole] = entries[parent]
+      hole = parent
     }
+    entries[hole] = entry
   }
 
   mutating func pop() -> Scheduled? {
     guard let last = entries.popLast() else { return nil }
-    let count = entries.count
-    guard count > 0 else { return last }
-    return entries.withUnsafeMutableBufferPointer { entries in
+    guard entries.count > 0 else { return last }
+    return entries.withElements { entries in
       let first = entries[0]
       // The hole goes down to the leaves, as the last entry belongs there nearly always; then that climbs to its place.
       var hole = 0
       var child = 1
-      while child + 1 < count {
+      while child + 1 < entries.count {
         child += entries[child + 1] < entries[child] ? 1 : 0
         entries[hole] = entries[child]
         hole = child
         child = 2 * hole + 1
       }
-      if child < count {
+      if child < entries.count {
         entries[hole] = entries[child]
         hole = child
       }
-      while hole > 0 {
-        let parent = (hole - 1) / 2
-        guard last < entries[parent] else { break }
-        entries[hole] = entries[parent]
-        hole = parent
-      }
-      entries[hole] = last
+      Self.climb(entries, from: hole, last)
       return first
     }
   }

@@ -1,9 +1,11 @@
+import ParameterServer
+
 /// Connections between processes, as ZeroMQ makes them, and the letters on their way.
 ///
 /// A connection is made by one process (the dealer) to another's address (the router). Each direction keeps its order.
 /// A dealer keeps what it sends while the connection is down, up to the high-water mark; a router drops what it sends
 /// to a connection that is not there. Making a connection anew loses what was under way, and gives it a new number.
-package struct Network<Content: AnyObject & Sendable> {
+package struct Network<Content: AnyObject & Sendable>: ~Copyable {
   /// One direction of a connection.
   package struct Link {
     /// When the last letter arrives that the next may not overtake.
@@ -67,11 +69,14 @@ package struct Network<Content: AnyObject & Sendable> {
 
   let shape: NetworkShape
   private let processes: Int
-  private var links: [Link]
-  private var lines: [Line]
+  private let bandwidth: Divisor
+  /// What a random number's remainder is the jitter of: one more than the most.
+  private let jitter: Divisor
+  private var links: Table<Link>
+  private var lines: Table<Line>
   /// When a process's own network card has sent what it was given.
-  private var cardFreeAt: [UInt64]
-  private var letters: [Place] = []
+  private var cardFreeAt: Table<UInt64>
+  private var letters = Table<Place>(capacity: 512)
   /// The first place that is free; `Place.none` where none is.
   private var free = Place.none
   private var stream: SeededStream
@@ -87,15 +92,20 @@ package struct Network<Content: AnyObject & Sendable> {
   init(shape: NetworkShape, processes: Int, seed: UInt64) {
     self.shape = shape
     self.processes = processes
-    links = Array(repeating: Link(), count: processes * processes * 2)
-    lines = Array(repeating: Line(), count: processes * processes)
-    cardFreeAt = Array(repeating: 0, count: processes)
-    letters.reserveCapacity(512)
+    bandwidth = Divisor(max(1, shape.bytesPerMicrosecond))
+    jitter = Divisor(min(shape.jitter, .max - 1) + 1)
+    links = Table(repeating: Link(), count: processes * processes * 2)
+    lines = Table(repeating: Line(), count: processes * processes)
+    cardFreeAt = Table(repeating: 0, count: processes)
     stream = SeededStream(seed: seed, purpose: "network")
   }
 
   /// Letters that wait on one direction of a connection at most so far.
-  package var peakQueue: Int { links.reduce(0) { max($0, Int($1.peak)) } }
+  package var peakQueue: Int {
+    var peak: Int32 = 0
+    for index in links.indices { peak = max(peak, links[index].peak) }
+    return Int(peak)
+  }
 
   @inline(__always)
   private func line(_ dealer: Int, _ router: Int) -> Int { dealer * processes + router }
@@ -120,10 +130,10 @@ package struct Network<Content: AnyObject & Sendable> {
     var link = links[place]
     guard Int(link.queued) < shape.highWaterMark else { return count(.full) }
     let departure = max(now, cardFreeAt[source], isDown ? line.downUntil : 0)
-    let sent = departure + UInt64(bytes) / shape.bytesPerMicrosecond
+    let sent = departure + bandwidth.divide(UInt64(bytes)).quotient
     if !isDown { cardFreeAt[source] = sent }
     let random = stream.next()
-    var arrival = sent + shape.latency + link.extraLatency + random % (shape.jitter + 1)
+    var arrival = sent + shape.latency + link.extraLatency + jitter.divide(random).remainder
     var inOrder = true
     let letter = Letter(
       content: content, dealer: UInt16(dealer), router: UInt16(router), toRouter: toRouter,

@@ -17,7 +17,7 @@ package enum Occurrence<Content: AnyObject> {
 /// A virtual clock in microseconds, a queue of what will happen, a network, and processes that live in it.
 ///
 /// Processes are numbers. The world knows when they live, pause and what their clocks say; what they do is its user's.
-package struct World<Content: AnyObject & Sendable> {
+package struct World<Content: AnyObject & Sendable>: ~Copyable {
   /// What the world knows of a process.
   struct Process {
     var life: UInt16 = 0
@@ -37,7 +37,7 @@ package struct World<Content: AnyObject & Sendable> {
   package private(set) var now: UInt64 = 0
   /// The network.
   package private(set) var network: Network<Content>
-  private(set) var processes: [Process]
+  private(set) var processes: Table<Process>
   /// The hash over all that has happened.
   package private(set) var hash = TraceHash()
   /// What has happened, in number.
@@ -46,7 +46,7 @@ package struct World<Content: AnyObject & Sendable> {
 
   /// A world of so many processes, none of which lives yet.
   package init(processes: Int, shape: NetworkShape, seed: UInt64) {
-    self.processes = Array(repeating: Process(), count: processes)
+    self.processes = Table(repeating: Process(), count: processes)
     network = Network(shape: shape, processes: processes, seed: seed)
     queue = EventQueue(seed: seed)
   }
@@ -153,6 +153,12 @@ package struct World<Content: AnyObject & Sendable> {
 
   /// Whether a process lives; false for what is no process.
   func isAlive(_ process: Int) -> Bool { process < processes.count && processes[process].isAlive }
+
+  /// Whether any process lives.
+  var isAnyoneAlive: Bool {
+    for process in processes.indices where processes[process].isAlive { return true }
+    return false
+  }
 
   /// What a process's clock says.
   package func moment(of process: Int) -> Moment {

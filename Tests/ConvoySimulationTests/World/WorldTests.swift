@@ -10,7 +10,7 @@ private final class Note: Sendable {
 }
 
 /// The world without any machine: letters are numbers.
-struct WorldTests {
+struct WorldTests: ~Copyable {
   private var world = World<Note>(processes: 3, shape: NetworkShape(), seed: 1)
 
   init() {
