@@ -82,16 +82,15 @@ struct ChunkState: Sendable {
   /// Whether workers reach it, and find a state.
   var isReady: Bool { mutating get { isPrimary && holdsState } }
 
-  /// Whether an update was ordered that cannot be seen yet.
-  var isUpdating: Bool { mutating get { open != nil } }
+  /// What becomes of an update of the primary's depends on this.
+  var replicaStanding: (isReplica: Bool, holdsState: Bool, lacksState: Bool, isUpdating: Bool, version: UInt64) {
+    mutating get { (!isPrimary, holdsState, awaitsState, open != nil, version) }
+  }
 
   /// What the next push depends on.
   var standing: (version: UInt64, closed: Int, isUpdating: Bool, queued: Int) {
     mutating get { (version, closed, open != nil, queued.count) }
   }
-
-  /// See `awaitsState`.
-  var lacksState: Bool { mutating get { awaitsState } }
 
   /// What is sent to the replica: the update under way, where the replica has everything before it.
   var unconfirmed: (replica: Member, open: OpenUpdate)? {
@@ -226,9 +225,14 @@ struct ChunkState: Sendable {
     return .good(owesState: isPrimary && replica != nil && !isReplicaSynced)
   }
 
-  /// The replica has a version.
-  mutating func replicated(_ version: UInt64) {
-    if let update = open?.update, version >= update.version { open?.isReplicated = true }
+  /// A server has a version. Returns nil where it keeps no replica of what is served here; else whether the update under
+  /// way is to be sent to it, which was ordered before it could be.
+  mutating func replicated(_ version: UInt64, by server: Member) -> Bool? {
+    guard isPrimary, replica == server else { return nil }
+    if let open, version >= open.update.version { self.open?.isReplicated = true }
+    guard !isReplicaSynced, version >= self.version else { return false }
+    isReplicaSynced = true
+    return open.map { version < $0.update.version } ?? false
   }
 
   /// Nothing more is waited for from the replica, or all is.

@@ -79,15 +79,8 @@ extension Server {
   mutating func replicated(
     _ chunk: Int, _ version: UInt64, by sender: Member, _ effects: inout [ServerEffect]
   ) {
-    guard chunks.indices.contains(chunk), chunks[chunk]?.isPrimary == true, chunks[chunk]?.replica == sender,
-      let held = chunks[chunk]?.version
-    else { return }
-    if version >= held, chunks[chunk]?.isReplicaSynced == false {
-      chunks[chunk]?.isReplicaSynced = true
-      // An update that was ordered meanwhile was not sent, as the replica could not have made it.
-      if let ordered = chunks[chunk]?.open?.update.version, version < ordered { sendUpdate(chunk, &effects) }
-    }
-    chunks[chunk]?.replicated(version)
+    guard chunks.indices.contains(chunk), let isOwed = chunks[chunk]?.replicated(version, by: sender) else { return }
+    if isOwed { sendUpdate(chunk, &effects) }
     publish(chunk, &effects)
   }
 
@@ -121,23 +114,23 @@ extension Server {
     _ effects: inout [ServerEffect]
   ) -> Refusal? {
     let chunk = Int(update.chunk)
-    guard let rules = view?.rules, chunks.indices.contains(chunk), chunks[chunk]?.isPrimary == false,
-      isPrimary(primary, of: chunk), let version = chunks[chunk]?.version, let holdsState = chunks[chunk]?.holdsState
+    guard let rules = view?.rules, chunks.indices.contains(chunk), let copy = chunks[chunk]?.replicaStanding, copy.isReplica,
+      isPrimary(primary, of: chunk)
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
     guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
     }
-    if chunks[chunk]?.lacksState == true {
+    if copy.lacksState {
       effects.append(.release(payload.handle))
       askForState(chunk, &effects)
       return nil
     }
-    if !holdsState || update.version != version + 1 || chunks[chunk]?.isUpdating == true {
+    if !copy.holdsState || update.version != copy.version + 1 || copy.isUpdating {
       // Something before it is missing, which the primary sends, or it is here already.
       effects.append(.release(payload.handle))
-      if holdsState, update.version <= version { confirm(chunk, version, &effects) }
+      if copy.holdsState, update.version <= copy.version { confirm(chunk, copy.version, &effects) }
       return nil
     }
     _ = chunks[chunk]?.begin(update, gradient: payload.handle)
