@@ -253,7 +253,7 @@ struct ServerProcess: ~Copyable {
     pending[place] = nil
     freePlaces.append(place)
     let chunk = Int(order.update.chunk)
-    if let old = held[chunk], old.installation == order.installation, let view {
+    if let old = held[chunk], old.installation == order.installation, view != nil {
       var new = context.shape.model.updated(old.chunk, by: order.gradient.bits, order.update)
       if context.bug == (isPrimary[chunk] ? .lostUpdate : .forgetfulReplica), isOccasion(16) {
         new = old.chunk
@@ -264,7 +264,7 @@ struct ServerProcess: ~Copyable {
       training?.finish(order.update, by: order.gradient, &context)
       if !isPrimary[chunk] { context.coverage.count(.replicaApplied) }
       let fact = AppliedFact(
-        slot: slot, life: life, view: view.number, era: view.era, isPrimary: isPrimary[chunk], update: order.update,
+        slot: slot, life: life, view: viewNumber, era: era, isPrimary: isPrimary[chunk], update: order.update,
         payload: order.gradient, old: old.chunk, new: new)
       past[chunk].newest = fact
       // A primary that has become a replica meanwhile has made it for itself: it counts where the other has it too.

@@ -64,7 +64,7 @@ struct ChunkState: Sendable {
   /// What is there of the open round.
   var round = OpenRound()
   /// Pushes that wait for the update under way.
-  private var queued: [QueuedPush] = []
+  private(set) var queued: [QueuedPush] = []
   private var waiters: [Waiter] = []
 
   init(chunk: Int, isPrimary: Bool) {
@@ -88,8 +88,8 @@ struct ChunkState: Sendable {
   }
 
   /// What the next push depends on.
-  var standing: (version: UInt64, closed: Int, isUpdating: Bool, queued: Int) {
-    mutating get { (version, closed, open != nil, queued.count) }
+  var standing: (isReady: Bool, version: UInt64, closed: Int, isIdle: Bool) {
+    mutating get { (isPrimary && holdsState, version, closed, open == nil && queued.isEmpty) }
   }
 
   /// What is sent to the replica: the update under way, where the replica has everything before it.
@@ -160,41 +160,13 @@ struct ChunkState: Sendable {
     return .added(whole: round.add(gradient, at: node, step: step, rules, &numbers, &effects))
   }
 
-  // MARK: Units
-
-  /// Whether a unit was applied, or is about to be.
-  mutating func hasUnit(_ unit: Int, shards: Int) -> Bool {
-    unit < closed * shards || covered.contains(unit) || open?.update.unit == UInt64(unit)
-      || queued.contains { Int($0.push.step) * shards + Int($0.push.node.index) == unit }
-  }
+  // MARK: Pushes that wait
 
   /// Keeps a push until the update under way is made.
-  mutating func queue(_ push: QueuedPush) { queued.append(push) }
+  mutating func enqueue(_ push: QueuedPush) { queued.append(push) }
 
   /// The next push to be applied, if one waits.
   mutating func dequeue() -> QueuedPush? { queued.isEmpty ? nil : queued.removeFirst() }
-
-  /// Steps that schedules count: a step's worth of units each, whichever units they are.
-  mutating func countedSteps(shards: Int) -> Int { closed + covered.count / shards }
-
-  /// Steps that are closed once a unit is applied as well.
-  mutating func closedCovering(_ unit: Int, _ rules: JobRules) -> Int {
-    var next = closed
-    while next < rules.steps, !rules.consistency(ofStep: next).isSummed, isWhole(next, with: unit, rules) { next += 1 }
-    return next
-  }
-
-  /// Whether every unit of a step is covered or empty, where pushes are applied one by one.
-  private mutating func isWhole(_ step: Int, with unit: Int, _ rules: JobRules) -> Bool {
-    let shards = rules.schedule.tree.shards
-    let end = (step + 1) * shards
-    var next = covered.firstMissing(from: step * shards)
-    while next < end {
-      guard next == unit || rules.isEmpty(unit: next) else { return false }
-      next = covered.firstMissing(from: next + 1)
-    }
-    return true
-  }
 
   // MARK: Updates
 
@@ -247,6 +219,8 @@ struct ChunkState: Sendable {
     let isPrimary: Bool
     /// It is needed no more.
     let gradient: GradientHandle
+    /// Whether a push waits to be applied next.
+    let hasNext: Bool
   }
 
   /// Makes the update visible, where it is made here and on the replica.
@@ -262,7 +236,8 @@ struct ChunkState: Sendable {
     covered.removeAll(below: closed * rules.schedule.tree.shards)
     self.open = nil
     return Published(
-      version: version, closed: closed, closedBefore: before, isPrimary: isPrimary, gradient: open.gradient)
+      version: version, closed: closed, closedBefore: before, isPrimary: isPrimary, gradient: open.gradient,
+      hasNext: !queued.isEmpty)
   }
 
   /// Lets go of everything that a new view makes void: parts and queued pushes are sent again.

@@ -72,7 +72,7 @@ extension Server {
   /// Takes the snapshot of a cut where nothing that came before it is still to be applied.
   mutating func snapshotForCut(_ chunk: Int, _ effects: inout [ServerEffect]) {
     guard cut.open.indices.contains(chunk), cut.open[chunk], let rules = view?.rules,
-      let standing = chunks[chunk]?.standing, !standing.isUpdating, standing.queued == 0
+      chunks[chunk]?.standing.isIdle == true
     else { return }
     snapshot(chunk, &effects)
     for push in cut.finish(chunk) { take(push, rules, &effects) }

@@ -156,9 +156,8 @@ extension Server {
   ) -> Refusal? {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
-    guard isReady(chunk) else { return notServed(chunk) }
-    guard let (version, closed, _, _) = chunks[chunk]?.standing, push.node.level == 0, push.basis <= version,
-      closed >= rules.segment(ofStep: step).firstStep
+    guard let standing = chunks[chunk]?.standing, standing.isReady else { return notServed(chunk) }
+    guard push.node.level == 0, push.basis <= standing.version, standing.closed >= rules.segment(ofStep: step).firstStep
     else {
       return Refusal(
         .misplaced, "a single push covers one shard and is computed from a version that exists in an open step")
@@ -175,49 +174,34 @@ extension Server {
   mutating func take(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
     let push = queued.push
     let chunk = Int(push.chunk)
-    guard let (version, closed, isUpdating, waiting) = chunks[chunk]?.standing else {
-      return effects.append(.release(queued.gradient))
-    }
-    let contribution = Contribution(step: push.step, node: push.node)
     let unit = rules.unit(step: Int(push.step), shard: Int(push.node.index))
-    let pending = UInt64(waiting + (isUpdating ? 1 : 0))
-    if chunks[chunk]?.hasUnit(unit, shards: rules.schedule.tree.shards) == true {
+    switch chunks[chunk]?.offer(queued, unit: unit, rules) {
+    case nil: effects.append(.release(queued.gradient))
+    case .known:
       counts.duplicates += 1
-      effects.append(.release(queued.gradient))
-      chunks[chunk]?.wait(
-        ChunkState.Waiter(
-          destination: queued.source, closed: Int(push.awaits), version: version + pending,
-          answers: contribution))
-      return answerWaiters(of: chunk, &effects)
-    }
-    if let bound = rules.maximumStaleness, version + pending - push.basis > bound {
+      drop(queued, &effects)
+    case .stale(let version, let closed):
       counts.stale += 1
       effects.append(.release(queued.gradient))
       let stale = Contribution(step: push.step, node: push.node, isStale: true)
-      return answer(chunk, version: version, closed: closed, answers: stale, to: queued.source, &effects)
+      answer(chunk, version: version, closed: closed, answers: stale, to: queued.source, &effects)
+    case .queued: break
+    case .open: orderSingle(queued, rules, &effects)
     }
-    // The answer holds this very push: whatever is queued before it is applied first.
-    chunks[chunk]?.wait(
-      ChunkState.Waiter(
-        destination: queued.source, closed: Int(push.awaits), version: version + pending + 1,
-        answers: contribution))
-    if isUpdating { chunks[chunk]?.queue(queued) } else { orderSingle(queued, rules, &effects) }
   }
 
   mutating func orderSingle(_ queued: QueuedPush, _ rules: JobRules, _ effects: inout [ServerEffect]) {
     let push = queued.push
     let (chunk, step) = (Int(push.chunk), Int(push.step))
     let unit = rules.unit(step: step, shard: Int(push.node.index))
-    let shards = rules.schedule.tree.shards
-    guard let version = chunks[chunk]?.standing.version, let closedAfter = chunks[chunk]?.closedCovering(unit, rules),
-      // Schedules count a step where a step's worth of units is applied, whichever units they are.
-      let counted = chunks[chunk]?.countedSteps(shards: shards)
-    else { return effects.append(.release(queued.gradient)) }
+    guard let (version, closed, counted) = chunks[chunk]?.next(by: unit, rules) else {
+      return effects.append(.release(queued.gradient))
+    }
     let staleness = version - push.basis
     counts.apply(staleness: staleness)
     order(
       Update(
-        chunk: push.chunk, version: version + 1, closed: UInt64(closedAfter), unit: UInt64(unit), kind: .single,
+        chunk: push.chunk, version: version + 1, closed: UInt64(closed), unit: UInt64(unit), kind: .single,
         step: UInt64(min(counted, rules.steps - 1)), staleness: staleness, basis: push.basis, worker: queued.worker,
         samples: UInt64(rules.schedule.positions(ofStep: step).count),
         shards: UInt32(rules.schedule.occupiedShards(ofStep: step))),

@@ -54,7 +54,7 @@ extension Server {
     if published.closed > published.closedBefore, isCut(from: published.closedBefore, to: published.closed, rules) {
       snapshot(chunk, &effects)
     }
-    if let next = chunks[chunk]?.dequeue() {
+    if published.hasNext, let next = chunks[chunk]?.dequeue() {
       orderSingle(next, rules, &effects)
     } else {
       snapshotForCut(chunk, &effects)
@@ -114,8 +114,8 @@ extension Server {
     _ effects: inout [ServerEffect]
   ) -> Refusal? {
     let chunk = Int(update.chunk)
-    guard let rules = view?.rules, chunks.indices.contains(chunk), let copy = chunks[chunk]?.replicaStanding, copy.isReplica,
-      isPrimary(primary, of: chunk)
+    guard let rules = view?.rules, chunks.indices.contains(chunk), let copy = chunks[chunk]?.replicaStanding,
+      copy.isReplica, isPrimary(primary, of: chunk)
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
