@@ -14,6 +14,18 @@ import Testing
     #expect(bench.ledger.held.isEmpty && stored.stops.isEmpty)
   }
 
+  @Test func stepsOfAnotherViewAreNotCounted() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    func steps() -> Int? {
+      bench.handle(.timer).reports.compactMap { if case .progress(let it) = $0 { it.steps } else { nil } }.last
+    }
+    _ = bench.send(.progress(Progress(steps: 2, shards: 3)), from: worker(0))
+    _ = bench.send(.progress(Progress(steps: 5, shards: 4)), from: worker(0), view: ViewNumber(7))
+    #expect(steps() == 2)
+    _ = bench.send(.progress(Progress(steps: 3, shards: 5)), from: worker(0))
+    #expect(steps() == 3)
+  }
+
   @Test func cutsMayComeAcross() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan(every: 1))
     for chunk in [0, 1, 2] as [UInt32] { _ = bench.snapshot(chunk, closed: 1) }

@@ -41,6 +41,24 @@ import Testing
     #expect(bench.applied(0, 1).answers.count == 1)
   }
 
+  @Test func onlyTheReplicaConfirms() {
+    var bench = ServerBench(Job.view(rules, chunks: [[0], [1], []], replicas: [[], [0], [1]]))
+    _ = bench.push(0, node(2, 0))
+    _ = bench.applied(0, 1)
+    #expect(bench.send(confirm(1), from: server(2)).answers.isEmpty)
+    #expect(bench.send(confirm(1), from: server(1)).answers == [Answer(version: 1, closed: 1)])
+  }
+
+  @Test func whatWasNotOrderedIsNotMade() {
+    var bench = ServerBench(Job.view(rules))
+    #expect(bench.handle(.applied(chunk: 0, version: 1)).isEmpty)
+    _ = bench.push(0, node(2, 0))
+    for (chunk, version) in [(0, 0), (0, 2), (1, 1), (7, 1)] as [(Int, UInt64)] {
+      #expect(bench.handle(.applied(chunk: chunk, version: version)).isEmpty)
+    }
+    #expect(bench.applied(0, 1).answers == [Answer(version: 1, closed: 1)])
+  }
+
   @Test func anUnconfirmedUpdateIsSentAgain() {
     var bench = ServerBench(view())
     _ = bench.push(0, node(2, 0))

@@ -20,6 +20,14 @@ import Testing
     #expect(bench.server.position(of: 0)?.covered.ranges == [2..<3] && bench.ledger.held.isEmpty)
   }
 
+  @Test func aChunkWithoutAStateOrForAReplicaTakesNoPush() {
+    let rules = Job.rules(.async)
+    var empty = ServerBench(Job.view(rules, isBeginning: false, chunks: [[0, 1]]))
+    #expect(empty.push(0, shard(0), awaits: 0).refusals == [.misplaced] && empty.ledger.held.isEmpty)
+    var replica = ServerBench(Job.view(rules, chunks: [[0], [1]], replicas: [[1], [0]]))
+    #expect(replica.push(0, shard(0), chunk: 1, awaits: 0).refusals == [.misplaced] && replica.ledger.held.isEmpty)
+  }
+
   @Test func pushesWaitForTheUpdateUnderWayAndStalenessCountsThem() {
     var bench = bench()
     _ = bench.push(0, shard(0), awaits: 0)

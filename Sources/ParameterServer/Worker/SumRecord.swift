@@ -58,7 +58,7 @@ struct SumRecord: Sendable {
 
   /// A chunk's part is final.
   mutating func becomeReady(_ chunk: Int) {
-    if parts[chunk].stage == .computing { parts[chunk].stage = .pending }
+    parts[chunk].stage = .pending
   }
 
   /// The server of a chunk has answered.
