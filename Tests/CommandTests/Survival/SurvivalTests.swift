@@ -15,7 +15,9 @@ import Testing
     let folder = TemporaryFolder()
     let run = ["--workers", "1", "--transport", "inproc", "--json", "--run-dir", "\(folder.path)/run"]
     let outcome = try! Convoy.run(["train"] + arguments + run)
-    return (try! outcome.json())["parameters_sha256"] as? String ?? outcome.errors
+    // Where it failed, the tests that compare with it say how.
+    let digest = (try? outcome.json())?["parameters_sha256"] as? String
+    return digest ?? "exit code \(outcome.exitCode): \(outcome.output)\(outcome.errors)"
   }()
 
   private static func measuredSteps() -> Int {
