@@ -57,7 +57,7 @@ extension SurvivalTests {
     // The workers' places in the order of steps drift apart in async, and a switch is at a step that none has begun.
     // Late gradients and momentum want a lower rate than sync does: on a busy machine the default may diverge.
     let steps = 2 * Self.steps
-    let job = try start(["--max-steps", "\(steps)", "--learning-rate", "0.01"])
+    let job = try start(["--max-steps", "\(steps)"])
     try job.wait(forStep: 2)
     try setMode("async", job)
     try setMode("sync", job)
