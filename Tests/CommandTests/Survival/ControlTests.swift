@@ -55,7 +55,6 @@ extension SurvivalTests {
   @Test("A running job is switched to async and back to sync, and ends")
   func modes() throws {
     // The workers' places in the order of steps drift apart in async, and a switch is at a step that none has begun.
-    // Late gradients and momentum want a lower rate than sync does: on a busy machine the default may diverge.
     let steps = 2 * Self.steps
     let job = try start(["--max-steps", "\(steps)"])
     try job.wait(forStep: 2)
