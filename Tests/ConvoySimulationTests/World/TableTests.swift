@@ -41,7 +41,7 @@ import Testing
     #expect(Counted.alive == 0)
   }
 
-  @Test func aListIsTurnedRoundWithoutACopy() {
+  @Test func aListIsTurnedRound() {
     for count in 0..<6 {
       var list = (0..<count).map { "element \($0) of many, which is no small string" }
       let expected = Array(list.reversed())
