@@ -95,14 +95,29 @@ struct ZeroMQOpening {
     try socket.set(ZMQ_LINGER, 0)
     // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
     if isIPv6 { try socket.set(ZMQ_IPV6, 1) }
-    try socket.set(ZMQ_HEARTBEAT_IVL, 2000)
-    try socket.set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
-    try socket.set(ZMQ_HEARTBEAT_TTL, 10_000)
+    try watchForSilence(socket)
     try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
     try socket.set(ZMQ_CONNECT_TIMEOUT, 5000)
     try socket.set(ZMQ_RECONNECT_IVL, 20)
     try socket.set(ZMQ_RECONNECT_IVL_MAX, 5000)
   }
+
+  /// Has the kernel close a connection whose other side is gone without a word.
+  ///
+  /// ZMTP's own heartbeats would do so too, but libzmq (4.3.4 and 4.3.5) ends the process with `Assertion failed:
+  /// !_io_error` where its timer for them fires after the peer has left a connection on which input waits: one that is
+  /// being closed, or whose queue is full.
+  private func watchForSilence(_ socket: ZeroMQSocket) throws(TransportError) {
+    try socket.set(ZMQ_HEARTBEAT_IVL, 0)
+    try socket.set(ZMQ_TCP_KEEPALIVE, 1)
+    try socket.set(ZMQ_TCP_KEEPALIVE_IDLE, 2)  // seconds, as is the next
+    try socket.set(ZMQ_TCP_KEEPALIVE_INTVL, 2)
+    try socket.set(ZMQ_TCP_KEEPALIVE_CNT, 4)
+    try socket.set(ZMQ_TCP_MAXRT, Int32(Self.silenceMilliseconds))
+  }
+
+  /// How long what was sent may stay without the other machine's acknowledgement.
+  private static let silenceMilliseconds = 10_000
 
   /// libzmq takes over the socket file of whoever listens there: look whether somebody does.
   private static func prepare(_ address: Address) throws(TransportError) {

@@ -223,7 +223,7 @@ package struct Network<Content: AnyObject & Sendable>: ~Copyable {
     body(&links[line(target, source) * 2])
   }
 
-  /// Nothing gets through in one direction until a moment; past the heartbeats' limit the connections are lost.
+  /// Nothing gets through in one direction until a moment; past the keep-alive's limit the connections are lost.
   package mutating func block(from source: Int, to target: Int, until: UInt64, now: UInt64) {
     change(from: source, to: target) { $0.blockedUntil = max($0.blockedUntil, until) }
     if until > now + shape.connectionTimeout {

@@ -8,7 +8,7 @@ public struct NetworkShape: Hashable, Sendable {
   public var bytesPerMicrosecond: UInt64 = 1250
   /// Messages that wait on one connection in one direction at most, as ZeroMQ's high-water marks.
   public var highWaterMark: Int = 1000
-  /// Microseconds of silence after which a connection is given up, and what waits on it lost: ZeroMQ's heartbeats.
+  /// Microseconds of silence after which a connection is given up, and what waits on it lost: TCP's keep-alive.
   public var connectionTimeout: UInt64 = 10_000_000
 
   /// A quiet local network: 60 to 100 µs, 10 Gbit/s.

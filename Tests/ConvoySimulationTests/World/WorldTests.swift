@@ -96,7 +96,7 @@ struct WorldTests: ~Copyable {
     #expect(run() == ["0", "1", "2"])
   }
 
-  @Test mutating func aPartitionPastTheHeartbeatsLosesTheConnection() {
+  @Test mutating func aPartitionPastTheKeepAliveLosesTheConnection() {
     _ = send(0..<1)
     world.withNetwork { $0.block(from: 1, to: 0, until: 11_000_000, now: 0) }
     #expect(run() == [])
