@@ -9,7 +9,8 @@ import Synchronization
 package final class NetworkNamespaces: Sendable {
   /// Number of hosts.
   package let count: Int
-  private let prefix: String
+  /// What the names of its namespaces begin with; no other value's do.
+  package let prefix: String
 
   private static let program = "/usr/sbin/ip"
   private static let trafficProgram = "/usr/sbin/tc"

@@ -50,6 +50,9 @@ final class Running: @unchecked Sendable {
     process.arguments = Array(words.dropFirst())
     var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CONVOY_") }
     all["NO_COLOR"] = "1"
+    // `swift test` turns on the runtime's tracer of crashes. When the process that it looks at is killed meanwhile it
+    // waits for ever, and holds the pipes that are read here.
+    all["SWIFT_BACKTRACE"] = "enable=no"
     all.merge(environment) { $1 }
     process.environment = all
     process.standardInput = FileHandle.nullDevice
