@@ -44,7 +44,7 @@ package struct Network<Content: AnyObject & Sendable>: ~Copyable {
   }
 
   /// A place of the slab: a letter, or the next place that is free.
-  private struct Place {
+  struct Place {
     static var none: UInt32 { .max }
 
     private var letter: Letter?
