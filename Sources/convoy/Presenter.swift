@@ -33,7 +33,7 @@ final class Presenter: Sendable {
     case .started(let seconds): note("the first step begins after \(ProgressLine.decimals(seconds, 2)) s")
     case .progress(let progress):
       let state = ProgressLine.State(
-        step: progress.step, steps: progress.steps, epoch: progress.epoch + 1, loss: progress.loss,
+        step: progress.step, steps: progress.steps, epoch: progress.epoch, loss: progress.loss,
         imagesPerSecond: progress.imagesPerSecond)
       line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds)) }
       guard progress.step >= progress.steps else { return }

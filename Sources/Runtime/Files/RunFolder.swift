@@ -211,25 +211,3 @@ package final class RunFolder {
     return CheckpointStore(folder: FileManager.default.fileExists(atPath: below) ? below : path)
   }
 }
-
-/// A line of the metrics.
-struct MetricsRecord: Codable {
-  let seconds: Double
-  let step: Int
-  let epoch: Int
-  let loss: Double
-  let imagesPerSecond: Double
-
-  enum CodingKeys: String, CodingKey {
-    case seconds, step, epoch, loss
-    case imagesPerSecond = "images_per_second"
-  }
-
-  init(_ event: ProgressEvent, seconds: Double) {
-    self.seconds = seconds
-    step = event.step
-    epoch = event.epoch
-    loss = event.loss
-    imagesPerSecond = event.imagesPerSecond
-  }
-}

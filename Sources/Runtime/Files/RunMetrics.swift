@@ -2,7 +2,7 @@ import Foundation
 import Observability
 import ParameterServer
 
-/// The lines of a run's `metrics.jsonl`. A disk that is full costs lines, not the job.
+/// The lines of a run's `metrics.jsonl`: README says what each field means. A disk that is full costs lines, not the job.
 package final class RunMetrics {
   private let folder: RunFolder
   private let launchedAt: Double
@@ -13,7 +13,7 @@ package final class RunMetrics {
     self.launchedAt = launchedAt
   }
 
-  /// Something that happens now and then.
+  /// One line. All have `event` and `seconds`.
   struct Event: Encodable {
     var event: String
     var seconds = 0.0
@@ -29,6 +29,21 @@ package final class RunMetrics {
     var samples: Int?
     var staleness: StalenessSummary?
     var member: String?
+    var epoch: Int?
+    var imagesPerSecond: Double?
+
+    enum CodingKeys: String, CodingKey {
+      case event, seconds, step, view, era, servers, workers, reason, milliseconds, accuracy, loss, samples, staleness
+      case member, epoch
+      case imagesPerSecond = "images_per_second"
+    }
+
+    /// How far the job is.
+    static func progress(_ progress: ProgressEvent) -> Event {
+      Event(
+        event: "progress", step: progress.step, loss: progress.loss, epoch: progress.epoch,
+        imagesPerSecond: progress.imagesPerSecond)
+    }
 
     /// Members work in a view, so long after its reason was seen.
     static func view(_ view: View, reason: String, milliseconds: UInt64?) -> Event {
@@ -63,7 +78,7 @@ package final class RunMetrics {
     }
 
     /// A checkpoint could not be stored.
-    static func checkpointFailed(step: Int) -> Event { Event(event: "checkpoint failed", step: step) }
+    static func checkpointFailed(step: Int) -> Event { Event(event: "checkpoint_failed", step: step) }
   }
 
   func add(_ event: Event) {
@@ -74,7 +89,7 @@ package final class RunMetrics {
 
   /// Adds a line of progress.
   package func add(_ event: ProgressEvent) {
-    folder.append(metrics: MetricsRecord(event, seconds: seconds))
+    add(.progress(event))
   }
 
   private var seconds: Double { (MonotonicClock.seconds - launchedAt).rounded(toPlaces: 3) }

@@ -6,7 +6,7 @@ public struct ProgressEvent: Codable, Hashable, Sendable {
   public var step: Int
   /// Steps of the job.
   public var steps: Int
-  /// The epoch, from 0.
+  /// The epoch, from 1: what people and files count by.
   public var epoch: Int
   /// Mean loss over the newest samples.
   public var loss: Double

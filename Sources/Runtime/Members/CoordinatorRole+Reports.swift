@@ -94,7 +94,7 @@ extension CoordinatorRole {
     // At the end members are gone, and with them what they had begun.
     let event = ProgressEvent(
       step: meter.hasEnded ? progress.totalSteps : progress.steps, steps: progress.totalSteps,
-      epoch: rules.schedule.epoch(ofStep: max(progress.steps - 1, 0)), loss: recent.loss,
+      epoch: rules.schedule.epoch(ofStep: max(progress.steps - 1, 0)) + 1, loss: recent.loss,
       imagesPerSecond: recent.imagesPerSecond)
     metrics.add(event)
     report(.progress(event))

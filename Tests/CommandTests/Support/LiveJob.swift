@@ -60,7 +60,7 @@ final class LiveJob {
   /// Waits until a step was begun.
   func wait(forStep step: Int) throws {
     try wait(until: "step \(step) is begun") { job in
-      job.metrics.contains { $0["event"] == nil && $0["step"] as? Int ?? 0 >= step }
+      job.metrics.contains { $0["event"] as? String == "progress" && $0["step"] as? Int ?? 0 >= step }
     }
   }
 

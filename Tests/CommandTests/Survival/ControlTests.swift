@@ -111,7 +111,7 @@ extension SurvivalTests {
     #expect(said.contains("could not be stored: "), "\(said)")
     #expect(said.contains("the disk is full"))
     #expect(job.log("coordinator").contains("could not be stored: "))
-    let failed = job.metrics.filter { $0["event"] as? String == "checkpoint failed" }
+    let failed = job.metrics.filter { $0["event"] as? String == "checkpoint_failed" }
     #expect(failed.contains { $0["step"] as? Int == Self.steps })
     let verified = try Convoy.run(["checkpoints", "verify", run, "--json"])
     #expect(verified.exitCode == 0)

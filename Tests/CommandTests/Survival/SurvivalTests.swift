@@ -114,7 +114,7 @@ import Testing
     #expect(!said.contains("refused"), "\(said)")
     // What was under way to the view before is counted, and no line for a person.
     for name in ["server.0", "server.1", "coordinator"] { #expect(!job.log(name).contains("refused: view")) }
-    #expect(job.metrics.last { $0["event"] == nil }?["step"] as? Int == Self.steps)
+    #expect(job.metrics.last { $0["event"] as? String == "progress" }?["step"] as? Int == Self.steps)
   }
 
   @Test("A worker that was frozen until it was removed is fenced and comes back as another life: the same bytes")
