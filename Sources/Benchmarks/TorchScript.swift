@@ -1,9 +1,18 @@
 /// The same networks and steps in PyTorch, as text for a Python that has it.
 public enum TorchScript {
   /// Called with a network's name, batch, threads, one of `Variant`'s names and seconds; prints one JSON object with
-  /// `images_per_second` of the median step, `peak_memory_bytes` of its process and `version` of PyTorch.
+  /// `images_per_second` of the median step, `peak_memory_bytes` of its process and `version` of PyTorch. It leaves when
+  /// its standard input ends.
   public static let text = #"""
-    import json, resource, sys, time
+    import json, os, resource, sys, threading, time
+
+    # Whoever wants the result holds standard input open: at its end nobody waits any more.
+    def leave_with_the_caller():
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=leave_with_the_caller, daemon=True).start()
     try:
         import torch
     except ImportError as problem:

@@ -7,7 +7,7 @@ extension Cluster {
   func coordinatorAddress() throws(ConvoyError) -> String {
     if let listen { return try network.listenAddress(listen) }
     if let interface = network.interface { return try NetworkOptions.address(on: interface) }
-    if let hosts { return try hosts.listenAddress() }
+    if let hosts { return try hosts.listenAddress(stop: stop) }
     switch job.transport {
     case .tcp: return "tcp://127.0.0.1:0"
     case .ipc, .auto:
@@ -41,7 +41,7 @@ extension Cluster {
   /// Finds the coordinator's address for each host where it listens on every interface: that on the interface by which
   /// the host is reached. Tells the person what members are told.
   func findWays(from address: String) throws(ConvoyError) {
-    if hosts != nil, isEverywhere { ways = try hosts?.ways(to: address) ?? [:] }
+    if hosts != nil, isEverywhere { ways = try hosts?.ways(to: address, stop: stop) ?? [:] }
     let keys = secrets?.keySummary.map { ", with keys of \($0)" } ?? ""
     if !keys.isEmpty || isEverywhere { notice("the coordinator listens on \(address)\(keys)") }
     for (host, way) in ways.sorted(by: { $0.key < $1.key }) where way != address {
@@ -111,7 +111,7 @@ extension Cluster {
     }
     environment.merge(Self.mathEnvironment) { $1 }
     environment["CONVOY_TOKEN_FILE"] = secrets?.tokenFile(runDirectory: runDirectory)
-    environment["CONVOY_LIFELINE"] = "1"
+    environment[Lifeline.environmentName] = "1"
     environment["CONVOY_LAUNCHED_AT"] = "\(launchedAt)"
     return environment
   }

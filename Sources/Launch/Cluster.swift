@@ -28,6 +28,8 @@ package final class Cluster {
   var socketFolder: String?
   var secrets: JobSecrets?
   let signals = SignalPipe()
+  /// What stops the job from outside.
+  var stop = StopRequest()
   /// Where the coordinator listens, once it has said so: members know no other address.
   var address: String?
   /// Whether it listens on every interface, and each host is told its own address of it.
@@ -96,6 +98,7 @@ package final class Cluster {
   package func run(stop: StopRequest) throws(ConvoyError) -> JobSummary {
     // A child that ends while something is written to it is seen by its end.
     signal(SIGPIPE, SIG_IGN)
+    self.stop = stop
     stop.listen { [signals] in signals.put($0) }
     defer { cleanUp() }
     let address = try coordinatorAddress()

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Engines
+import Foundation
 import Networks
 import Observability
 import Runtime
@@ -12,7 +13,8 @@ struct BenchmarkEngineCommand: ParsableCommand {
     commandName: "engine", abstract: "Time a network's training steps: forward, backward, SGD with momentum.",
     discussion: """
       With --torch the same network is timed in PyTorch too, the faster of its two layouts counting; without --model all \
-      networks of the comparison are. Each side runs in a process of its own, one after the other.
+      networks of the comparison are. Each side runs in a process of its own, one after the other. Both formats are \
+      compared, bf16 where the processor has it, unless --precision states one.
       """)
 
   @Option(help: ArgumentHelp("the network (default: lenet)", valueName: "name")) var model: String?
@@ -33,12 +35,15 @@ struct BenchmarkEngineCommand: ParsableCommand {
     if torch != nil, layers || bare {
       throw ValidationError("--torch compares whole steps: leave out \(layers ? "--layers" : "--bare")")
     }
-    if torch != nil, options.precision != Precision.fp32.rawValue {
-      throw ValidationError("--torch compares in fp32 and in bf16: leave out --precision")
-    }
   }
 
   func run() throws {
+    // A comparison runs this command for its own side; where that is killed, nobody waits for the result.
+    if ProcessInfo.processInfo.environment[Lifeline.environmentName] == "1" {
+      let stop = StopRequest()
+      stop.listen { _exit($0.exitCode.rawValue) }
+      Lifeline.watch(stop)
+    }
     let engine = try options.chosenEngine()
     if let torch {
       let comparison = EngineComparison(python: torch, engine: engine, options: options, seconds: seconds)

@@ -1,6 +1,7 @@
 import Benchmarks
 import Engines
 import Foundation
+import Launch
 import Observability
 import Runtime
 
@@ -11,6 +12,11 @@ struct EngineComparison {
   let engine: any Engine
   let options: EngineOptions
   let seconds: Double
+  private let stop = StopRequest()
+
+  init(python: String, engine: any Engine, options: EngineOptions, seconds: Double) {
+    (self.python, self.engine, self.options, self.seconds) = (python, engine, options, seconds)
+  }
 
   /// What one process measured.
   private struct Measured: Decodable {
@@ -20,25 +26,25 @@ struct EngineComparison {
     let version: String?
   }
 
-  /// A network's line of the table.
+  /// A network's line of the table. What was not measured is not in it.
   struct Line: Encodable {
     let network: String
     let batch: Int
-    let convoy_fp32: Double
-    let torch_fp32: Double
-    let torch_fp32_layout: String
-    let fp32_ratio: Double
+    var convoy_fp32: Double?
+    var torch_fp32: Double?
+    var torch_fp32_layout: String?
+    var fp32_ratio: Double?
     let fp32_target: Double
-    let convoy_bf16: Double?
-    let torch_bf16: Double
-    let bf16_ratio: Double?
+    var convoy_bf16: Double?
+    var torch_bf16: Double?
+    var bf16_ratio: Double?
     let bf16_target: Double
-    /// The format that the engine computed in where bf16 was asked for; nil where it refused.
-    let bf16_precision: String?
-    let convoy_fp32_memory_bytes: Int
-    let torch_fp32_memory_bytes: Int
-    let convoy_bf16_memory_bytes: Int?
-    let torch_bf16_memory_bytes: Int
+    /// The format that the engine computed in where bf16 was asked for.
+    var bf16_precision: String?
+    var convoy_fp32_memory_bytes: Int?
+    var torch_fp32_memory_bytes: Int?
+    var convoy_bf16_memory_bytes: Int?
+    var torch_bf16_memory_bytes: Int?
   }
 
   private struct Report: Encodable {
@@ -48,13 +54,15 @@ struct EngineComparison {
     let comparisons: [Line]
   }
 
-  /// Measures network after network, and shows each line when it is there.
+  /// Measures network after network, and shows each line when it is there. A signal ends the process that measures.
   func run(_ networks: [ComparedNetwork], json: Bool) throws {
+    SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
     let version = try torchVersion()
+    let precisions = self.precisions
     if !json { showHead(version) }
     var lines: [Line] = []
     for network in networks {
-      let line = try compare(network)
+      let line = try compare(network, in: precisions)
       lines.append(line)
       if !json { show(line) }
     }
@@ -64,35 +72,59 @@ struct EngineComparison {
     }
   }
 
+  /// The formats that are compared: the one that was asked for, or both. One that the processor only emulates takes
+  /// minutes, and says nothing of it.
+  private var precisions: [Precision] {
+    if let stated = options.statedPrecision { return [stated] }
+    if engine.supports(.bf16) { return [.fp32, .bf16] }
+    Terminal.note(
+      "bf16 is left out: this processor has no instructions for it that the \(engine.name) engine uses; --precision bf16 measures it all the same"
+    )
+    return [.fp32]
+  }
+
   private func torchVersion() throws(ConvoyError) -> String {
-    let outcome = try ChildProcess.run(python, ["-c", "import torch; print(torch.__version__)"])
-    guard outcome.exitCode == 0 else {
+    let outcome: CommandOutput
+    do throws(ConvoyError) {
+      outcome = try CommandOutput.run(python, ["-c", "import torch; print(torch.__version__)"], stop: stop)
+    } catch  where error.code == .configuration {
+      throw ConvoyError(error.code, "--torch: \(error.message): give the path of a Python with PyTorch")
+    }
+    guard outcome.ending == .exit(0) else {
       throw ConvoyError(
-        .configuration, "--torch \(python): this Python has no PyTorch (\(outcome.lastError)): give one that has it")
+        .configuration, "--torch \(python): this Python has no PyTorch (\(outcome.problem)): give one that has it")
     }
     return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  private func compare(_ network: ComparedNetwork) throws(ConvoyError) -> Line {
-    let own = try convoy(network, .fp32)
-    let torch = try self.torch(network, .fp32)
-    let channelsLast = try self.torch(network, .fp32ChannelsLast)
-    let best = torch.images_per_second >= channelsLast.images_per_second ? torch : channelsLast
-    let ownHalf = try? convoy(network, .bf16)
-    let torchHalf = try self.torch(network, .bf16ChannelsLast)
+  private func compare(_ network: ComparedNetwork, in precisions: [Precision]) throws(ConvoyError) -> Line {
+    var line = Line(
+      network: network.name, batch: network.batch, fp32_target: network.target, bf16_target: network.bfloat16Target)
     func ratio(_ own: Measured, _ other: Measured) -> Double {
       (own.images_per_second / other.images_per_second).rounded(toPlaces: 3)
     }
-    return Line(
-      network: network.name, batch: network.batch, convoy_fp32: own.images_per_second.rounded(toPlaces: 2),
-      torch_fp32: best.images_per_second.rounded(toPlaces: 2),
-      torch_fp32_layout: torch.images_per_second >= channelsLast.images_per_second ? "NCHW" : "channels_last",
-      fp32_ratio: ratio(own, best), fp32_target: network.target,
-      convoy_bf16: ownHalf?.images_per_second.rounded(toPlaces: 2),
-      torch_bf16: torchHalf.images_per_second.rounded(toPlaces: 2), bf16_ratio: ownHalf.map { ratio($0, torchHalf) },
-      bf16_target: network.bfloat16Target, bf16_precision: ownHalf?.precision,
-      convoy_fp32_memory_bytes: own.peak_memory_bytes, torch_fp32_memory_bytes: best.peak_memory_bytes,
-      convoy_bf16_memory_bytes: ownHalf?.peak_memory_bytes, torch_bf16_memory_bytes: torchHalf.peak_memory_bytes)
+    if precisions.contains(.fp32) {
+      let own = try convoy(network, .fp32)
+      let torch = try self.torch(network, .fp32)
+      let channelsLast = try self.torch(network, .fp32ChannelsLast)
+      let isPlainBest = torch.images_per_second >= channelsLast.images_per_second
+      let best = isPlainBest ? torch : channelsLast
+      line.convoy_fp32 = own.images_per_second.rounded(toPlaces: 2)
+      line.torch_fp32 = best.images_per_second.rounded(toPlaces: 2)
+      line.torch_fp32_layout = isPlainBest ? "NCHW" : "channels_last"
+      line.fp32_ratio = ratio(own, best)
+      (line.convoy_fp32_memory_bytes, line.torch_fp32_memory_bytes) = (own.peak_memory_bytes, best.peak_memory_bytes)
+    }
+    if precisions.contains(.bf16) {
+      let own = try convoy(network, .bf16)
+      let torch = try self.torch(network, .bf16ChannelsLast)
+      line.convoy_bf16 = own.images_per_second.rounded(toPlaces: 2)
+      line.torch_bf16 = torch.images_per_second.rounded(toPlaces: 2)
+      line.bf16_ratio = ratio(own, torch)
+      line.bf16_precision = own.precision
+      (line.convoy_bf16_memory_bytes, line.torch_bf16_memory_bytes) = (own.peak_memory_bytes, torch.peak_memory_bytes)
+    }
+    return line
   }
 
   private func convoy(_ network: ComparedNetwork, _ precision: Precision) throws(ConvoyError) -> Measured {
@@ -114,11 +146,11 @@ struct EngineComparison {
 
   private func measured(_ program: String, _ arguments: [String], _ what: String) throws(ConvoyError) -> Measured {
     Terminal.note("timing \(what)")
-    let outcome = try ChildProcess.run(program, arguments)
-    guard outcome.exitCode == 0 else {
-      let error = ConvoyError(.failed, "\(what) could not be timed: \(outcome.lastError)")
-      Terminal.error(error.message)
-      throw error
+    var environment = ProcessInfo.processInfo.environment
+    environment[Lifeline.environmentName] = "1"
+    let outcome = try CommandOutput.run(program, arguments, environment: environment, stop: stop)
+    guard outcome.ending == .exit(0) else {
+      throw ConvoyError(.failed, "\(what) could not be timed: \(outcome.problem)")
     }
     do {
       return try JSONDecoder().decode(Measured.self, from: Data(outcome.output.utf8))
@@ -148,7 +180,9 @@ struct EngineComparison {
   }
 
   private func show(_ line: Line) {
-    func memory(_ own: Int?, _ torch: Int) -> String { "\(own.map { "\($0 >> 20)" } ?? "-") / \(torch >> 20)" }
+    func memory(_ own: Int?, _ torch: Int?) -> String {
+      [own, torch].map { $0.map { "\($0 >> 20)" } ?? "-" }.joined(separator: " / ")
+    }
     func number(_ value: Double?, _ places: Int) -> String { value.map { ProgressLine.decimals($0, places) } ?? "-" }
     row([
       line.network, "\(line.batch)", number(line.convoy_fp32, 1), number(line.torch_fp32, 1),

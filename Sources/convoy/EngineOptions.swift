@@ -7,8 +7,10 @@ import Runtime
 /// The options of commands that compile a network for an engine.
 struct EngineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("what computes", valueName: "name")) var engine = Engines.defaultName
-  @Option(help: ArgumentHelp("number format of activations and weights: fp32 or bf16", valueName: "format"))
-  var precision = Precision.fp32.rawValue
+  @Option(
+    help: ArgumentHelp(
+      "number format of activations and weights: fp32 or bf16 (default: fp32)", valueName: "format"))
+  var precision: String?
   @Option(help: ArgumentHelp("threads", valueName: "count")) var threads = 1
   @Option(
     help: ArgumentHelp(
@@ -20,11 +22,14 @@ struct EngineOptions: ParsableArguments {
     if let memoryLimit, MemorySize(memoryLimit) == nil {
       throw ValidationError("--memory-limit \(memoryLimit): it takes a number and a unit, as in 512MiB or 2GiB")
     }
-    guard Precision(rawValue: precision) != nil else {
+    if let precision, Precision(rawValue: precision) == nil {
       let names = Precision.allCases.map(\.rawValue)
       throw ValidationError("--precision \(precision): it takes \(names.joined(separator: " or "))")
     }
   }
+
+  /// The number format, where one was stated.
+  var statedPrecision: Precision? { precision.flatMap(Precision.init(rawValue:)) }
 
   /// The engine of the name.
   func chosenEngine() throws(ConvoyError) -> any Engine {
@@ -36,7 +41,7 @@ struct EngineOptions: ParsableArguments {
 
   /// What a plan for training is compiled with; fp32 where the processor has no instructions for the format.
   func compileOptions(_ engine: any Engine) -> CompileOptions {
-    var format = Precision(rawValue: precision) ?? .fp32
+    var format = statedPrecision ?? .fp32
     if !engine.supports(format) {
       Terminal.note(
         "convoy: this processor has no instructions for \(format.rawValue) that the \(engine.name) engine uses: computing in fp32"

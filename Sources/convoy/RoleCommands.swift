@@ -18,7 +18,7 @@ struct RoleProcess {
   ///   open for as long as it lives.
   init(readsSecrets: Bool = false) throws(ConvoyError) {
     environment = ProcessInfo.processInfo.environment
-    isLaunched = readsSecrets || environment["CONVOY_LIFELINE"] == "1"
+    isLaunched = readsSecrets || environment[Lifeline.environmentName] == "1"
     SignalThread.start(stop, ignoringInterrupts: isLaunched) { signal in Foundation.exit(signal.exitCode.rawValue) }
     secrets = readsSecrets ? try LaunchSecrets(readingFrom: STDIN_FILENO) : nil
     guard isLaunched else { return }

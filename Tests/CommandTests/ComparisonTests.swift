@@ -26,6 +26,12 @@ import Testing
     return path
   }
 
+  /// The number that whoever comes writes to a pipe.
+  private func number(from pipe: String) throws -> pid_t? {
+    let bytes = try FileHandle(forReadingFrom: URL(filePath: pipe)).readToEnd() ?? Data()
+    return pid_t(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+  }
+
   private func arguments(_ python: String, seconds: String = "0.01") -> [String] {
     ["benchmark", "engine", "--model", "lenet", "--batch", "4", "--torch", python, "--seconds", seconds, "--json"]
   }
@@ -40,9 +46,7 @@ import Testing
     // As a wrapper would: the one that measures is another's child.
     let python = try python("sh -c 'echo $$ >\(pipe); exec cat' <&0 & wait")
     let job = try Running(arguments(python))
-    let measuring = pid_t(
-      try String(contentsOfFile: pipe, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
-    let watched = try #require(measuring.flatMap { Watched($0) })
+    let watched = try #require(try number(from: pipe).flatMap { Watched($0) })
     job.send(signal)
     #expect(watched.ends(withinSeconds: 600))
     #expect(job.wait().exitCode == code)
@@ -71,8 +75,7 @@ import Testing
       """
     try Data(module.utf8).write(to: URL(filePath: "\(folder.path)/torch.py"))
     let job = try Running(arguments("python3"), environment: ["PYTHONPATH": folder.path])
-    let python = pid_t(try String(contentsOfFile: pipe, encoding: .utf8))
-    let watched = try #require(python.flatMap { Watched($0) })
+    let watched = try #require(try number(from: pipe).flatMap { Watched($0) })
     job.send(SIGKILL)
     #expect(watched.ends(withinSeconds: 600))
     #expect(job.wait().exitCode == 137)

@@ -110,10 +110,12 @@ package struct RemoteHosts: Sendable {
   }
 
   /// An address of this machine that the hosts reach, with a free port.
-  package func listenAddress() throws(ConvoyError) -> String {
+  ///
+  /// - Parameter stop: what gives up asking ssh.
+  package func listenAddress(stop: StopRequest = StopRequest()) throws(ConvoyError) -> String {
     var found: [Address] = []
     for host in hosts {
-      found.append(try ownAddress(towards: host))
+      found.append(try ownAddress(towards: host, stop))
       // This machine reaches itself by any of its addresses; another does not reach its loopback interface.
       if let last = found.last, !last.isLoopback { break }
     }
@@ -121,19 +123,19 @@ package struct RemoteHosts: Sendable {
   }
 
   /// The address by which each host, by its destination, reaches a port of this machine that every interface leads to.
-  package func ways(to address: String) throws(ConvoyError) -> [String: String] {
+  package func ways(to address: String, stop: StopRequest = StopRequest()) throws(ConvoyError) -> [String: String] {
     guard case .tcp(_, let port) = try? Address(parsing: address) else { return [:] }
     var ways: [String: String] = [:]
     for host in hosts {
-      guard case .tcp(let own, _) = try ownAddress(towards: host) else { continue }
+      guard case .tcp(let own, _) = try ownAddress(towards: host, stop) else { continue }
       ways[host.destination] = Address.tcp(host: own, port: port).description
     }
     return ways
   }
 
   /// This machine's address on the interface by which a host is reached, with a free port.
-  private func ownAddress(towards host: Host) throws(ConvoyError) -> Address {
-    let name = try hostName(of: host)
+  private func ownAddress(towards host: Host, _ stop: StopRequest) throws(ConvoyError) -> Address {
+    let name = try hostName(of: host, stop)
     do throws(TransportError) {
       return try Interfaces.listeningAddress(towards: .tcp(host: name, port: 0))
     } catch {
@@ -145,12 +147,12 @@ package struct RemoteHosts: Sendable {
   }
 
   /// The name or address behind a destination: ssh's configuration may know it by another.
-  private func hostName(of host: Host) throws(ConvoyError) -> String {
-    let outcome: (output: String, ending: ProcessEnding)
-    do throws(SpawnFailure) {
-      outcome = try ChildProcess.output(of: program, options + ["-G", "--", host.destination])
-    } catch {
-      throw ConvoyError(.configuration, "\(error.text): install an ssh client, or start the members by hand")
+  private func hostName(of host: Host, _ stop: StopRequest) throws(ConvoyError) -> String {
+    let outcome: CommandOutput
+    do throws(ConvoyError) {
+      outcome = try CommandOutput.run(program, options + ["-G", "--", host.destination], stop: stop)
+    } catch  where error.code == .configuration {
+      throw ConvoyError(.configuration, "\(error.message): install an ssh client, or start the members by hand")
     }
     let line = outcome.output.split(separator: "\n").first { $0.hasPrefix("hostname ") }
     guard outcome.ending == .exit(0), let line else {

@@ -6,6 +6,8 @@ import Glibc
 /// The launcher may write lines to it: see `LauncherWord`. To a process on another host it writes empty ones, beats, so
 /// that a network that went away without a word is noticed too.
 package enum Lifeline {
+  /// The environment's variable that is `1` for a process whose standard input is such a pipe.
+  package static let environmentName = "CONVOY_LIFELINE"
   /// Seconds that an orphan has to leave by itself.
   package static let graceSeconds: UInt32 = 2
   /// Seconds between two beats to a process on another host.
