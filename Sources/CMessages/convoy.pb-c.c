@@ -2845,7 +2845,7 @@ const ProtobufCMessageDescriptor convoy__wire__staleness__descriptor =
   (ProtobufCMessageInit) convoy__wire__staleness__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__leaving__field_descriptors[3] =
+static const ProtobufCFieldDescriptor convoy__wire__leaving__field_descriptors[4] =
 {
   {
     "text",
@@ -2883,16 +2883,29 @@ static const ProtobufCFieldDescriptor convoy__wire__leaving__field_descriptors[3
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "kind",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Leaving, kind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__leaving__field_indices_by_name[] = {
   1,   /* field[1] = is_orderly */
+  3,   /* field[3] = kind */
   2,   /* field[2] = progress */
   0,   /* field[0] = text */
 };
 static const ProtobufCIntRange convoy__wire__leaving__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor =
 {
@@ -2902,7 +2915,7 @@ const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor =
   "Convoy__Wire__Leaving",
   "convoy.wire",
   sizeof(Convoy__Wire__Leaving),
-  3,
+  4,
   convoy__wire__leaving__field_descriptors,
   convoy__wire__leaving__field_indices_by_name,
   1,  convoy__wire__leaving__number_ranges,
@@ -3759,7 +3772,7 @@ const ProtobufCMessageDescriptor convoy__wire__leases__descriptor =
   (ProtobufCMessageInit) convoy__wire__leases__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__stop__field_descriptors[2] =
+static const ProtobufCFieldDescriptor convoy__wire__stop__field_descriptors[3] =
 {
   {
     "reason",
@@ -3785,15 +3798,28 @@ static const ProtobufCFieldDescriptor convoy__wire__stop__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "kind",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Stop, kind),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__stop__field_indices_by_name[] = {
+  2,   /* field[2] = kind */
   0,   /* field[0] = reason */
   1,   /* field[1] = text */
 };
 static const ProtobufCIntRange convoy__wire__stop__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor convoy__wire__stop__descriptor =
 {
@@ -3803,7 +3829,7 @@ const ProtobufCMessageDescriptor convoy__wire__stop__descriptor =
   "Convoy__Wire__Stop",
   "convoy.wire",
   sizeof(Convoy__Wire__Stop),
-  2,
+  3,
   convoy__wire__stop__field_descriptors,
   convoy__wire__stop__field_indices_by_name,
   1,  convoy__wire__stop__number_ranges,

@@ -27,12 +27,25 @@ public struct Trainer: Sendable {
   /// - Parameters:
   ///   - logger: makes the logger of each role.
   ///   - report: told of what happens, on a thread of the job's.
-  /// - Throws: `ConvoyError`, one line that says what was wrong and what to do.
+  /// - Returns: what came of it; `notStored` says what of the run is not on disk, the model being there.
+  /// - Throws: `ConvoyError`, one line that says what was wrong and what to do. A run that fails before its first step
+  ///   leaves nothing.
   public func run(
     logger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
     report: @escaping @Sendable (JobEvent) -> Void = { _ in }
   ) throws(ConvoyError) -> JobSummary {
-    try RunFolder.requireEmpty(runDirectory)
-    return try runInProcess(job: job, runDirectory: runDirectory, logger: logger, report: report)
+    try PreparedJob.requireGoodData(of: job)
+    let claim = try RunClaim.take(runDirectory)
+    do throws(ConvoyError) {
+      return try runInProcess(
+        job: job, runDirectory: runDirectory, logger: logger,
+        report: { event in
+          claim.follow(event)
+          report(event)
+        })
+    } catch {
+      _ = claim.abandon()
+      throw error
+    }
   }
 }

@@ -5,6 +5,9 @@ struct ChildLog {
   private let prefix: String
   private var descriptor: Int32
   private var partial: [UInt8] = []
+  private let path: String
+  /// Why the first line that is lost could not be written; nil where none is.
+  private(set) var problem: String?
   /// The newest lines, oldest first.
   private(set) var newest: [String] = []
 
@@ -15,7 +18,9 @@ struct ChildLog {
   /// A log with the child's name before each line.
   init(name: String, path: String) {
     prefix = "[\(name)] "
+    self.path = path
     descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    if descriptor < 0 { problem = "\(path): \(String(cString: strerror(errno)))" }
   }
 
   /// Takes bytes; returns the lines that they end. All of them go to the file but those that are left out.
@@ -42,7 +47,9 @@ struct ChildLog {
     newest.append(line)
     if newest.count > Self.newestCount { newest.removeFirst() }
     let bytes = Array("\(prefix)\(line)\n".utf8)
-    _ = write(descriptor, bytes, bytes.count)
+    if descriptor >= 0, write(descriptor, bytes, bytes.count) != bytes.count, problem == nil {
+      problem = "\(path): \(String(cString: strerror(errno)))"
+    }
     return line
   }
 }

@@ -12,10 +12,6 @@ extension Cluster {
     // The coordinator may have said before that the job is done, or why it failed.
     if slot !== coordinator, coordinator.process.output >= 0 { try readOutput(coordinator) }
     if slot !== coordinator { tell(.ended(slot.name)) }
-    if let failure, isExplained, failure.code == .failed, ending != .exit(0) {
-      // The coordinator tells what a member said; the member's exit code tells what kind of failure it was.
-      self.failure = ConvoyError(ending.exitCode, failure.message)
-    }
     guard killAt == nil, failure == nil else { return }
     if summary != nil {
       // The job is done: whoever has not followed the coordinator by then has lost its way.

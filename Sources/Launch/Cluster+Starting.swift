@@ -105,14 +105,14 @@ extension Cluster {
 
   /// The environment without settings of this job: the job file has them all, and flags came before them.
   private var environment: [String: String] {
-    let kept = ["CONVOY_STATE_DIR", "CONVOY_TEST_SLOWDOWN"]
+    let kept = [EnvironmentNames.stateFolder, "CONVOY_TEST_SLOWDOWN"]
     var environment = ProcessInfo.processInfo.environment.filter {
       !$0.key.hasPrefix("CONVOY_") || kept.contains($0.key)
     }
     environment.merge(Self.mathEnvironment) { $1 }
-    environment["CONVOY_TOKEN_FILE"] = secrets?.tokenFile(runDirectory: runDirectory)
+    environment[EnvironmentNames.tokenFile] = secrets?.tokenFile(runDirectory: runDirectory)
     environment[Lifeline.environmentName] = "1"
-    environment["CONVOY_LAUNCHED_AT"] = "\(launchedAt)"
+    environment[EnvironmentNames.launchedAt] = "\(launchedAt)"
     return environment
   }
 

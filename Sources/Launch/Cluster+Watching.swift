@@ -24,10 +24,20 @@ extension Cluster {
     let running = slots.filter(\.isRunning)
     for slot in running { slot.process.reap(waiting: false) }
     for slot in running where slot.process.ending != nil { try ended(slot) }
+    warnOfLogs(running)
     let now = MonotonicClock.seconds
     for slot in slots { if let moment = slot.restartAt, now >= moment { try restart(slot) } }
     beat(at: now)
     if let killAt, now >= killAt { killAll() }
+  }
+
+  /// Says once that lines of a log are lost: the job goes on without them.
+  private func warnOfLogs(_ slots: [Slot]) {
+    guard !isWarnedOfLogs, let problem = slots.lazy.compactMap({ $0.log.problem ?? $0.output.problem }).first else {
+      return
+    }
+    isWarnedOfLogs = true
+    notice("the job goes on without some lines of its logs: \(problem)")
   }
 
   /// Seconds until there is something to do of which no descriptor tells.
@@ -87,7 +97,6 @@ extension Cluster {
       for slot in slots { slot.restartAt = nil }
     case .failed(let message, let exitCode):
       // It says so when it knows, and again when it ends.
-      if failure == nil { isExplained = true }
       fail(ConvoyError(ExitCode(rawValue: exitCode) ?? .failed, message))
     case .notice(let text): log.info(text)
     default: break

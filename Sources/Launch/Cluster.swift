@@ -39,9 +39,8 @@ package final class Cluster {
   /// Whether training has begun: what ends before that would end the same way again.
   var hasStarted = false
   var summary: JobSummary?
+  var isWarnedOfLogs = false
   var failure: ConvoyError?
-  /// Whether the failure is the coordinator's word.
-  var isExplained = false
   /// When what is still there is killed.
   var killAt: Double?
   /// What a coordinator that is away will be told.

@@ -36,8 +36,12 @@ struct ConvoyCommand: ParsableCommand {
     } catch let error as ConvoyError {
       Terminal.error(error.message)
       Foundation.exit(error.code.rawValue)
-    } catch {
+    } catch let error where error is ArgumentParser.ExitCode || exitCode(for: error) != .failure {
+      // The parser's own: what was called wrongly, help, an exit code of which all is said.
       exit(withError: error)
+    } catch {
+      Terminal.error(ErrorText.line(error))
+      Foundation.exit(Runtime.ExitCode.failed.rawValue)
     }
   }
 

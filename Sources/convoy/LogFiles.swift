@@ -8,11 +8,7 @@ struct LogFiles: Sendable {
   private let folder: String
 
   init(folder: String) throws(ConvoyError) {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw ConvoyError(.configuration, "the folder \(folder) cannot be made: \(error.localizedDescription)")
-    }
+    try RunFolder.makeFolder(folder)
     self.folder = folder
   }
 

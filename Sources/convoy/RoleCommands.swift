@@ -37,8 +37,8 @@ struct RoleProcess {
     rmdir(URL(filePath: String(address.dropFirst(6))).deletingLastPathComponent().path)
   }
 
-  var tokenFile: String? { environment["CONVOY_TOKEN_FILE"] }
-  var launchedAt: Double? { environment["CONVOY_LAUNCHED_AT"].flatMap(Double.init) }
+  var tokenFile: String? { environment[EnvironmentNames.tokenFile] }
+  var launchedAt: Double? { environment[EnvironmentNames.launchedAt].flatMap(Double.init) }
 }
 
 /// `convoy coordinator`: the coordinator of a job whose members are started by hand.
@@ -72,8 +72,15 @@ struct CoordinatorCommand: ParsableCommand {
     let process = try RoleProcess()
     defer { process.leave(listen) }
     let job = try Job.resolve(flags: [:], environment: process.environment, file: jobFile)
-    let folder = runDir ?? resume.flatMap(RunFolder.run(of:)) ?? TrainCommand.defaultRunDirectory(job)
+    let named = runDir ?? resume.flatMap(RunFolder.run(of:))
+    var folder = named ?? TrainCommand.defaultRunDirectory(job)
+    var claim: RunClaim?
     if !process.isLaunched { try RunFolder.requireFree(folder, resuming: resume) }
+    if !process.isLaunched {
+      try PreparedJob.requireGoodData(of: job)
+      let taken = try named == nil ? RunClaim.takeNext(folder) : RunClaim.take(folder, resuming: resume)
+      (claim, folder) = (taken, taken.path)
+    }
     var options = CoordinatorOptions(
       job: job, listen: listen, runDirectory: folder, tokenFile: tokenFile ?? process.tokenFile,
       sharesToken: !process.isLaunched, launchedAt: process.launchedAt, resume: resume)
@@ -84,15 +91,20 @@ struct CoordinatorCommand: ParsableCommand {
     let logger = process.logger("coordinator")
     let isLaunched = process.isLaunched
     do throws(ConvoyError) {
-      let summary = try runCoordinator(options, stop: process.stop, logger: logger) { event in
+      let summary = try runCoordinator(options, stop: process.stop, logger: logger) { [claim] event in
+        claim?.follow(event)
         if isLaunched { Terminal.result(JSONText.line(event)) } else { presenter.show(event) }
       }
-      if !isLaunched { presenter.finish(summary, json: json) }
+      if !isLaunched {
+        presenter.finish(summary, json: json)
+        try summary.requireStored()
+      }
     } catch {
       if isLaunched {
         Terminal.result(JSONText.line(JobEvent.failed(message: error.message, exitCode: error.code.rawValue)))
       }
       logger.error("\(error.message)")
+      _ = claim?.abandon()
       throw isLaunched ? ArgumentParser.ExitCode(error.code.rawValue) : error
     }
   }
@@ -130,6 +142,8 @@ struct MemberFlags: ParsableArguments {
     as role: String, threads: Int? = nil, _ body: (MemberOptions, StopRequest, Logger) throws(ConvoyError) -> Void
   ) throws {
     let process = try RoleProcess(readsSecrets: secretsStdin)
+    // A launcher's processes on other hosts have the environment that they find there.
+    if !process.isLaunched { try EnvironmentNames.requireKnown(process.environment) }
     defer { process.leave(coordinator) }
     let logger = process.logger(name ?? role)
     var options = MemberOptions(

@@ -32,37 +32,46 @@ struct TrainCommand: ParsableCommand {
     let hosts = try processes.place(&job)
     let folder = runDir ?? resumed ?? Self.defaultRunDirectory(job)
     try RunFolder.requireFree(folder, resuming: resume)
-    try PreparedJob.requireData(of: job)
+    try PreparedJob.requireGoodData(of: job)
+    let isNamed = runDir ?? resumed != nil
+    let claim = try isNamed ? RunClaim.take(folder, resuming: resume) : RunClaim.takeNext(folder)
     let stop = StopRequest()
-    let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: folder)
+    let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: claim.path)
     presenter.begin()
     for line in hosts?.lines ?? [] { presenter.note(line) }
     let summary: JobSummary
     do throws(ConvoyError) {
-      summary = try train(job, hosts, folder, launchedAt: launchedAt, stop: stop, presenter)
+      summary = try train(job, hosts, claim, launchedAt: launchedAt, stop: stop, presenter)
     } catch {
       presenter.endLine()
-      throw ConvoyError(error.code, "\(error.message) (logs: \(folder)/logs)")
+      let remark = claim.abandon() ? "before the first step: the run is not kept" : "logs: \(claim.path)/logs"
+      throw ConvoyError(error.code, "\(error.message) (\(remark))")
     }
     presenter.finish(summary, json: json)
+    try summary.requireStored()
   }
 
   private func train(
-    _ job: Job, _ hosts: RemoteHosts?, _ folder: String, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
+    _ job: Job, _ hosts: RemoteHosts?, _ claim: RunClaim, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
   ) throws(ConvoyError) -> JobSummary {
+    let folder = claim.path
+    let report: @Sendable (JobEvent) -> Void = { event in
+      claim.follow(event)
+      presenter.show(event)
+    }
     if job.transport == .inproc {
       SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
         job: job, runDirectory: folder, resume: resume, stop: stop, logger: { logs.logger($0) },
-        report: { presenter.show($0) })
+        report: report)
     }
     let jobFile = try RunFolder(path: folder).prepare(job)
     let cluster = Cluster(
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
       listen: processes.listen, hosts: hosts, network: processes.network.options, jobFile: jobFile,
-      resume: resume, report: { presenter.show($0) }, notice: { presenter.note($0) })
+      resume: resume, report: report, notice: { presenter.note($0) })
     SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)
   }

@@ -36,6 +36,13 @@ import Testing
     #expect(bench.send(.leaving(failing), from: worker(1)).stopped == [reason, reason])
   }
 
+  @Test(arguments: FailureKind.allCases) func theKindOfAFailureReachesEveryMember(kind: FailureKind) {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    let failing = Leaving(text: "a file", isOrderly: false, kind: kind, progress: Progress(steps: 1, shards: 2))
+    let stopped = bench.send(.leaving(failing), from: worker(1)).stopped
+    #expect(!stopped.isEmpty && stopped.allSatisfy { $0 == .failed("worker.1: a file", kind) && $0.kind == kind })
+  }
+
   @Test func aWorkerThatJoinsIsGivenShardsAtAStepThatNobodyHasBegun() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan(workers: 1))
     _ = bench.pass(250, steps: 3)

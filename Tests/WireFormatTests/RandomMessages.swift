@@ -143,6 +143,10 @@ struct RandomMessages {
 
   private mutating func leases() -> Leases { Leases(grant: number(), units: units(width: 200)) }
 
+  private mutating func failureKind() -> FailureKind {
+    FailureKind.allCases[Int(number(UInt64(FailureKind.allCases.count)))]
+  }
+
   static let kinds = 31
 
   mutating func message(_ kind: Int) -> Message {
@@ -157,13 +161,13 @@ struct RandomMessages {
     case 3: .progress(progress())
     case 4: .leaseRequest(LeaseRequest(grant: number(), held: units(), wantsMore: flag()))
     case 5: .stateLost(chunk: chunk())
-    case 6: .leaving(Leaving(text: text(), isOrderly: flag(), progress: progress()))
+    case 6: .leaving(Leaving(text: text(), isOrderly: flag(), kind: failureKind(), progress: progress()))
     case 7: .welcome(Welcome(member: Member(.worker, UInt32(number(100))), job: text()))
     case 8: .view(view())
     case 9: .leases(leases())
     case 10: .alive
     case 11: .stop(.completed)
-    case 12: .stop(.failed(text()))
+    case 12: .stop(.failed(text(), failureKind()))
     case 13: .stop(.interrupted)
     case 14: .pull(Pull(chunk: chunk(), closed: number(), isExact: flag()))
     case 15: .push(Push(chunk: chunk(), step: number(), node: node(), basis: number(), awaits: number()))

@@ -332,10 +332,11 @@ struct  Convoy__Wire__Leaving
   char *text;
   protobuf_c_boolean is_orderly;
   Convoy__Wire__Progress *progress;
+  uint32_t kind;
 };
 #define CONVOY__WIRE__LEAVING__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__leaving__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, NULL }
+    , (char *)protobuf_c_empty_string, 0, NULL, 0 }
 
 
 struct  Convoy__Wire__LeaseRequest
@@ -479,15 +480,19 @@ struct  Convoy__Wire__Leases
     , 0, NULL }
 
 
+/*
+ * `kind`, here and of a goodbye: what kind of failure it is.
+ */
 struct  Convoy__Wire__Stop
 {
   ProtobufCMessage base;
   uint32_t reason;
   char *text;
+  uint32_t kind;
 };
 #define CONVOY__WIRE__STOP__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__stop__descriptor) \
-    , 0, (char *)protobuf_c_empty_string }
+    , 0, (char *)protobuf_c_empty_string, 0 }
 
 
 struct  Convoy__Wire__ChunkVersion

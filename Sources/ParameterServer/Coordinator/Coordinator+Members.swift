@@ -123,7 +123,7 @@ extension Coordinator {
     forget(member)
     if isEnding { return leaveIfAlone(at: now, &effects) }
     guard leaving.isOrderly else {
-      return end(.failed("\(member): \(leaving.text)"), at: now, &effects)
+      return end(.failed("\(member): \(leaving.text)", leaving.kind), at: now, &effects)
     }
     membersLeft([member], leaving.text, since: now, at: now, &effects)
   }

@@ -101,7 +101,7 @@ public struct Coordinator: Sendable {
     case .ended(let name): ended(name, at: now, &effects)
     case .timer: tick(at: now, &effects)
     case .interrupted: end(.interrupted, at: now, &effects)
-    case .failed(let text): end(.failed(text), at: now, &effects)
+    case .failed(let text, let kind): end(.failed(text, kind), at: now, &effects)
     }
     if case .over = phase { return }
     let deadline = timer.flatMap { $0 > now ? $0 : nil } ?? now.advanced(milliseconds: deadlines.heartbeat)

@@ -131,7 +131,7 @@ public enum CoordinatorEvent: Sendable {
   /// Somebody stops the job.
   case interrupted
   /// Something went wrong in Runtime; the text says what.
-  case failed(String)
+  case failed(String, FailureKind = .failed)
 }
 
 /// What a coordinator wants done.

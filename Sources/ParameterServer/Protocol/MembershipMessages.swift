@@ -127,13 +127,16 @@ public struct Leaving: Hashable, Sendable {
   public let text: String
   /// Whether the job can go on without it as if it had never been there: it was asked to leave, nothing failed.
   public let isOrderly: Bool
+  /// What kind of failure it is where it is not orderly.
+  public let kind: FailureKind
   /// Its last report.
   public let progress: Progress
 
   /// A goodbye.
-  public init(text: String, isOrderly: Bool, progress: Progress) {
+  public init(text: String, isOrderly: Bool, kind: FailureKind = .failed, progress: Progress) {
     self.text = text
     self.isOrderly = isOrderly
+    self.kind = kind
     self.progress = progress
   }
 }

@@ -5,7 +5,7 @@ public enum StopReason: Hashable, Sendable {
   /// All steps are applied and the model is stored.
   case completed
   /// It failed, and why.
-  case failed(String)
+  case failed(String, FailureKind = .failed)
   /// Somebody stopped it.
   case interrupted
   /// The coordinator did not answer in time.
@@ -14,6 +14,18 @@ public enum StopReason: Hashable, Sendable {
   case rejected(String)
   /// The member was removed while it was away: it may come back as another life.
   case fenced(String)
+}
+
+extension StopReason {
+  /// What kind of failure it is, for whoever it ends the job of; `failed` of what is none.
+  public var kind: FailureKind {
+    switch self {
+    case .failed(_, let kind): kind
+    case .unreachable: .tryAgain
+    case .rejected: .refused
+    case .completed, .interrupted, .fenced: .failed
+    }
+  }
 }
 
 /// The answer to what cannot be accepted.

@@ -47,7 +47,7 @@ public enum ServerEvent: Sendable {
   /// Somebody asks it to leave; the text says who.
   case asked(String)
   /// Something went wrong in Runtime; the text says what.
-  case failed(String)
+  case failed(String, FailureKind = .failed)
 }
 
 /// What a server's message carries beside it.

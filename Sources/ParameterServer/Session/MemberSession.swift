@@ -84,8 +84,8 @@ struct MemberSession: Sendable {
   }
 
   /// The goodbye of a member.
-  func leaving(_ text: String, isOrderly: Bool, progress: Progress) -> Message {
-    .leaving(Leaving(text: text, isOrderly: isOrderly, progress: progress))
+  func leaving(_ text: String, isOrderly: Bool, kind: FailureKind, progress: Progress) -> Message {
+    .leaving(Leaving(text: text, isOrderly: isOrderly, kind: kind, progress: progress))
   }
 
   /// Whether the member has stopped.
@@ -121,7 +121,7 @@ struct MemberSession: Sendable {
   func farewell(_ reason: StopReason) -> String {
     switch reason {
     case .completed, .interrupted: "told to stop"
-    case .failed(let text), .unreachable(let text), .rejected(let text), .fenced(let text): text
+    case .failed(let text, _), .unreachable(let text), .rejected(let text), .fenced(let text): text
     }
   }
 

@@ -113,8 +113,8 @@ public struct Worker: Sendable {
       tick(at: now, &effects)
     case .asked(let text):
       leave(text, isOrderly: true, reason: .interrupted, &effects)
-    case .failed(let text):
-      leave(text, isOrderly: false, reason: .failed(text), &effects)
+    case .failed(let text, let kind):
+      leave(text, isOrderly: false, reason: .failed(text, kind), &effects)
     }
     if let deadline = session.nextDeadline, deadline != timer {
       timer = deadline
@@ -137,7 +137,7 @@ public struct Worker: Sendable {
   private mutating func leave(
     _ text: String, isOrderly: Bool, reason: StopReason, _ effects: inout [WorkerEffect]
   ) {
-    send(session.leaving(text, isOrderly: isOrderly, progress: progress), to: .coordinator, &effects)
+    send(session.leaving(text, isOrderly: isOrderly, kind: reason.kind, progress: progress), to: .coordinator, &effects)
     session.end()
     effects.append(.stop(reason))
   }
@@ -189,7 +189,8 @@ public struct Worker: Sendable {
     case .stop(let reason):
       let isOrderly = reason == .completed || reason == .interrupted
       send(
-        session.leaving(session.farewell(reason), isOrderly: isOrderly, progress: progress), to: .coordinator, &effects)
+        session.leaving(session.farewell(reason), isOrderly: isOrderly, kind: reason.kind, progress: progress),
+        to: .coordinator, &effects)
       effects.append(.stop(reason))
     }
   }

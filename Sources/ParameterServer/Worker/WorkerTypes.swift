@@ -67,7 +67,7 @@ public enum WorkerEvent: Sendable {
   /// Somebody asks it to leave; the text says who.
   case asked(String)
   /// Something went wrong in Runtime; the text says what.
-  case failed(String)
+  case failed(String, FailureKind = .failed)
 }
 
 /// A part of a sum that goes along with a message.

@@ -21,11 +21,16 @@ package final class RunFolder {
   /// Opens a run's folder, making it where it is not there.
   package init(path: String) throws(ConvoyError) {
     self.path = path
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      metrics = try MetricsFile(path: "\(path)/metrics.jsonl")
-    } catch {
-      throw ConvoyError(.configuration, "the run folder \(path) cannot be made: \(error.localizedDescription)")
+    try Self.makeFolder(path)
+    do throws(MetricsFile.Failure) { metrics = try MetricsFile(path: "\(path)/metrics.jsonl") } catch {
+      throw ConvoyError(.configuration, error.description)
+    }
+  }
+
+  /// Makes a folder of a run, with those above it, where it is not there.
+  package static func makeFolder(_ path: String) throws(ConvoyError) {
+    do throws(ModelFileError) { try RealFileSystem.shared.makeFolders(path) } catch {
+      throw ConvoyError(.configuration, error.description)
     }
   }
 
@@ -74,11 +79,7 @@ package final class RunFolder {
   ///
   /// The result is the job's file: `job.yaml`, or another where the folder has a run of other settings that is resumed.
   package func prepare(_ job: Job) throws(ConvoyError) -> String {
-    do {
-      try FileManager.default.createDirectory(atPath: "\(path)/logs", withIntermediateDirectories: true)
-    } catch {
-      throw ConvoyError(.configuration, "\(path)/logs cannot be made: \(error.localizedDescription)")
-    }
+    try Self.makeFolder("\(path)/logs")
     guard try holds(job) else {
       let file = "\(path)/resume.yaml"
       try write(Data(job.yaml.utf8), to: file)
@@ -109,8 +110,15 @@ package final class RunFolder {
   }
 
   /// Adds a line to the metrics; one that cannot be written is left out.
-  func append(metrics record: some Encodable) {
-    try? metrics.append(record)
+  ///
+  /// - Returns: why it could not be written; nil where it was.
+  func append(metrics record: some Encodable) -> String? {
+    do throws(MetricsFile.Failure) {
+      try metrics.append(record)
+      return nil
+    } catch {
+      return error.description
+    }
   }
 
   /// Whether the folder's job is this one; it is where the folder has none yet.

@@ -2,10 +2,13 @@ import Foundation
 import Observability
 import ParameterServer
 
-/// The lines of a run's `metrics.jsonl`: README says what each field means. A disk that is full costs lines, not the job.
+/// The lines of a run's `metrics.jsonl`: README says what each field means. A disk that is full costs lines, not the job; the
+/// run's end tells of it.
 package final class RunMetrics {
   private let folder: RunFolder
   private let launchedAt: Double
+  /// Why the first line that is not there could not be written; nil where all are.
+  package private(set) var problem: String?
 
   /// Metrics of a run.
   package init(folder: RunFolder, launchedAt: Double) {
@@ -84,7 +87,7 @@ package final class RunMetrics {
   func add(_ event: Event) {
     var event = event
     event.seconds = seconds
-    folder.append(metrics: event)
+    if let problem = folder.append(metrics: event), self.problem == nil { self.problem = problem }
   }
 
   /// Adds a line of progress.

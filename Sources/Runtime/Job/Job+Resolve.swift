@@ -38,11 +38,12 @@ extension Job {
   ///
   /// - Parameters:
   ///   - flags: texts by option name, without `--`.
-  ///   - environment: of the process; what begins with `CONVOY_` and the name of an option counts.
+  ///   - environment: of the process; `CONVOY_` and the name of an option counts, and other names that begin so are refused.
   ///   - file: the job file, if there is one.
   public static func resolve(
     flags: [String: String], environment: [String: String], file: String?
   ) throws(ConvoyError) -> Job {
+    try EnvironmentNames.requireKnown(environment)
     var values: [String: (text: String, place: OptionPlace)] = [:]
     if let file {
       for entry in try JobFile.read(path: file) { values[entry.name] = (entry.text, .file(file, line: entry.line)) }

@@ -18,7 +18,7 @@ enum JobFile {
 
   static func read(path: String) throws(ConvoyError) -> [Entry] {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConvoyError(.configuration, "the job file \(path) cannot be read: it is not there, or may not be read")
+      throw ConvoyError(.configuration, "the job file \(path) cannot be read: \(ErrorText.reading(path))")
     }
     guard data.count <= maximumBytes else {
       throw ConvoyError(.configuration, "\(path): a job file of \(data.count) bytes: at most \(maximumBytes) are read")

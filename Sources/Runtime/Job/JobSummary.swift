@@ -44,6 +44,8 @@ public struct JobSummary: Codable, Hashable, Sendable {
   public var bestStep: Int?
   /// How late what was pushed came; nil where nothing was applied one by one.
   public var staleness: StalenessSummary?
+  /// What of the run could not be written to disk, and why, a line each; nil where all of it is there.
+  public var notStored: [String]?
 
   enum CodingKeys: String, CodingKey {
     case testAccuracy = "test_accuracy"
@@ -59,6 +61,16 @@ public struct JobSummary: Codable, Hashable, Sendable {
     case validationAccuracy = "validation_accuracy"
     case validationLoss = "validation_loss"
     case bestStep = "best_step"
+    case notStored = "not_stored"
+  }
+
+  /// Throws where a part of the run is not on disk: its command has failed, although the model is there.
+  package func requireStored() throws(ConvoyError) {
+    guard let notStored, !notStored.isEmpty else { return }
+    throw ConvoyError(
+      .failed,
+      "the model is in \(runDirectory)/\(RunFolder.modelName), but not all of the run could be stored: \(notStored.joined(separator: "; "))"
+    )
   }
 
   /// The summary as one JSON object on one line.

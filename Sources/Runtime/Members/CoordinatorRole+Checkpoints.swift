@@ -22,6 +22,7 @@ extension CoordinatorRole {
     case .modelStored(let step, let text, let stored, let vectors):
       rest()
       notStored(step, text)
+      notStored.append("the checkpoint of step \(step): \(text)")
       result = (stored, vectors)
       return .stored(step: step)
     case .loaded(let cut, let passedOver):
@@ -29,14 +30,14 @@ extension CoordinatorRole {
         logger.warning("a checkpoint is passed over: \(text)")
         report(.notice("a checkpoint is passed over: \(text)"))
       }
-      if let cut, let problem = problem(of: cut) { return .failed(problem) }
+      if let cut, let problem = problem(of: cut) { return .failed(problem, .badData) }
       loaded = cut
       let place = cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint"
       let text = meter.hasBegun ? "the job goes back to \(place)" : "the job goes on from \(place)"
       logger.info("\(text)")
       report(.notice(text))
       return .loaded(cut?.mark)
-    case .notLoaded(let error): return .failed(error.message)
+    case .notLoaded(let error): return .failed(error.message, error.kind)
     case .validated(let step, let evaluation, let milliseconds, let isBest):
       validated(step, evaluation, milliseconds, isBest: isBest)
     case .notValidated(let step, let text):

@@ -98,6 +98,7 @@ extension CoordinatorRole {
       imagesPerSecond: recent.imagesPerSecond)
     metrics.add(event)
     report(.progress(event))
+    warnOfMetrics()
     if MonotonicClock.seconds >= stalenessTold.seconds + Self.stalenessSeconds { tellStaleness(progress) }
   }
 

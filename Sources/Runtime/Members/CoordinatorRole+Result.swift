@@ -30,7 +30,12 @@ extension CoordinatorRole {
     summary.validationAccuracy = score?.accuracy
     summary.validationLoss = score?.loss
     summary.bestStep = ValidationScore.best(scores)?.step
-    try folder.write(summary)
+    if let problem = metrics.problem { notStored.append("lines of the metrics: \(problem)") }
+    summary.notStored = notStored.isEmpty ? nil : notStored
+    do throws(ConvoyError) { try folder.write(summary) } catch {
+      logger.error("\(error.message)")
+      summary.notStored = notStored + [error.message]
+    }
     logger.info("test accuracy \(summary.testAccuracy), test loss \(summary.testLoss)")
     report(.finished(summary))
     return summary

@@ -48,6 +48,9 @@ package final class CoordinatorRole {
   /// What was told of connections that were refused.
   var refusedConnections = RefusedConnections()
   private var isWarnedOfJournal = false
+  private var isWarnedOfMetrics = false
+  /// What could not be stored of what the run should have at its end, and why.
+  var notStored: [String] = []
 
   /// A coordinator that has not begun.
   ///
@@ -164,12 +167,12 @@ package final class CoordinatorRole {
     }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in event(for: incoming) },
-      failure: { .failed($0.message) },
+      failure: { .failed($0.message, $0.kind) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     journal.settle()
     // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
-    if case .failed(let text) = reason, loop.failure == nil, stop.signal == nil {
-      report(.failed(message: text, exitCode: ExitCode.failed.rawValue))
+    if case .failed(let text, let kind) = reason, loop.failure == nil, stop.signal == nil {
+      report(.failed(message: text, exitCode: ExitCode(kind).rawValue))
     }
     tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
@@ -177,8 +180,8 @@ package final class CoordinatorRole {
     switch reason {
     case .completed: return try finish()
     case .interrupted: throw ConvoyError(stop.signal?.exitCode ?? .interrupted, "the job was interrupted")
-    case .failed(let text), .unreachable(let text), .rejected(let text), .fenced(let text):
-      throw ConvoyError(.failed, text)
+    case .failed(let text, _), .unreachable(let text), .rejected(let text), .fenced(let text):
+      throw ConvoyError(ExitCode(reason.kind), text)
     }
   }
 
@@ -244,6 +247,15 @@ package final class CoordinatorRole {
     } else {
       logger.debug("the journal was written anew")
     }
+  }
+
+  /// Says once that lines of the metrics are lost: the job goes on without them.
+  func warnOfMetrics() {
+    guard !isWarnedOfMetrics, let problem = metrics.problem else { return }
+    isWarnedOfMetrics = true
+    let text = "the job goes on without some lines of its metrics: \(problem)"
+    logger.error("\(text)")
+    report(.notice(text))
   }
 
   private func warnOfJournal() {

@@ -56,7 +56,7 @@ package final class ServerRole {
     }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
-      failure: { .failed($0.message) },
+      failure: { .failed($0.message, $0.kind) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     // Who was not let in has nothing to tell.
     if prepared != nil { logCounts() }

@@ -70,7 +70,7 @@ package final class WorkerRole {
     }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
-      failure: { .failed($0.message) },
+      failure: { .failed($0.message, $0.kind) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     // Who was not let in has nothing to tell.
     if work != nil { logShards() }
@@ -119,7 +119,7 @@ package final class WorkerRole {
       return .gradientReady(order: order, node: node, chunk: chunk)
     case .computed(let result): return .computed(result)
     case .finished(let order, let milliseconds): return .computeFinished(order: order, milliseconds: milliseconds)
-    case .failed(let text): return .failed(text)
+    case .failed(let error): return .failed(error.message, error.kind)
     }
   }
 

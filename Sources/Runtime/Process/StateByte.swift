@@ -32,7 +32,7 @@ package final class StateByte {
 
   /// The byte of a process as its environment has it.
   package convenience init?(name: String) {
-    self.init(name: name, folder: getenv("CONVOY_STATE_DIR").map { String(cString: $0) })
+    self.init(name: name, folder: getenv(EnvironmentNames.stateFolder).map { String(cString: $0) })
   }
 
   deinit {

@@ -12,7 +12,7 @@ package final class ComputeThread: Sendable {
     /// Everything ordered was computed, in so many milliseconds.
     case finished(order: UInt64, milliseconds: UInt64)
     /// The computation failed.
-    case failed(String)
+    case failed(ConvoyError)
   }
 
   private struct Order: Sendable {
@@ -55,7 +55,7 @@ package final class ComputeThread: Sendable {
         report(.finished(order: number, milliseconds: UInt64((MonotonicClock.seconds - begin) * 1000)))
       }
     } catch {
-      report(.failed(error.message))
+      report(.failed(error))
     }
   }
 

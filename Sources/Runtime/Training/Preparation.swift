@@ -75,6 +75,17 @@ package struct PreparedJob: Sendable {
     }
   }
 
+  /// The same, and reads the test set: a file of it that is damaged would be noticed only once all is trained. The training
+  /// set's are read by the workers, before the first step.
+  package static func requireGoodData(of job: Job) throws(ConvoyError) {
+    try requireData(of: job)
+    do throws(DatasetError) {
+      _ = try DatasetCatalogue.load(job.data, split: .test, directory: job.dataDirectory)
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+  }
+
   /// What servers need to know of the optimiser and the schedule.
   package func updateSettings() throws(ConvoyError) -> UpdateSettings {
     do throws(ScheduleError) {

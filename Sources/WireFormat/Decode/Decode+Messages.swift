@@ -46,6 +46,7 @@ extension WireFormat {
       return .leaving(
         Leaving(
           text: try Fields.text(body.text, "leaving.text"), isOrderly: body.is_orderly != 0,
+          kind: try failureKind(body.kind, "leaving.kind"),
           progress: try decode(Fields.message(body.progress, "leaving.progress"), "leaving.progress")))
     case CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT: return .snapshot(try position(wire.snapshot, "snapshot"))
     default: return nil
@@ -114,10 +115,17 @@ extension WireFormat {
       address: try Fields.text(body.address, "ready.address"))
   }
 
+  private static func failureKind(_ number: UInt32, _ name: String) throws(WireError) -> FailureKind {
+    guard let kind = UInt8(exactly: number).flatMap(FailureKind.init(rawValue:)) else {
+      throw .field(name, "there is no kind \(number)")
+    }
+    return kind
+  }
+
   private static func decode(_ body: Convoy__Wire__Stop) throws(WireError) -> StopReason {
     switch body.reason {
     case 1: return .completed
-    case 2: return .failed(try Fields.text(body.text, "stop.text"))
+    case 2: return .failed(try Fields.text(body.text, "stop.text"), try failureKind(body.kind, "stop.kind"))
     case 3: return .interrupted
     default: throw .field("stop.reason", "there is no reason \(body.reason)")
     }

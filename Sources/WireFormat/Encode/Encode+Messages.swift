@@ -69,6 +69,7 @@ extension WireFormat {
       let body = arena.make(convoy__wire__leaving__init)
       body.pointee.text = arena.string(leaving.text)
       body.pointee.is_orderly = leaving.isOrderly ? 1 : 0
+      body.pointee.kind = UInt32(leaving.kind.rawValue)
       body.pointee.progress = encode(leaving.progress, &arena)
       wire.leaving = body
     case .snapshot(let position):
@@ -113,6 +114,7 @@ extension WireFormat {
       let (code, text) = code(of: reason)
       body.pointee.reason = code
       body.pointee.text = arena.string(text)
+      body.pointee.kind = UInt32(reason.kind.rawValue)
       wire.stop = body
     default: break
     }
@@ -168,7 +170,7 @@ extension WireFormat {
     switch reason {
     case .completed: (1, "")
     // A member's own conclusions travel as failures.
-    case .failed(let text), .unreachable(let text), .rejected(let text), .fenced(let text): (2, text)
+    case .failed(let text, _), .unreachable(let text), .rejected(let text), .fenced(let text): (2, text)
     case .interrupted: (3, "")
     }
   }

@@ -105,9 +105,15 @@ extension SurvivalTests {
     }
     defer { Mount.remove(checkpoints) }
     try FileManager.default.copyItem(atPath: "\(aside)/\(old)", toPath: "\(checkpoints)/\(old)")
-    let summary = try job.finish()
+    // The model is there, and its last checkpoint is not: the result is shown, and the exit code is no success.
+    let outcome = job.process.wait()
+    #expect(outcome.exitCode == 1)
+    let summary = try outcome.json()
     #expect(summary["parameters_sha256"] as? String == Self.undisturbed)
-    let said = job.process.wait().errors
+    let missing = summary["not_stored"] as? [String] ?? []
+    #expect(missing.count == 1 && missing[0].hasPrefix("the checkpoint of step \(Self.steps): "), "\(missing)")
+    let said = outcome.errors
+    #expect(said.contains("convoy: the model is in \(run)/model.safetensors, but "), "\(said)")
     #expect(said.contains("could not be stored: "), "\(said)")
     #expect(said.contains("the disk is full"))
     #expect(job.log("coordinator").contains("could not be stored: "))
