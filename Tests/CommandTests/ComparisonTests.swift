@@ -44,7 +44,7 @@ import Testing
   func pythonEnds(signal: Int32, code: Int32) throws {
     let pipe = try pipe()
     // As a wrapper would: the one that measures is another's child.
-    let python = try python("sh -c 'echo $$ >\(pipe); exec cat' <&0 & wait")
+    let python = try python("exec 3<&0; sh -c 'echo $$ >\(pipe); exec cat' <&3 & wait")
     let job = try Running(arguments(python))
     let watched = try #require(try number(from: pipe).flatMap { Watched($0) })
     job.send(signal)

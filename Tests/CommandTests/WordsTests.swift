@@ -73,7 +73,7 @@ import Testing
     ("train --hosts @/none --run-dir @/run", 78),
     ("train --hosts @/empty --run-dir @/run", 78),
     ("train --hosts @/hosts --run-dir @/run", 78),
-    ("status @/none", 65),
+    ("status @/none", 64),
     ("status @/empty", 75),
     // Simulations.
     ("simulate --replay @/none", 65),
@@ -86,11 +86,13 @@ import Testing
   ]
 
   /// What no person should have to read.
-  private static let inward = [
-    #/error \d/#, #/Domain/#, #/The operation/#, #/Optional\(/#, #/Fatal/#, #/NS[A-Z]/#, #/Cocoa/#, #/POSIXError/#,
-    #/UserInfo/#, #/[A-Z][A-Za-z]+\.[A-Z][A-Za-z]+/#, #/[a-z]\([a-z][A-Za-z]*: /#, #/DecodingError/#, #/\.swift/#,
-    #/^Error: /#,
-  ]
+  private static var inward: [Regex<Substring>] {
+    [
+      #/error \d/#, #/Domain/#, #/The operation/#, #/Optional\(/#, #/Fatal/#, #/NS[A-Z]/#, #/Cocoa/#, #/POSIXError/#,
+      #/UserInfo/#, #/[A-Z][A-Za-z]+\.[A-Z][A-Za-z]+/#, #/[a-z]\([a-z][A-Za-z]*: /#, #/DecodingError/#, #/\.swift/#,
+      #/^Error: /#,
+    ]
+  }
 
   @Test(
     "Each of many failures is one line in words, with the file it is about and the right exit code", arguments: failing)
@@ -105,7 +107,9 @@ import Testing
     for pattern in Self.inward {
       #expect(line.replacing(place.path, with: "").firstMatch(of: pattern) == nil, "\(line)")
     }
-    let named = command.split(separator: " ").map(String.init).first { $0.contains("@") || $0.hasPrefix("/") }
+    let named = command.split(separator: " ").map(String.init).first {
+      ($0.contains("@") || $0.hasPrefix("/")) && $0 != "@/good.yaml" && !(command.contains("--keys") && $0 == "@/run")
+    }
     if let named { #expect(line.contains(named.replacing("@", with: place.path)), "\(line)") }
     #expect(!FileManager.default.fileExists(atPath: "\(place.path)/run"))
   }
