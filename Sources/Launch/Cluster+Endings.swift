@@ -8,7 +8,7 @@ extension Cluster {
     for _ in 0..<Self.drainReads where slot.process.errors >= 0 { readErrors(slot) }
     slot.close()
     guard let coordinator = slots.first, let ending = slot.process.ending else { return }
-    log.info("\(slot.title), process \(slot.process.identifier), \(ending.text)")
+    log.info("\(slot.title), process \(slot.process.identifier), \(slot.text(ending))")
     // The coordinator may have said before that the job is done, or why it failed.
     if slot !== coordinator, coordinator.process.output >= 0 { try readOutput(coordinator) }
     if slot !== coordinator { tell(.ended(slot.name)) }
@@ -40,8 +40,9 @@ extension Cluster {
 
   private func memberEnded(_ slot: Slot, _ ending: ProcessEnding) {
     if ending == .exit(0) { return }
-    guard hasStarted else { return fail(slot, ending) }
-    switch ending.verdict {
+    // What ends before training begins would end the same way again; a connection that stood would not.
+    guard hasStarted || slot.isConnectionLost(ending) else { return fail(slot, ending) }
+    switch slot.verdict(ending) {
     case .left:
       let text = "\(slot.title) was asked to leave, and left: it is not started again"
       log.info(text)
@@ -61,13 +62,13 @@ extension Cluster {
     slot.restartAt = now + wait
     let count = slot.restarts.count
     let text =
-      "\(slot.title) \(ending.text): restart \(count) in \(Self.seconds(wait)) s, \(restarts.budget - count) left"
+      "\(slot.title) \(slot.text(ending)): restart \(count) in \(Self.seconds(wait)) s, \(restarts.budget - count) left"
     log.warning(text + slot.lastWords)
     notice(text)
   }
 
   private func fail(_ slot: Slot, _ ending: ProcessEnding, _ addition: String = "") {
-    fail(ConvoyError(ending.exitCode, "\(slot.title) \(ending.text)\(slot.lastWords)\(addition)"))
+    fail(ConvoyError(ending.exitCode, "\(slot.title) \(slot.text(ending))\(slot.lastWords)\(addition)"))
   }
 
   /// Seconds with at most two decimals.

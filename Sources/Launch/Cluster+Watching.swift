@@ -58,6 +58,7 @@ extension Cluster {
 
   func readOutput(_ slot: Slot) throws(SpawnFailure) {
     guard let bytes = Self.read(slot.process.output) else { return slot.process.closeOutput() }
+    if !bytes.isEmpty { slot.noteOutput() }
     // Only the coordinator tells events; what is none goes to the log, whoever says it.
     let isCoordinator = slot === slots.first
     let isEvent: (String) -> Bool = { isCoordinator && JobEvent(line: $0) != nil }

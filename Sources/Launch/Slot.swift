@@ -15,6 +15,8 @@ final class Slot {
   var log: ChildLog
   /// The same file, for what comes by the other pipe: lines of two pipes are not mixed.
   var output: ChildLog
+  /// Whether its process on another host was reached.
+  private(set) var isReached = false
   /// What it was started again for.
   var restarts = RestartRecord()
   /// When the process was started, in seconds of the monotonic clock.
@@ -44,7 +46,11 @@ final class Slot {
     output = ChildLog(name: name, path: logPath)
     startedAt = MonotonicClock.seconds
     restartAt = nil
+    isReached = false
   }
+
+  /// Something came by its standard output: on another host, what `RemoteHosts` has its shell say first.
+  func noteOutput() { isReached = true }
 
   /// Whether it has a process.
   var isRunning: Bool { process.ending == nil }
@@ -54,6 +60,31 @@ final class Slot {
 
   /// The name, and the host where that is another.
   var title: String { host.map { "\(name) on \($0.destination)" } ?? name }
+
+  /// Whether what ended is the way to its process on another host, once there was one. The process there leaves by itself.
+  func isConnectionLost(_ ending: ProcessEnding) -> Bool {
+    guard host != nil, isReached else { return false }
+    if case .signal = ending { return true }
+    return ending == RemoteHosts.connectionEnded
+  }
+
+  /// How a process of it ended, as what follows its title.
+  func text(_ ending: ProcessEnding) -> String {
+    guard host != nil else { return ending.text }
+    switch ending {
+    case .signal: return "lost its ssh client, which \(ending.text)"
+    case RemoteHosts.connectionEnded where isReached:
+      return "lost its ssh connection or was killed there: ssh \(ending.text)"
+    case RemoteHosts.connectionEnded: return "was not reached: ssh \(ending.text)"
+    case .exit: return ending.text
+    }
+  }
+
+  /// What is made of the end of its process. A signal to the client of another host's process asked that one nothing.
+  func verdict(_ ending: ProcessEnding) -> ProcessEnding.Verdict {
+    if host != nil, case .signal = ending { return .restart }
+    return ending.verdict
+  }
 
   /// Asks its process to leave.
   func askToLeave() {

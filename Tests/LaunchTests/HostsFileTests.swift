@@ -107,7 +107,7 @@ import Launch
     #expect(words.suffix(5).dropLast() == ["-p", "22", "--", "ana@b"])
     #expect(
       words.last
-        == "cd '/a/$x' && exec env OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 '/o/it'\\''s' worker --name worker.0 --threads 2 --interface eth0 --secrets-stdin"
+        == "echo connected && cd '/a/$x' && exec env OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 '/o/it'\\''s' worker --name worker.0 --threads 2 --interface eth0 --secrets-stdin"
     )
   }
 

@@ -107,9 +107,9 @@ extension ProcessTests {
       #expect(proxy.counts.accepted == 6)
       #expect(
         notices.sorted() == [
-          "server.0 on 127.0.0.1 ended with exit code 255: restart 1 in 0 s, 2 left",
-          "worker.0 on 127.0.0.1 ended with exit code 255: restart 1 in 0 s, 2 left",
-          "worker.1 on localhost ended with exit code 255: restart 1 in 0 s, 2 left",
+          "server.0 on 127.0.0.1 lost its ssh connection or was killed there: ssh ended with exit code 255: restart 1 in 0 s, 2 left",
+          "worker.0 on 127.0.0.1 lost its ssh connection or was killed there: ssh ended with exit code 255: restart 1 in 0 s, 2 left",
+          "worker.1 on localhost lost its ssh connection or was killed there: ssh ended with exit code 255: restart 1 in 0 s, 2 left",
         ])
       #expect(try program.survivors().isEmpty)
     }
@@ -125,7 +125,8 @@ extension ProcessTests {
       let message = error?.message ?? ""
       #expect(
         message.contains(
-          /^(server|worker)\.\d on (127\.0\.0\.1|localhost) ended with exit code 255; its last words: \S/))
+          /^(server|worker)\.\d on (127\.0\.0\.1|localhost) was not reached: ssh ended with exit code 255; its last words: \S/
+        ))
       #expect(message.contains("Permission denied (publickey)"))
       #expect(try program.survivors().isEmpty)
     }

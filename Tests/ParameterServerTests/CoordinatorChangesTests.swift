@@ -43,6 +43,38 @@ import Testing
     #expect(!stopped.isEmpty && stopped.allSatisfy { $0 == .failed("worker.1: a file", kind) && $0.kind == kind })
   }
 
+  /// A member whose launcher is gone says goodbye, and the launcher says that it has lost it: whichever comes first.
+  @Test(arguments: [false, true], [worker(1), server(1)])
+  func anOrphanIsLostWhicheverWordComesFirst(launcherIsFirst: Bool, member: Member) {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(replicas: true))
+    let leaving = Leaving(text: "stopped by …", isOrderly: true, progress: Progress(steps: 1, shards: 2))
+    let orphan = bench.connection(member)
+    var effects: [CoordinatorEffect] = []
+    if launcherIsFirst { effects += bench.handle(.ended(name: "\(member)")) }
+    effects += bench.send(.leaving(leaving), from: member)
+    if !launcherIsFirst { effects += bench.handle(.ended(name: "\(member)")) }
+    #expect(effects.stopped.isEmpty && effects.refusals.isEmpty)
+    #expect(Set(effects.views.map(\.number)) == [ViewNumber(2)], "one change of views")
+    #expect(bench.view.incarnation(of: member) == nil)
+    // Another process has its name, and what the one before may still say does it no harm.
+    #expect(bench.join(member, life: 999).welcomed == [member])
+    #expect(bench.hello(member.role, "\(member)", life: orphan.rawValue).welcomed.isEmpty)
+    #expect(bench.view.incarnation(of: member) == Incarnation(999))
+  }
+
+  @Test func aProcessThatItsLauncherHasLostIsSentAwayAndDoesNotComeBackAsAnotherLife() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    _ = bench.handle(.ended(name: "worker.1"))
+    // It has heard of nothing, and speaks: fenced, it would take the name before the process that is started next.
+    let spoken = bench.send(.progress(Progress(steps: 0, shards: 0)), from: worker(1))
+    #expect(spoken.refusals.isEmpty)
+    guard case .failed? = spoken.stopped.first else {
+      Issue.record("it is told to stop: \(spoken)")
+      return
+    }
+    #expect(bench.join(worker(1), life: 999).welcomed == [worker(1)])
+  }
+
   @Test func aWorkerThatJoinsIsGivenShardsAtAStepThatNobodyHasBegun() {
     var bench = CoordinatorBench.training(CoordinatorBench.plan(workers: 1))
     _ = bench.pass(250, steps: 3)

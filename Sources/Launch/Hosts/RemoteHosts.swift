@@ -89,12 +89,17 @@ package struct RemoteHosts: Sendable {
     return words + ["--", host.destination, Self.command(on: host, arguments)]
   }
 
+  /// How the client ends where there is no connection, or none any more.
+  static let connectionEnded = ProcessEnding.exit(255)
+
   /// The one line that the host's shell reads. Nothing in it is secret: secrets come by standard input.
+  ///
+  /// It says something first, by which the launcher sees that the host was reached.
   private static func command(on host: Host, _ arguments: [String]) -> String {
     let environment = Cluster.mathEnvironment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     let words = ["env"] + environment + [host.program] + arguments
     let folder = host.directory.map { "cd \(quoted($0)) && " } ?? ""
-    return "\(folder)exec \(words.map(quoted).joined(separator: " "))"
+    return "echo connected && \(folder)exec \(words.map(quoted).joined(separator: " "))"
   }
 
   /// A word as a shell takes it literally.

@@ -22,6 +22,7 @@ extension Coordinator {
     guard roster.hear(envelope.sender, envelope.incarnation, connection, at: now) else {
       // The goodbye of a process that was not taken, or one that came twice.
       if case .leaving = envelope.message { return }
+      if endedLives.contains(envelope.incarnation) { return dismiss(connection, &effects) }
       let refusal = Refusal(
         .deadIncarnation, "\(envelope.sender) has no place in this job any more, or another process has it")
       return refuse(refusal, connection, &effects)
@@ -66,6 +67,7 @@ extension Coordinator {
     _ effects: inout [CoordinatorEffect]
   ) {
     if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
+    if endedLives.contains(incarnation) { return dismiss(connection, &effects) }
     switch roster.join(hello, incarnation, connection, at: now, silence: deadlines.silence, isLate: hasBegun) {
     case .success(let entry, let isNew):
       if isNew { effects.append(.report(.joined(entry.member, name: entry.name))) }
@@ -130,10 +132,23 @@ extension Coordinator {
 
   /// The launcher says that a process has ended.
   mutating func ended(_ name: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard let member = roster.member(named: name) else { return }
+    guard let entry = roster.entry(named: name) else { return }
+    let member = entry.member
+    endedLives.append(entry.incarnation)
+    if endedLives.count > Self.rememberedEnds { endedLives.removeFirst() }
     forget(member)
     if case .ending = phase { return leaveIfAlone(at: now, &effects) }
     membersLeft([member], "its process has ended", since: now, at: now, &effects)
+  }
+
+  /// Lives that are remembered as ended: more than have one name between two words of the launcher.
+  private static let rememberedEnds = 256
+
+  /// Sends away a process that its launcher has lost. Fenced, it would come back as another life, and could be there
+  /// before the process that is started in its place.
+  private func dismiss(_ connection: Connection, _ effects: inout [CoordinatorEffect]) {
+    let text = "whoever started this process has lost it, and starts another in its place"
+    send(.stop(.failed(text)), to: connection, &effects)
   }
 
   /// Takes a member out of the roster; what it reported stays.

@@ -51,6 +51,9 @@ public struct Coordinator: Sendable {
   var pastShards: UInt64 = 0
   var pastRefused = RefusedCounts()
   var pastStaleness = StalenessCounts()
+  /// Lives that the launcher has taken for ended, the newest of them. One may go on where only the connection by which the
+  /// launcher started it is lost: another process has its name, or soon will.
+  var endedLives: [Incarnation] = []
   /// Whether the last checkpoint is stored, by this coordinator or a predecessor.
   var isCompleted = false
   private var timer: Moment?

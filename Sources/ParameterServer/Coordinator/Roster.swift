@@ -162,9 +162,9 @@ struct Roster: Sendable {
     entries.removeAll { $0.member == member }
   }
 
-  /// The member that a process of this name is.
-  func member(named name: String) -> Member? {
-    entries.first { Self.holds($0, name) }?.member
+  /// The life that a process of this name is.
+  func entry(named name: String) -> Entry? {
+    entries.first { Self.holds($0, name) }
   }
 
   /// Notes a sign of life; false where the sender has no place here.

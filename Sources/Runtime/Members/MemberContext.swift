@@ -90,10 +90,7 @@ package struct MemberContext: Sendable {
   /// - Parameter connection: what has become of the connection to the coordinator, where that is known.
   func check(_ reason: StopReason, _ connection: ConnectionState?) throws(ConvoyError) {
     switch reason {
-    case .failed(let text, let kind):
-      // A signal that came after the failure does not explain it.
-      if let signal = stop.signal, text == signal.explanation { throw ConvoyError(signal.exitCode, text) }
-      throw ConvoyError(ExitCode(kind), text)
+    case .failed(let text, let kind): throw ConvoyError(ExitCode(kind), text)
     // Whoever goes on as another life has not ended.
     case .completed, .fenced: return
     case .interrupted:

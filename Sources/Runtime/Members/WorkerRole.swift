@@ -66,7 +66,8 @@ package final class WorkerRole {
     let coordinator = try context.connect(post, to: context.coordinator, expecting: Member.coordinator.description)
     self.coordinator = coordinator
     context.stop.listen { [mailbox = loop.mailbox] signal in
-      mailbox.put(signal == .orphaned ? .failed(signal.explanation) : .asked(signal.explanation))
+      // Nothing failed where the launcher is gone either, or only the way to it: the job goes on without this member.
+      mailbox.put(.asked(signal.explanation))
     }
     let reason = try loop.run(
       first: .started, incoming: { incoming throws(ConvoyError) in try event(for: incoming) },
