@@ -44,7 +44,7 @@ final class ChildProcess {
     // Nor does it ignore what the launcher ignores.
     var defaults = sigset_t()
     sigemptyset(&defaults)
-    sigaddset(&defaults, SIGPIPE)
+    for ignored in [SIGPIPE, SIGXFSZ] { sigaddset(&defaults, ignored) }
     posix_spawnattr_setsigdefault(&attributes, &defaults)
     posix_spawnattr_setpgroup(&attributes, 0)
     let group = isApart ? POSIX_SPAWN_SETPGROUP : 0

@@ -97,6 +97,8 @@ package final class Cluster {
   package func run(stop: StopRequest) throws(ConvoyError) -> JobSummary {
     // A child that ends while something is written to it is seen by its end.
     signal(SIGPIPE, SIG_IGN)
+    // Else nobody would see it.
+    signal(SIGCHLD, SIG_DFL)
     self.stop = stop
     stop.listen { [signals] in signals.put($0) }
     defer { cleanUp() }
@@ -161,5 +163,7 @@ package final class Cluster {
     }
     if let socketFolder { try? FileManager.default.removeItem(atPath: socketFolder) }
     secrets?.remove()
+    // A coordinator that was killed had no time to.
+    unlink("\(runDirectory)/\(RunFolder.addressName)")
   }
 }

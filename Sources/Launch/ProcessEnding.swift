@@ -45,6 +45,6 @@ package enum ProcessEnding: Hashable {
   /// A process's own exit code says what kind of failure it was, where it is one of ours.
   package var exitCode: ExitCode {
     guard case .exit(let code) = self, let known = ExitCode(rawValue: code) else { return .failed }
-    return known == .interrupted || known == .terminated ? .failed : known
+    return [.hungUp, .interrupted, .terminated].contains(known) ? .failed : known
   }
 }

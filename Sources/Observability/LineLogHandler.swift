@@ -1,7 +1,8 @@
 import Glibc
 public import Logging
 
-/// Writes log lines as `2026-11-21T05:00:00.123Z info worker.1: message`, each in one write.
+/// Writes log lines as `2026-11-21T05:00:00.123Z info worker.1: message`, each in one write. Nobody waits for standard
+/// error: see `OutputQueue`.
 public struct LineLogHandler: LogHandler {
   /// The least level that is written.
   public var logLevel: Logger.Level = .info
@@ -32,6 +33,9 @@ public struct LineLogHandler: LogHandler {
     let text = Self.line(
       seconds: time.tv_sec, milliseconds: time.tv_nsec / 1_000_000, level: event.level.rawValue, label: who,
       message: event.message.description)
+    if descriptor == STDERR_FILENO {
+      return OutputQueue.standardError.put("\(prefix)\(text)\n", event.level >= .error ? .lasting : .ordinary)
+    }
     var bytes = Array((prefix + text).utf8)
     bytes.append(0x0A)
     _ = write(descriptor, bytes, bytes.count)

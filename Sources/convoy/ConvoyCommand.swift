@@ -22,6 +22,7 @@ struct ConvoyCommand: ParsableCommand {
 
   /// Parses and runs; an unknown command names the nearest, which the parser does for options only.
   static func main() {
+    InheritedState.settle()
     let arguments = Array(CommandLine.arguments.dropFirst())
     let names = configuration.subcommands.compactMap { $0.configuration.commandName }
     refuseUnknown(arguments.first, in: names, after: "")
@@ -52,11 +53,11 @@ struct ConvoyCommand: ParsableCommand {
   }
 }
 
-/// What a person reads.
+/// What a person reads. Nothing here waits for whoever reads it, but a result.
 enum Terminal {
   /// A line on standard error that says what went wrong.
   static func error(_ text: String) {
-    note("convoy: \(text)")
+    write("convoy: \(text)\n", .lasting)
   }
 
   /// A line on standard error.
@@ -65,25 +66,30 @@ enum Terminal {
   }
 
   /// Text on standard error as it is. Where nobody reads it, it is lost.
-  static func write(_ text: String) {
-    _ = put(text, STDERR_FILENO)
+  static func write(_ text: String, _ importance: OutputQueue.Importance = .ordinary) {
+    OutputQueue.standardError.put(text, importance)
   }
 
   /// A line of the result, on standard output. Where its reader has left, as after `| head`, it is lost; where it cannot
   /// be written, the command has failed.
   static func result(_ text: String) {
-    guard let problem = put(text + "\n", STDOUT_FILENO), problem != EPIPE else { return }
+    // Where both lead to the same place, what was said before stands before it.
+    if isSamePlace { _ = OutputQueue.standardError.flush() }
+    OutputQueue.standardOutput.put(text + "\n", .lasting)
+    guard let problem = OutputQueue.standardOutput.flush(), problem != EPIPE else { return }
     error("the result cannot be written to standard output: \(String(cString: strerror(problem)))")
     Foundation.exit(Runtime.ExitCode.failed.rawValue)
   }
 
-  /// Writes all of a text; the error's number where that fails. Foundation's handle would end the process.
-  private static func put(_ text: String, _ descriptor: Int32) -> Int32? {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-      if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR, errno != EAGAIN { return errno }
-    }
-    return nil
+  private static var isSamePlace: Bool {
+    var (output, errors) = (stat(), stat())
+    return fstat(STDOUT_FILENO, &output) == 0 && fstat(STDERR_FILENO, &errors) == 0
+      && output.st_dev == errors.st_dev && output.st_ino == errors.st_ino
+  }
+
+  /// What a launcher is told of its job, on standard output: it may be stopped, and the job goes on.
+  static func event(_ event: JobEvent) {
+    let importance: OutputQueue.Importance = if case .progress = event { .passing } else { .lasting }
+    OutputQueue.standardOutput.put(JSONText.line(event) + "\n", importance)
   }
 }

@@ -56,7 +56,7 @@ struct EngineComparison {
 
   /// Measures network after network, and shows each line when it is there. A signal ends the process that measures.
   func run(_ networks: [ComparedNetwork], json: Bool) throws {
-    SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
+    SignalThread.start(stop, underLauncher: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
     let version = try torchVersion()
     let precisions = self.precisions
     if !json { showHead(version) }

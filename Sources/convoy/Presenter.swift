@@ -35,7 +35,7 @@ final class Presenter: Sendable {
       let state = ProgressLine.State(
         step: progress.step, steps: progress.steps, epoch: progress.epoch, loss: progress.loss,
         imagesPerSecond: progress.imagesPerSecond)
-      line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds)) }
+      line.withLock { line in Terminal.write(line.update(state, at: MonotonicClock.seconds), .passing) }
       guard progress.step >= progress.steps else { return }
       // The last step's progress may be told more than once.
       let isTold = isEndTold.withLock { isTold in

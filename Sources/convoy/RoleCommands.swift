@@ -19,7 +19,13 @@ struct RoleProcess {
   init(readsSecrets: Bool = false) throws(ConvoyError) {
     environment = ProcessInfo.processInfo.environment
     isLaunched = readsSecrets || environment[Lifeline.environmentName] == "1"
-    SignalThread.start(stop, ignoringInterrupts: isLaunched) { signal in Foundation.exit(signal.exitCode.rawValue) }
+    SignalThread.start(stop, underLauncher: isLaunched) { [isLaunched] signal in
+      // A launcher that stops says so to a process that whoever stopped the launcher may have told before; it kills what
+      // does not leave.
+      guard !isLaunched else { return }
+      Leftovers.removeAll()
+      Foundation.exit(signal.exitCode.rawValue)
+    }
     secrets = readsSecrets ? try LaunchSecrets(readingFrom: STDIN_FILENO) : nil
     guard isLaunched else { return }
     Lifeline.watch(stop, silenceSeconds: readsSecrets ? Lifeline.silenceSeconds : nil) { [words] line in
@@ -93,7 +99,7 @@ struct CoordinatorCommand: ParsableCommand {
     do throws(ConvoyError) {
       let summary = try runCoordinator(options, stop: process.stop, logger: logger) { [claim] event in
         claim?.follow(event)
-        if isLaunched { Terminal.result(JSONText.line(event)) } else { presenter.show(event) }
+        if isLaunched { Terminal.event(event) } else { presenter.show(event) }
       }
       if !isLaunched {
         presenter.finish(summary, json: json)
@@ -101,7 +107,7 @@ struct CoordinatorCommand: ParsableCommand {
       }
     } catch {
       if isLaunched {
-        Terminal.result(JSONText.line(JobEvent.failed(message: error.message, exitCode: error.code.rawValue)))
+        Terminal.event(.failed(message: error.message, exitCode: error.code.rawValue))
       }
       logger.error("\(error.message)")
       _ = claim?.abandon()

@@ -60,7 +60,10 @@ struct TrainCommand: ParsableCommand {
       presenter.show(event)
     }
     if job.transport == .inproc {
-      SignalThread.start(stop, ignoringInterrupts: false) { signal in Foundation.exit(signal.exitCode.rawValue) }
+      SignalThread.start(stop, underLauncher: false) { signal in
+        Leftovers.removeAll()
+        Foundation.exit(signal.exitCode.rawValue)
+      }
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
@@ -72,7 +75,7 @@ struct TrainCommand: ParsableCommand {
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
       listen: processes.listen, hosts: hosts, network: processes.network.options, jobFile: jobFile,
       resume: resume, report: report, notice: { presenter.note($0) })
-    SignalThread.start(stop, ignoringInterrupts: false) { [again = cluster.again] signal in again(signal) }
+    SignalThread.start(stop, underLauncher: false) { [again = cluster.again] signal in again(signal) }
     return try cluster.run(stop: stop)
   }
 

@@ -40,6 +40,56 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["run"])
   }
 
+  @Test(
+    "A signal to the whole process group, as when a terminal is closed, leaves no socket, token or address",
+    arguments: [(SIGHUP, 129), (SIGTERM, 143)] as [(Int32, Int32)])
+  func group(signal: Int32, code: Int32) throws {
+    let folder = TemporaryFolder()
+    let (job, watched) = try startTraining(folder)
+    let process = job.identifier
+    try #require(getpgid(process) == process && children(of: process).allSatisfy { getpgid($0) == process })
+    kill(-process, signal)
+    #expect(job.wait().exitCode == code)
+    for process in watched { #expect(process.ends(withinSeconds: 5)) }
+    let left = try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/run")
+    #expect(!left.contains("token") && !left.contains("address"), "\(left)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["run"])
+  }
+
+  @Test("A coordinator that is told to stop twice leaves no socket, token or address")
+  func twice() throws {
+    let folder = TemporaryFolder()
+    try Data("workers: 1\n".utf8).write(to: URL(filePath: "\(folder.path)/job.yaml"))
+    let run = "\(folder.path)/run"
+    let coordinator = try startUnblocked(
+      ["coordinator", "--job", "\(folder.path)/job.yaml", "--listen", "ipc://\(folder.path)/s", "--run-dir", run],
+      environment: ["XDG_RUNTIME_DIR": folder.path])
+    try #require(coordinator.waitForLine(containing: "listens on"), "\(coordinator.wait().errors)")
+    let joined = try Running(
+      ["server", "--coordinator", "ipc://\(folder.path)/s", "--token-file", "\(run)/token"])
+    try #require(coordinator.waitForLine(containing: "server.0 has joined"))
+    // A member that does not answer makes the coordinator wait before it leaves.
+    joined.send(SIGSTOP)
+    coordinator.send(SIGTERM)
+    coordinator.send(SIGHUP)
+    #expect([129, 143].contains(coordinator.wait().exitCode))
+    joined.send(SIGKILL)
+    _ = joined.wait()
+    let left = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+    #expect(!left.contains { $0 == "s" || $0.hasSuffix("token") || $0.hasSuffix("address") }, "\(left)")
+  }
+
+  @Test("Under nohup the end of the terminal ends nothing")
+  func nohup() throws {
+    let folder = TemporaryFolder()
+    let job = try Running(
+      ["train", "--max-steps", "60", "--run-dir", "\(folder.path)/run"], behind: ["/usr/bin/nohup"])
+    try #require(job.waitForLine(containing: "the first step begins"), "\(job.wait().errors)")
+    kill(-job.identifier, SIGHUP)
+    let outcome = job.wait()
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+  }
+
   @Test("When the launcher is killed, the last of its processes takes the folder of their sockets away")
   func socketFolder() throws {
     let folder = TemporaryFolder()

@@ -20,6 +20,8 @@ package final class Post {
   }
 
   private let hub: any Hub
+  /// The file of the socket that it listens on, where it has one.
+  private var socketPath: String?
   /// Messages that could not be sent: the peer is gone or takes nothing more.
   package private(set) var undelivered = 0
 
@@ -64,7 +66,12 @@ package final class Post {
   /// Takes messages at an address; returns it as bound.
   package func listen(on address: Address) throws(ConvoyError) -> Address {
     do throws(TransportError) {
-      return try hub.listen(on: address)
+      let bound = try hub.listen(on: address)
+      if case .ipc(let path) = bound {
+        socketPath = path
+        Leftovers.add(path)
+      }
+      return bound
     } catch {
       throw ConvoyError(error)
     }
@@ -134,5 +141,6 @@ package final class Post {
   /// Closes the sockets, after waiting so long for what is still to be sent.
   package func close(lingerMilliseconds: Int) {
     hub.close(lingerMilliseconds: lingerMilliseconds)
+    if let socketPath { Leftovers.forget(socketPath) }
   }
 }

@@ -155,7 +155,13 @@ package final class RunFolder {
   /// Says where the run's coordinator listens; nil when it does no more. What cannot be written costs `convoy status`.
   package func note(address: String?) {
     let file = "\(path)/\(Self.addressName)"
-    if let address { try? write(Data((address + "\n").utf8), to: file) } else { unlink(file) }
+    if let address {
+      try? write(Data((address + "\n").utf8), to: file)
+      Leftovers.add(file)
+    } else {
+      unlink(file)
+      Leftovers.forget(file)
+    }
   }
 
   /// Whether a path leads to this folder.

@@ -14,6 +14,8 @@ public enum ExitCode: Int32, Sendable {
   case refused = 77
   /// The settings do not fit together, or with this machine.
   case configuration = 78
+  /// SIGHUP: the terminal was closed.
+  case hungUp = 129
   /// Ctrl-C.
   case interrupted = 130
   /// SIGTERM.

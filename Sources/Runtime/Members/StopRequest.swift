@@ -8,6 +8,8 @@ package final class StopRequest: Sendable {
     case interrupt
     /// `kill`.
     case terminate
+    /// The terminal was closed.
+    case hangUp
     /// The launcher is gone.
     case orphaned
 
@@ -16,6 +18,7 @@ package final class StopRequest: Sendable {
       switch self {
       case .interrupt: "SIGINT"
       case .terminate: "SIGTERM"
+      case .hangUp: "SIGHUP"
       case .orphaned: "the end of the process that started it"
       }
     }
@@ -28,6 +31,7 @@ package final class StopRequest: Sendable {
       switch self {
       case .interrupt: .interrupted
       case .terminate: .terminated
+      case .hangUp: .hungUp
       case .orphaned: .failed
       }
     }

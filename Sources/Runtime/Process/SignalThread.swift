@@ -1,8 +1,9 @@
 import Foundation
 import Glibc
+import Observability
 import Synchronization
 
-/// Turns SIGINT and SIGTERM into requests to stop, on a thread of their own.
+/// Turns SIGINT, SIGTERM and SIGHUP into requests to stop, on a thread of their own.
 ///
 /// The thread reads a pipe that the signals' handler writes to. The handler may run on any thread: the threads that
 /// OpenBLAS makes while the program is loaded have no signal blocked, whatever `main` blocks later, and a signal that
@@ -15,14 +16,11 @@ package enum SignalThread {
   /// Starts the thread. To be called first in a process, and once, so that every later thread inherits the mask.
   ///
   /// - Parameters:
-  ///   - ignoringInterrupts: for a process under a launcher: the terminal sends Ctrl-C to the whole group, and the
-  ///     launcher decides.
+  ///   - underLauncher: whether a launcher decides: the terminal sends Ctrl-C, and its own end, to the whole group.
   ///   - repeated: told of every signal after the first.
   package static func start(
-    _ stop: StopRequest, ignoringInterrupts: Bool, repeated: @escaping @Sendable (StopRequest.Signal) -> Void
+    _ stop: StopRequest, underLauncher: Bool, repeated: @escaping @Sendable (StopRequest.Signal) -> Void
   ) {
-    // A peer that is gone is an error of the write, not the end of the process.
-    signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
       preconditionFailure("no pipe can be made: \(String(cString: strerror(errno)))")
@@ -31,12 +29,14 @@ package enum SignalThread {
     _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
     pipeEnd.store(ends[1], ordering: .sequentiallyConsistent)
     install(SIGTERM)
-    if ignoringInterrupts { signal(SIGINT, SIG_IGN) } else { install(SIGINT) }
+    for number in [SIGINT, SIGHUP] {
+      // `nohup` has the end of the terminal ignored: then it stays so.
+      if underLauncher { signal(number, SIG_IGN) } else if number != SIGHUP || !isIgnored(number) { install(number) }
+    }
 
     var signals = sigset_t()
     sigemptyset(&signals)
-    sigaddset(&signals, SIGTERM)
-    sigaddset(&signals, SIGINT)
+    for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, number) }
     pthread_sigmask(SIG_BLOCK, &signals, nil)
     let mask = signals
     let reading = ends[0]
@@ -48,13 +48,27 @@ package enum SignalThread {
         let count = read(reading, &number, 1)
         if count < 0, errno == EINTR { continue }
         guard count == 1 else { return }
-        let request: StopRequest.Signal = Int32(number) == SIGINT ? .interrupt : .terminate
+        // Whoever asks a program to stop does not wait for the reader of what it has to say.
+        OutputQueue.hurry()
+        let request: StopRequest.Signal =
+          switch Int32(number) {
+          case SIGINT: .interrupt
+          case SIGHUP: .hangUp
+          default: .terminate
+          }
         if stop.signal == nil { stop.request(request) } else { repeated(request) }
       }
     }
     thread.name = "signals"
     thread.stackSize = 256 << 10
     thread.start()
+  }
+
+  private static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    sigaction(number, nil, &action)
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self)
+      == unsafeBitCast(SIG_IGN, to: UInt.self)
   }
 
   private static func install(_ number: Int32) {
