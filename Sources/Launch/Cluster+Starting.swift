@@ -10,18 +10,34 @@ extension Cluster {
     if let hosts { return try hosts.listenAddress(stop: stop) }
     switch job.transport {
     case .tcp: return "tcp://127.0.0.1:0"
-    case .ipc, .auto:
-      var template = Array("\(NSTemporaryDirectory())convoy-XXXXXX".utf8CString)
-      guard mkdtemp(&template) != nil else {
-        throw ConvoyError(
-          .failed,
-          "no temporary folder can be made in \(NSTemporaryDirectory()): \(String(cString: strerror(errno)))")
-      }
-      let folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-      socketFolder = folder
-      return "ipc://\(folder)/coordinator"
+    case .ipc, .auto: return try localAddress()
     case .inproc: preconditionFailure("an inproc job has no processes")
     }
+  }
+
+  /// A socket in a folder of its own, or where none can be the loopback interface, unless sockets were asked for.
+  private func localAddress() throws(ConvoyError) -> String {
+    do throws(SocketFolder.Failure) {
+      let folder = try SocketFolder.make()
+      socketFolder = folder.path
+      if !folder.passedOver.isEmpty {
+        tell("the job's sockets are in \(folder.path): \(folder.passedOver.joined(separator: "; "))")
+      }
+      return "ipc://\(folder.path)/coordinator"
+    } catch {
+      let reasons = error.reasons.joined(separator: "; ")
+      guard job.transport == .auto else {
+        throw ConvoyError(.configuration, "--transport ipc: \(reasons): set TMPDIR to a folder that can, or use tcp")
+      }
+      tell("the job's processes speak by tcp, on this machine alone: \(reasons)")
+      return "tcp://127.0.0.1:0"
+    }
+  }
+
+  /// Tells the person, and the log.
+  private func tell(_ text: String) {
+    log.info(text)
+    notice(text)
   }
 
   func coordinatorArguments(_ address: String) -> [String] {

@@ -111,7 +111,11 @@ package func runCoordinator(
     }
   }
   let address = try coordinator.listen(on: listen)
-  let shared = options.sharesToken && keys == nil ? try TokenFile.share(token, for: address.description) : nil
+  let shared =
+    options.sharesToken && keys == nil
+    ? try TokenFile.share(token, for: address.description, notice: { logger.warning("\($0)") }) : nil
+  if let shared { Leftovers.add(shared) }
+  if tokenFile == ownToken { Leftovers.add(ownToken) }
   defer {
     if let shared { unlink(shared) }
     // The job is over, whichever way: a token that somebody else made stays.
@@ -158,7 +162,8 @@ private func waitForSharedToken(
 ) throws(ConvoyError) -> JobToken {
   let path = TokenFile.shared(for: address.description)
   let deadline = MonotonicClock.now.advanced(milliseconds: deadlines.joining)
-  while !FileManager.default.fileExists(atPath: path) {
+  while true {
+    if let found = TokenFile.findShared(for: address.description) { return try TokenFile.read(found) }
     if let signal = stop.signal { throw ConvoyError(signal.exitCode, "stopped by \(signal.name)") }
     guard MonotonicClock.now < deadline else {
       throw ConvoyError(
@@ -168,7 +173,6 @@ private func waitForSharedToken(
     }
     usleep(50_000)
   }
-  return try TokenFile.read(path)
 }
 
 private func parseAddress(_ text: String) throws(ConvoyError) -> Address {

@@ -8,7 +8,7 @@ public enum Address: Hashable, Sendable, CustomStringConvertible {
   case inproc(name: String)
 
   /// Most bytes of a socket's path: what `sockaddr_un` holds, with its final zero.
-  static let maximumPathBytes = 107
+  package static let maximumPathBytes = 107
 
   /// Reads an address: `tcp://HOST:PORT`, `ipc://PATH` or `inproc://NAME`.
   public init(parsing text: String) throws(TransportError) {

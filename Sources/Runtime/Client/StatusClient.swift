@@ -144,7 +144,8 @@ package struct StatusClient {
       token = try keys.token()
       return
     }
-    let file = tokenFile ?? (isFolder ? "\(place)/token" : TokenFile.shared(for: address.description))
+    let shared = TokenFile.findShared(for: address.description) ?? TokenFile.shared(for: address.description)
+    let file = tokenFile ?? (isFolder ? "\(place)/token" : shared)
     if tokenFile == nil, !FileManager.default.fileExists(atPath: file) {
       throw ConvoyError(
         .tryAgain,

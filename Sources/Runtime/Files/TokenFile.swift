@@ -61,29 +61,69 @@ package enum TokenFile {
 
   // MARK: Finding the token of a coordinator on this machine
 
-  /// Where the coordinator at an address leaves its token for members that the same person starts on this machine.
+  /// Where the coordinator at an address leaves its token for members that the same person starts on this machine, as
+  /// long as that place can be used.
   package static func shared(for address: String) -> String {
-    let name = String(address.map { $0.isLetter || $0.isNumber || $0 == "." || $0 == "-" ? $0 : "_" })
-    return "\(sharedFolder)/\(name).token"
+    "\(sharedFolders[0])/\(sharedName(for: address))"
   }
 
-  private static var sharedFolder: String {
+  /// The file that the coordinator at an address has left, in whichever place it could; nil where there is none.
+  package static func findShared(for address: String) -> String? {
+    sharedFolders.lazy.filter { isOwn($0) }.map { "\($0)/\(sharedName(for: address))" }
+      .first { FileManager.default.fileExists(atPath: $0) }
+  }
+
+  private static func sharedName(for address: String) -> String {
+    String(address.map { $0.isLetter || $0.isNumber || $0 == "." || $0 == "-" ? $0 : "_" }) + ".token"
+  }
+
+  /// Folders for shared tokens, the first choice first. The last one is the same in every shell of a person.
+  private static var sharedFolders: [String] {
+    var folders: [String] = []
     let environment = ProcessInfo.processInfo.environment
-    if let runtime = environment["XDG_RUNTIME_DIR"], !runtime.isEmpty { return "\(runtime)/convoy" }
-    return "\(NSTemporaryDirectory())convoy-\(getuid())"
+    if let runtime = environment["XDG_RUNTIME_DIR"], !runtime.isEmpty { folders.append("\(runtime)/convoy") }
+    for place in [NSTemporaryDirectory(), "/tmp/"] where !folders.contains("\(place)convoy-\(getuid())") {
+      folders.append("\(place)convoy-\(getuid())")
+    }
+    return folders
+  }
+
+  /// Whether a folder is this person's alone.
+  private static func isOwn(_ folder: String) -> Bool {
+    var status = stat()
+    return lstat(folder, &status) == 0 && status.st_uid == getuid() && status.st_mode & S_IFMT == S_IFDIR
+      && status.st_mode & 0o077 == 0
   }
 
   /// Leaves a token where members of the same person find it; the result is the file, to be removed at the end.
-  package static func share(_ token: JobToken, for address: String) throws(ConvoyError) -> String {
-    let folder = sharedFolder
+  ///
+  /// - Parameter notice: told, where it is not the first choice, which place it is and why.
+  package static func share(
+    _ token: JobToken, for address: String, notice: (String) -> Void = { _ in }
+  ) throws(ConvoyError) -> String {
+    var reasons: [ConvoyError] = []
+    for folder in sharedFolders {
+      do throws(ConvoyError) {
+        let path = try share(token, for: address, in: folder)
+        if !reasons.isEmpty {
+          notice("the job's token is in \(path): \(reasons.map(\.message).joined(separator: "; "))")
+        }
+        return path
+      } catch {
+        reasons.append(error)
+      }
+    }
+    throw reasons[0]
+  }
+
+  private static func share(
+    _ token: JobToken, for address: String, in folder: String
+  ) throws(ConvoyError) -> String {
     if mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure("cannot make", folder) }
-    var status = stat()
-    guard lstat(folder, &status) == 0, status.st_uid == getuid(), status.st_mode & S_IFMT == S_IFDIR,
-      status.st_mode & 0o077 == 0
-    else {
+    guard isOwn(folder) else {
       throw ConvoyError(.refused, "\(folder) is not a folder of yours alone: no token is left there")
     }
-    let path = shared(for: address)
+    let path = "\(folder)/\(sharedName(for: address))"
     // A coordinator that was killed leaves its file; the address is this one's now.
     unlink(path)
     try write(token.bytes, to: path)
