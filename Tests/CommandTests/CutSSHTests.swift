@@ -27,10 +27,10 @@ struct CutSSHTests {
     try Data(line.utf8).write(to: URL(filePath: hosts))
     let words = daemon.options()
     let ssh = stride(from: 0, to: words.count, by: 2).flatMap { ["--ssh-option", "\(words[$0]) \(words[$0 + 1])"] }
-    return try LiveJob(
-      SurvivalTests.arguments.dropLast(2) + ["--servers", "2", "--workers", "2", "--replicas", "1", "--hosts", hosts]
-        + ssh
-        + options + ["--max-steps", "\(steps)"], run: "\(folder.path)/run")
+    // The job's own, but for the steps.
+    var arguments = Array(SurvivalTests.arguments.dropLast(2)) + ["--max-steps", "\(steps)"]
+    arguments += ["--servers", "2", "--workers", "2", "--replicas", "1", "--hosts", hosts]
+    return try LiveJob(arguments + ssh + options, run: "\(folder.path)/run")
   }
 
   /// The process to kill for one end of a member's connection; nil while there is none.
