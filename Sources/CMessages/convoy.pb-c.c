@@ -502,6 +502,51 @@ void   convoy__wire__progress__free_unpacked
   assert(message->base.descriptor == &convoy__wire__progress__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   convoy__wire__wait__init
+                     (Convoy__Wire__Wait         *message)
+{
+  static const Convoy__Wire__Wait init_value = CONVOY__WIRE__WAIT__INIT;
+  *message = init_value;
+}
+size_t convoy__wire__wait__get_packed_size
+                     (const Convoy__Wire__Wait *message)
+{
+  assert(message->base.descriptor == &convoy__wire__wait__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t convoy__wire__wait__pack
+                     (const Convoy__Wire__Wait *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &convoy__wire__wait__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t convoy__wire__wait__pack_to_buffer
+                     (const Convoy__Wire__Wait *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &convoy__wire__wait__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Convoy__Wire__Wait *
+       convoy__wire__wait__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Convoy__Wire__Wait *)
+     protobuf_c_message_unpack (&convoy__wire__wait__descriptor,
+                                allocator, len, data);
+}
+void   convoy__wire__wait__free_unpacked
+                     (Convoy__Wire__Wait *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &convoy__wire__wait__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   convoy__wire__staleness__init
                      (Convoy__Wire__Staleness         *message)
 {
@@ -2652,7 +2697,7 @@ const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor =
   (ProtobufCMessageInit) convoy__wire__epoch_totals__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[8] =
+static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[9] =
 {
   {
     "steps",
@@ -2750,6 +2795,18 @@ static const ProtobufCFieldDescriptor convoy__wire__progress__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "waits",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Progress, n_waits),
+    offsetof(Convoy__Wire__Progress, waits),
+    &convoy__wire__wait__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned convoy__wire__progress__field_indices_by_name[] = {
   4,   /* field[4] = behind */
@@ -2760,11 +2817,12 @@ static const unsigned convoy__wire__progress__field_indices_by_name[] = {
   1,   /* field[1] = shards */
   7,   /* field[7] = staleness */
   0,   /* field[0] = steps */
+  8,   /* field[8] = waits */
 };
 static const ProtobufCIntRange convoy__wire__progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
 {
@@ -2774,11 +2832,101 @@ const ProtobufCMessageDescriptor convoy__wire__progress__descriptor =
   "Convoy__Wire__Progress",
   "convoy.wire",
   sizeof(Convoy__Wire__Progress),
-  8,
+  9,
   convoy__wire__progress__field_descriptors,
   convoy__wire__progress__field_indices_by_name,
   1,  convoy__wire__progress__number_ranges,
   (ProtobufCMessageInit) convoy__wire__progress__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor convoy__wire__wait__field_descriptors[5] =
+{
+  {
+    "server",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Wait, server),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "milliseconds",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Wait, milliseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Wait, request),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "chunk",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Wait, chunk),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "step",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Convoy__Wire__Wait, step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned convoy__wire__wait__field_indices_by_name[] = {
+  3,   /* field[3] = chunk */
+  1,   /* field[1] = milliseconds */
+  2,   /* field[2] = request */
+  0,   /* field[0] = server */
+  4,   /* field[4] = step */
+};
+static const ProtobufCIntRange convoy__wire__wait__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor convoy__wire__wait__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "convoy.wire.Wait",
+  "Wait",
+  "Convoy__Wire__Wait",
+  "convoy.wire",
+  sizeof(Convoy__Wire__Wait),
+  5,
+  convoy__wire__wait__field_descriptors,
+  convoy__wire__wait__field_indices_by_name,
+  1,  convoy__wire__wait__number_ranges,
+  (ProtobufCMessageInit) convoy__wire__wait__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor convoy__wire__staleness__field_descriptors[3] =

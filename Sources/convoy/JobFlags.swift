@@ -12,6 +12,7 @@ struct JobFlags: ParsableArguments {
   @Option(help: help("transport")) var transport: String?
   @Option(help: help("mode")) var mode: String?
   @Option(help: help("replicas")) var replicas: String?
+  @Option(help: help("stall-timeout")) var stallTimeout: String?
   @Option(help: help("checkpoint-every")) var checkpointEvery: String?
   @Option(help: help("checkpoint-minutes")) var checkpointMinutes: String?
   @Option(help: help("keep")) var keep: String?
@@ -52,7 +53,8 @@ struct JobFlags: ParsableArguments {
       "learning-rate": learningRate, "momentum": momentum, "nesterov": nesterov.map { "\($0)" },
       "beta1": beta1, "beta2": beta2, "rho": rho, "epsilon": epsilon, "weight-decay": weightDecay,
       "clip-norm": clipNorm, "schedule": schedule,
-      "warmup-steps": warmupSteps, "replicas": replicas, "checkpoint-every": checkpointEvery,
+      "warmup-steps": warmupSteps, "replicas": replicas, "stall-timeout": stallTimeout,
+      "checkpoint-every": checkpointEvery,
       "checkpoint-minutes": checkpointMinutes, "keep": keep, "rebalance": rebalance, "max-staleness": maxStaleness,
       "validation": validation, "staleness-scaling": stalenessScaling, "delay-compensation": delayCompensation,
     ]

@@ -50,6 +50,7 @@ struct StatusCommand: ParsableCommand {
         "  \(member.place)\(name)  \(member.state)  step \(member.steps)\(shards)  heard \(member.silentMilliseconds) ms ago"
       )
     }
+    for wait in status.waits ?? [] { Terminal.result("  \(wait.text)") }
     if !status.missing.isEmpty { Terminal.result("  missing: \(status.missing.joined(separator: ", "))") }
   }
 }

@@ -76,6 +76,11 @@ package final class NetworkNamespaces: Sendable {
     try Self.run(["-n", hub, "link", "set", port(of: host), "up"])
   }
 
+  /// Drops what a host sends to another, as a firewall does: what the other sends arrives, and has no answer.
+  package func drop(from host: Int, to other: Int) throws {
+    try Self.run(["-n", name(of: host), "route", "add", "blackhole", "\(address(of: other))/32"])
+  }
+
   /// Lets so many kilobits a second through to a host and no more.
   package func slow(_ host: Int, kilobitsPerSecond: Int) throws {
     try Self.run(

@@ -63,7 +63,19 @@ struct RandomMessages {
       progress.refused.connections.wrongListenerKey = number()
       progress.refused.connections.unproven = number()
     }
+    if flag() { progress.waits = (0..<number(UInt64(Progress.maximumWaits) + 1)).map { _ in wait() } }
     return progress
+  }
+
+  private mutating func wait() -> Wait {
+    let request: Wait.Request =
+      switch number(4) {
+      case 0: .pull(chunk: chunk(), step: number())
+      case 1: .push(chunk: chunk(), step: number())
+      case 2: .marker(number())
+      default: .exchange
+      }
+    return Wait(server: Member(.server, UInt32(number(4096))), milliseconds: number(), request: request)
   }
 
   private mutating func staleness() -> StalenessCounts {

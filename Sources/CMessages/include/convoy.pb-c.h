@@ -26,6 +26,7 @@ typedef struct Convoy__Wire__Hello Convoy__Wire__Hello;
 typedef struct Convoy__Wire__Ready Convoy__Wire__Ready;
 typedef struct Convoy__Wire__EpochTotals Convoy__Wire__EpochTotals;
 typedef struct Convoy__Wire__Progress Convoy__Wire__Progress;
+typedef struct Convoy__Wire__Wait Convoy__Wire__Wait;
 typedef struct Convoy__Wire__Staleness Convoy__Wire__Staleness;
 typedef struct Convoy__Wire__Leaving Convoy__Wire__Leaving;
 typedef struct Convoy__Wire__LeaseRequest Convoy__Wire__LeaseRequest;
@@ -307,10 +308,30 @@ struct  Convoy__Wire__Progress
   size_t n_refused_connections;
   uint64_t *refused_connections;
   Convoy__Wire__Staleness *staleness;
+  size_t n_waits;
+  Convoy__Wire__Wait **waits;
 };
 #define CONVOY__WIRE__PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__progress__descriptor) \
-    , 0, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL, NULL }
+    , 0, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL, NULL, 0,NULL }
+
+
+/*
+ * A server that the member hears nothing of: what it asked for is 1 a pull, 2 a push, 3 a marker of a cut, 4 what servers
+ * exchange; of a marker the step is the cut's number.
+ */
+struct  Convoy__Wire__Wait
+{
+  ProtobufCMessage base;
+  uint32_t server;
+  uint64_t milliseconds;
+  uint32_t request;
+  uint32_t chunk;
+  uint64_t step;
+};
+#define CONVOY__WIRE__WAIT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&convoy__wire__wait__descriptor) \
+    , 0, 0, 0, 0, 0 }
 
 
 struct  Convoy__Wire__Staleness
@@ -890,6 +911,25 @@ Convoy__Wire__Progress *
 void   convoy__wire__progress__free_unpacked
                      (Convoy__Wire__Progress *message,
                       ProtobufCAllocator *allocator);
+/* Convoy__Wire__Wait methods */
+void   convoy__wire__wait__init
+                     (Convoy__Wire__Wait         *message);
+size_t convoy__wire__wait__get_packed_size
+                     (const Convoy__Wire__Wait   *message);
+size_t convoy__wire__wait__pack
+                     (const Convoy__Wire__Wait   *message,
+                      uint8_t             *out);
+size_t convoy__wire__wait__pack_to_buffer
+                     (const Convoy__Wire__Wait   *message,
+                      ProtobufCBuffer     *buffer);
+Convoy__Wire__Wait *
+       convoy__wire__wait__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   convoy__wire__wait__free_unpacked
+                     (Convoy__Wire__Wait *message,
+                      ProtobufCAllocator *allocator);
 /* Convoy__Wire__Staleness methods */
 void   convoy__wire__staleness__init
                      (Convoy__Wire__Staleness         *message);
@@ -1381,6 +1421,9 @@ typedef void (*Convoy__Wire__EpochTotals_Closure)
 typedef void (*Convoy__Wire__Progress_Closure)
                  (const Convoy__Wire__Progress *message,
                   void *closure_data);
+typedef void (*Convoy__Wire__Wait_Closure)
+                 (const Convoy__Wire__Wait *message,
+                  void *closure_data);
 typedef void (*Convoy__Wire__Staleness_Closure)
                  (const Convoy__Wire__Staleness *message,
                   void *closure_data);
@@ -1470,6 +1513,7 @@ extern const ProtobufCMessageDescriptor convoy__wire__hello__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__ready__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__epoch_totals__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__progress__descriptor;
+extern const ProtobufCMessageDescriptor convoy__wire__wait__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__staleness__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__leaving__descriptor;
 extern const ProtobufCMessageDescriptor convoy__wire__lease_request__descriptor;

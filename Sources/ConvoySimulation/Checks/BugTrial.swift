@@ -61,6 +61,7 @@ package struct BugTrial: Sendable {
     case .leasedTwice: self.init(bug, .async, only: .samplesOnce)
     case .sameIncarnation: self.init(bug, .sync, [.crash, .zombie])
     case .lostTimers: self.init(bug, .sync, [.loss])
+    case .lostWaits: self.init(bug, .sync, [.severed], only: .progress)
     case .misorderedNorm: self.init(bug, .sync, only: .synchronousSteps)
     case .unseeded: self.init(bug, .sync, only: .determinism)
     }

@@ -45,6 +45,8 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case sameIncarnation
   /// Timers get lost.
   case lostTimers
+  /// What members say of servers that they do not hear gets lost.
+  case lostWaits
   /// A server adds the parts of a norm in another order.
   case misorderedNorm
   /// Something depends on what is not in the seed.

@@ -53,6 +53,13 @@ struct CoordinatorProcess: ~Copyable {
     _ envelope: Envelope, in letter: Letter, from connection: Connection, _ disk: inout CoordinatorDisk,
     _ context: inout SimulationContext
   ) {
+    var envelope = envelope
+    if context.bug == .lostWaits, case .progress(var progress) = envelope.message {
+      progress.waits = []
+      envelope = Envelope(
+        token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+        message: .progress(progress))
+    }
     let payload = letter.payload.map { payloads.keep($0) }
     if let payload, let frame = letter.frame { frames[payload.handle] = frame }
     handle(.message(envelope, from: connection, payload: payload), &disk, &context)
@@ -254,6 +261,7 @@ struct CoordinatorProcess: ~Copyable {
     case .view(_, .rebalanced): context.coverage.count(.viewRebalanced)
     case .view(_, .switched): context.coverage.count(.viewSwitched)
     case .view(_, .restored): context.coverage.count(.viewRestored)
+    case .stalled: context.coverage.count(.stalled)
     case .view(_, .respread): context.coverage.count(.viewRespread)
     default: break
     }

@@ -58,7 +58,7 @@ extension Simulation {
     case .failingSync: context.isSyncFailing[slot] = false
     case .loss, .duplicates, .reordering, .slowLink:
       for other in others(of: fault, slot) { change(from: slot, to: other, fault.kind, by: 0) }
-    case .partition, .cut, .clockJump, .stranger: break
+    case .partition, .cut, .severed, .clockJump, .stranger: break
     }
   }
 
@@ -68,6 +68,11 @@ extension Simulation {
     for other in others(of: fault, slot) {
       switch fault.kind {
       case .partition: context.world.withNetwork { $0.block(from: slot, to: other, until: until, now: now) }
+      case .severed:
+        context.world.withNetwork { network in
+          network.change(from: slot, to: other) { $0.isSevered = true }
+          if fault.amount == 0 { network.change(from: other, to: slot) { $0.isSevered = true } }
+        }
       case .cut:
         context.world.withNetwork {
           $0.cut(dealer: slot, router: other, until: until)
@@ -91,6 +96,24 @@ extension Simulation {
         }
       }
     }
+  }
+
+  // MARK: What does not heal
+
+  /// Whether a job may end with a sentence: it names two who do not reach each other, and no worker reaches all.
+  func isCutOff(_ sentence: String) -> Bool {
+    let severed = faults.filter { $0.kind == .severed && $0.at <= context.world.now }
+    let isNamed = severed.contains { fault in
+      guard let other = fault.other else { return false }
+      return [(fault.target, other), (other, fault.target)].contains {
+        sentence.hasPrefix("\($0.0) waits for \($0.1) at ")
+      }
+    }
+    let leaves = shape.branches.contains(.leavingWorker) ? 1 : 0
+    let isWhole = (0..<shape.workers - leaves).contains { worker in
+      !severed.contains { $0.target == .worker(worker) || $0.other == .worker(worker) }
+    }
+    return isNamed && !isWhole
   }
 
   /// A process ends without a word.

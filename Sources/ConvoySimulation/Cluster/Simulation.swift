@@ -22,6 +22,8 @@ struct Simulation: ~Copyable {
 
   /// Microseconds that a healthy cluster has to end its job: longer than every deadline of the members together.
   private static let livenessBound: UInt64 = 90_000_000
+  /// Microseconds more for each two who do not reach each other: either is removed a few times, each time after a while.
+  private static let severedBound: UInt64 = 240_000_000
   /// Microseconds that members have to end after their coordinator has.
   private static let shutdownBound: UInt64 = 70_000_000
   private static let spareSlots = 4
@@ -51,7 +53,8 @@ struct Simulation: ~Copyable {
     workers = Table(count: roles.count) { nil }
     isKept = Array(repeating: true, count: roles.count)
     healTime = faults.reduce(0) { max($0, $1.at + $1.lasting) }
-    deadline = healTime + Self.livenessBound + 10 * shape.expectedTime
+    let severed = faults.count { $0.kind == .severed }
+    deadline = healTime + Self.livenessBound + UInt64(severed) * Self.severedBound + 10 * shape.expectedTime
     for branch in RareBranch.allCases where shape.branches.contains(branch) { context.coverage.count(branch) }
     planBeginning()
   }
@@ -216,6 +219,7 @@ struct Simulation: ~Copyable {
     deadline = min(deadline, context.world.now + Self.shutdownBound)
     context.monitor.violations.now = context.world.now
     let era = context.monitor.log.newestEra
+    if case .failed(let sentence) = reason, isCutOff(sentence) { return context.coverage.count(.cutOff) }
     guard reason == .completed else { return context.monitor.failed("the job ends: \(reason), era \(era)") }
     context.monitor.completed(with: disk.newest)
   }

@@ -18,6 +18,8 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable, Coding
   case reordering
   /// Nothing gets through in one direction; it arrives late, or never where it lasts longer than the connection.
   case partition
+  /// Two processes do not reach each other any more, for good; with `amount` 1 the first does not reach the second.
+  case severed
   /// A connection is lost with what was under way, and made anew after `lasting`.
   case cut
   /// Every message of a link travels `amount` microseconds longer.
@@ -32,7 +34,7 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable, Coding
   /// Whether it happens on the way between two processes.
   public var isOfNetwork: Bool {
     switch self {
-    case .loss, .duplicates, .reordering, .partition, .cut, .slowLink: true
+    case .loss, .duplicates, .reordering, .partition, .severed, .cut, .slowLink: true
     case .crash, .pause, .zombie, .clockJump, .straggler, .stranger, .fullDisk, .failingSync: false
     }
   }
@@ -40,7 +42,7 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable, Coding
   /// Whether it ends again after a time.
   var lasts: Bool {
     switch self {
-    case .clockJump, .stranger: false
+    case .clockJump, .stranger, .severed: false
     default: true
     }
   }

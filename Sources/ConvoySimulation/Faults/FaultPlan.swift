@@ -11,20 +11,21 @@ public struct FaultPlan: Hashable, Sendable {
     self.kinds = FaultKind.allCases.filter(wanted.contains)
   }
 
-  /// Every kind.
-  public static let all = FaultPlan(FaultKind.allCases)
+  /// Every kind after which a job goes on to its end: all but `severed`, which may leave nobody who can.
+  public static let all = FaultPlan(FaultKind.allCases.filter { $0 != .severed })
   /// None.
   public static let none = FaultPlan([])
 
-  /// The plan that a text names: `all`, `none`, or kinds between commas; the text of a kind that is not known is given back.
+  /// The plan that a text names: `none`, or `all` and kinds between commas; the text of a kind that is not known is given
+  /// back.
   public static func parse(_ text: String) -> Result<FaultPlan, UnknownFault> {
-    switch text {
-    case "all": return .success(.all)
-    case "none": return .success(.none)
-    default: break
-    }
+    if text == "none" { return .success(.none) }
     var kinds: [FaultKind] = []
     for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+      if word == "all" {
+        kinds += FaultPlan.all.kinds
+        continue
+      }
       guard let kind = FaultKind(rawValue: String(word)) else { return .failure(UnknownFault(text: String(word))) }
       kinds.append(kind)
     }
@@ -79,6 +80,10 @@ public struct FaultPlan: Hashable, Sendable {
         kind, of: .worker(stream.number(in: 0...workers - 1)), at: at, lasting: lasting,
         amount: stream.number(in: 2...20))
     case .stranger: return Fault(kind, of: target, at: at, amount: stream.number(in: 0...63))
+    case .severed:
+      let (one, another) = pair(&stream, servers: servers, workers: workers)
+      return Fault(
+        kind, of: one, towards: another, at: stream.chance(30) ? 0 : at, amount: stream.chance(50) ? 0 : 1)
     case .loss, .duplicates, .reordering, .partition, .cut, .slowLink:
       var other: ProcessName? = process(&stream, servers: servers, workers: workers)
       if other == target || stream.chance(30) && kind != .cut { other = nil }
@@ -87,6 +92,16 @@ public struct FaultPlan: Hashable, Sendable {
         kind, of: target, towards: other, at: at, lasting: lasting,
         amount: kind == .partition || kind == .cut ? 0 : amount)
     }
+  }
+
+  /// A worker and a server, or two servers, in either order.
+  private static func pair(
+    _ stream: inout SeededStream, servers: Int, workers: Int
+  ) -> (ProcessName, ProcessName) {
+    let server = stream.number(in: 0...servers - 1)
+    var other = ProcessName.worker(stream.number(in: 0...workers - 1))
+    if servers > 1, stream.chance(25) { other = .server((server + stream.number(in: 1...servers - 1)) % servers) }
+    return stream.chance(50) ? (.server(server), other) : (other, .server(server))
   }
 
   private static func process(_ stream: inout SeededStream, servers: Int, workers: Int) -> ProcessName {

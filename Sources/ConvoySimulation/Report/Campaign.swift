@@ -172,6 +172,9 @@ extension Event {
   fileprivate func isPossible(in campaign: Campaign) -> Bool {
     switch self {
     case .replicaBuilt, .replicaApplied, .viewRespread, .stateAsked: campaign.cluster.replicas > 0
+    case .stalled: campaign.plan.kinds.contains(.severed)
+    // Where all workers are cut off, which needs many faults.
+    case .cutOff: false
     case .stalePush: !campaign.job.mode.consistency.isSummed
     case .normAdded: campaign.job.mode.clipsAtServers
     case .scaleTold: campaign.job.mode.clipsAtServers && !campaign.plan.kinds.isEmpty

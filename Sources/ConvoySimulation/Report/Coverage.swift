@@ -49,6 +49,9 @@ public enum Event: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyR
   case scaleTold
   /// A journal was replaced by what a successor needs of it.
   case journalCondensed
+  /// Somebody was told of who does not reach a server; the job ended because nobody was left who does.
+  case stalled
+  case cutOff
   /// A message of long ago was said again by a stranger.
   case replayed
 }

@@ -25,7 +25,10 @@ package struct Network<Content: AnyObject & Sendable>: ~Copyable {
     /// Microseconds that each letter travels longer.
     package var extraLatency: UInt64 = 0
 
-    var isDisturbed: Bool { loss | duplicates | reordering != 0 }
+    /// Whether nothing gets through any more, for good.
+    package var isSevered = false
+
+    var isDisturbed: Bool { loss | duplicates | reordering != 0 || isSevered }
   }
 
   /// A connection: which of its lives it is in, and until when it is down.
@@ -140,7 +143,7 @@ package struct Network<Content: AnyObject & Sendable>: ~Copyable {
       generation: line.generation)
     var copyArrival: UInt64?
     if link.isDisturbed {
-      if UInt32(random >> 48) < link.loss { return count(.lost) }
+      if UInt32(random >> 48) < link.loss || link.isSevered { return count(.lost) }
       if UInt32(random >> 32 & 0xffff) < link.duplicates {
         doubled += 1
         copyArrival = arrival + (random >> 40 & 0xfff) * 10
@@ -232,7 +235,7 @@ package struct Network<Content: AnyObject & Sendable>: ~Copyable {
     }
   }
 
-  /// Everything is as the shape says: no disturbance is left.
+  /// Everything is as the shape says: no disturbance is left but what is severed.
   package mutating func heal(now: UInt64) {
     for index in links.indices {
       links[index].loss = 0

@@ -82,7 +82,7 @@ extension Coordinator {
     _ effects: inout [CoordinatorEffect]
   ) {
     // Said again with every sign of life until the view has come.
-    if roster[sender]?.isReady == true {
+    if roster[sender]?.ready != nil {
       send(.alive, to: connection, &effects)
       return tellAgain(sender, at: now, &effects)
     }
@@ -91,10 +91,12 @@ extension Coordinator {
       return refuse(refusal, connection, &effects)
     }
     roster.setReady(ready, sender)
+    roster.suspend(sender, suspensions.holds(sender))
     if sender.role == .worker, agreed == nil {
       agreed = Agreement(fingerprint: ready.engineFingerprint, data: ready.digests.data, samples: ready.samples)
     }
     send(.alive, to: connection, &effects)
+    if roster[sender]?.isSuspended == true { return }
     switch phase {
     case .gathering:
       if roster.isComplete { begin(at: now, &effects) }
@@ -103,7 +105,7 @@ extension Coordinator {
     }
   }
 
-  private mutating func memberJoined(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
+  mutating func memberJoined(_ member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     disturb(at: now)
     if recovery != nil {
       if case .gathering = recovery, roster.readyCount(.server) >= plan.servers { startRecovery(at: now, &effects) }

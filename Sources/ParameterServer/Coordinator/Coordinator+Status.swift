@@ -44,7 +44,7 @@ extension Coordinator {
         ("state", Self.quoted(state)), ("mode", Self.quoted("\(mode ?? plan.consistency)")),
         ("step", "\(progress.steps)"), ("steps", "\(progress.totalSteps)"), ("view", "\(view?.number.rawValue ?? 0)"),
         ("era", "\(view?.era ?? 0)"),
-      ] + refusalFields + lateness(progress.staleness) + [
+      ] + refusalFields + lateness(progress.staleness) + waitFields(at: now) + [
         ("missing", "[\(missing.joined(separator: ","))]"), ("members", "[\(members.joined(separator: ","))]"),
       ])
   }
@@ -56,6 +56,17 @@ extension Coordinator {
       ("histogram", "\(staleness.bins)"),
     ]
     return [("staleness", Self.object(fields))]
+  }
+
+  private func waitFields(at now: Moment) -> [(name: String, value: String)] {
+    let waits = stalls(of: deadlines.stallReport, at: now).map { stall in
+      Self.object([
+        ("member", Self.quoted("\(stall.waiter)")), ("server", Self.quoted("\(stall.wait.server)")),
+        ("address", Self.quoted(stall.address)), ("milliseconds", "\(stall.wait.milliseconds)"),
+        ("request", Self.quoted("\(stall.wait.request)")),
+      ])
+    }
+    return waits.isEmpty ? [] : [("waits", "[\(waits.joined(separator: ","))]")]
   }
 
   private var refusalFields: [(name: String, value: String)] {

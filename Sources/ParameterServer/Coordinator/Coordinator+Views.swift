@@ -79,6 +79,8 @@ extension Coordinator {
     // Servers and workers give up a cut with their view: the next has a new number.
     cuts.isMarking = false
     roster.forgetSteps(of: .server)
+    roster.forgetWaits()
+    toldStalls = []
     disturb(at: now)
     effects.append(.journal(.view(view)))
     effects.append(.report(.view(view, reason)))

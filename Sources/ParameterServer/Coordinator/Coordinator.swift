@@ -46,6 +46,10 @@ public struct Coordinator: Sendable {
   var rebalancedAt: Moment?
   var respreadAt: Moment?
   var cutAt: Moment?
+  /// Members that were removed because one did not reach the other.
+  var suspensions = Suspensions()
+  /// The waits that were told of and last.
+  var toldStalls: [(waiter: Member, server: Member)] = []
   /// Totals of members that are gone, by epoch.
   var pastTotals: [EpochTotals] = []
   var pastShards: UInt64 = 0
@@ -195,6 +199,8 @@ public struct Coordinator: Sendable {
     guard case .running = phase else { return }
     if case .gathering(let until) = recovery, now >= until { startRecovery(at: now, &effects) }
     effects.append(.report(.progress(progress)))
+    watchLinks(at: now, &effects)
+    guard case .running = phase else { return }
     rebalance(at: now, &effects)
     storeAgain(at: now, &effects)
     respread(at: now, &effects)

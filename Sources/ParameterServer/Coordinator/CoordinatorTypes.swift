@@ -187,6 +187,8 @@ public enum CoordinatorReport: Hashable, Sendable {
   case computes(Member, milliseconds: UInt64, isLate: Bool)
   /// Something was refused.
   case refused(Refusal)
+  /// A member does not hear a server, for so long that somebody should know.
+  case stalled(Stall)
   /// A view was made.
   case view(View, ViewReason)
   /// All members have the first view: training begins.

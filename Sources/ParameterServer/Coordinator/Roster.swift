@@ -25,10 +25,15 @@ struct Roster: Sendable {
     var isInStep = false
     /// What it refused, as it said last.
     var refused = RefusedCounts()
+    /// Servers that it hears nothing of, as it said last in the view that holds.
+    var waits: [Wait] = []
+    /// Whether it only stands by: it was removed because it did not reach a server, or was not reached.
+    var isSuspended = false
     /// When it joined, and whether training had begun; nil of one that a predecessor had taken.
     var joined: (at: Moment, isLate: Bool)?
 
-    var isReady: Bool { ready != nil }
+    /// Whether it can work.
+    var isReady: Bool { ready != nil && !isSuspended }
   }
 
   enum Joining {
@@ -230,6 +235,16 @@ struct Roster: Sendable {
     entries.filter { $0.member.role == role && $0.isReady }
   }
 
+  /// Has a member only stand by, or no longer.
+  mutating func suspend(_ member: Member, _ isSuspended: Bool) {
+    if let index = index(of: member) { entries[index].isSuspended = isSuspended }
+  }
+
+  /// Nothing is known of who waits for whom: in a new view all begin anew.
+  mutating func forgetWaits() {
+    for index in entries.indices where !entries[index].waits.isEmpty { entries[index].waits = [] }
+  }
+
   mutating func setReady(_ ready: Ready, _ member: Member) {
     if let index = index(of: member) { entries[index].ready = ready }
   }
@@ -239,7 +254,10 @@ struct Roster: Sendable {
   /// Notes a report; of one from another view the steps say nothing, as they may be of another era.
   mutating func record(_ progress: Progress, of member: Member, isCurrent: Bool) {
     guard let index = index(of: member) else { return }
-    if isCurrent { entries[index].isInStep = progress.behind == 0 }
+    if isCurrent {
+      entries[index].isInStep = progress.behind == 0
+      if !progress.waits.isEmpty || !entries[index].waits.isEmpty { entries[index].waits = progress.waits }
+    }
     if progress.refused.messages.total >= entries[index].refused.messages.total,
       progress.refused.connections.total >= entries[index].refused.connections.total
     {

@@ -24,6 +24,17 @@ public struct Deadlines: Hashable, Sendable {
   public var rebalance: UInt64 = 2000
   /// Between two moves of chunks to servers that serve less than others.
   public var respread: UInt64 = 2000
+  /// Until a server that something is asked of and that was not heard is asked whether it hears; between two such
+  /// questions, and between two answers to one who speaks.
+  public var linkProbe: UInt64 = 2000
+  /// Until a member that hears nothing of a server, while both speak to the coordinator, is told of.
+  public var stallReport: UInt64 = 10_000
+  /// Until the coordinator goes on without one of the two. Whatever arrives from the server begins it anew, so that
+  /// neither a long computation nor a slow network comes near it.
+  public var stallAction: UInt64 = 30_000
+  /// How long a member that was removed for that stands by after its first removal, before it is tried again; twice as
+  /// long after the second.
+  public var suspension: UInt64 = 60_000
 
   /// The defaults: a death that nobody reports is seen within two seconds.
   public init() {}

@@ -95,22 +95,27 @@ public struct Progress: Hashable, Sendable {
   /// Milliseconds that it has computed.
   public let busy: UInt64
   /// Its totals of some epochs, at most `maximumEpochs`: the newest, or an older one that has grown.
-  public let epochs: [EpochTotals]
+  public var epochs: [EpochTotals]
   /// A server's chunks whose replica is not known to have the whole state; where it is 0, the replicas could serve.
   public let behind: UInt64
   /// What it refused since its start.
   public var refused: RefusedCounts
   /// How late what a server applied one by one has come, since it started; nothing from a worker.
   public let staleness: StalenessCounts
+  /// Servers that it hears nothing of, at most `maximumWaits`.
+  public var waits: [Wait]
 
   /// Most epochs of one report.
   public static let maximumEpochs = 2
+  /// Most waits of one report.
+  public static let maximumWaits = 16
 
   /// A report.
   public init(
     steps: UInt64, shards: UInt64, busy: UInt64 = 0, epochs: [EpochTotals] = [], behind: UInt64 = 0,
-    refused: RefusedCounts = RefusedCounts(), staleness: StalenessCounts = StalenessCounts()
+    refused: RefusedCounts = RefusedCounts(), staleness: StalenessCounts = StalenessCounts(), waits: [Wait] = []
   ) {
+    self.waits = waits
     self.steps = steps
     self.shards = shards
     self.busy = busy

@@ -75,7 +75,7 @@ public enum Message: Hashable, Sendable {
   case cut(UInt64)
   /// A snapshot of a chunk with so many closed steps has come.
   case snapshotTaken(chunk: UInt32, version: UInt64)
-  /// The coordinator lives.
+  /// The coordinator lives. Of a member to a server: does it hear? Of a server: it does.
   case alive
   /// The job is over.
   indirect case stop(StopReason)

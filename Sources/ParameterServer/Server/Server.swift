@@ -21,6 +21,9 @@ public struct Server: Sendable {
   var norm = NormRound()
   /// Closed steps at which the coordinator wants a snapshot, beside those that the rules say.
   var commandedCut = 0
+  /// How long nothing was heard of servers that this one exchanges replicas or norms with.
+  private var links = LinkWatch()
+  private var callers = Callers()
   private var timer: Moment?
   private var retriedAt = Moment(milliseconds: 0)
 
@@ -100,7 +103,7 @@ public struct Server: Sendable {
     let behind = chunks.count { $0.map { ($0.replica != nil && !$0.isReplicaSynced) || $0.awaitsState } ?? false }
     return Progress(
       steps: UInt64(closedSteps ?? 0), shards: 0, behind: UInt64(behind), refused: RefusedCounts(messages: refusals),
-      staleness: counts.staleness)
+      staleness: counts.staleness, waits: links.waits(session.deadlines))
   }
 
   mutating func send(
@@ -123,6 +126,7 @@ public struct Server: Sendable {
   }
 
   private mutating func tick(at now: Moment, _ effects: inout [ServerEffect]) {
+    if view != nil { watchLinks(at: now, &effects) }
     switch session.tick(at: now) {
     case .nothing: break
     case .message(let message): send(message, to: .coordinator, &effects)
@@ -134,6 +138,27 @@ public struct Server: Sendable {
     retry(&effects)
   }
 
+  /// Tells those who spoke that they are heard, and asks servers whether they hear.
+  private mutating func watchLinks(at now: Moment, _ effects: inout [ServerEffect]) {
+    for connection in callers.due(at: now, every: session.deadlines.linkProbe) {
+      send(.alive, to: .connection(connection), &effects)
+    }
+    let requests: [Wait.Request?] = links.servers.map { _ in .exchange }
+    for server in links.look(at: now, session.deadlines, requests: requests) {
+      send(.alive, to: .server(server), &effects)
+    }
+  }
+
+  /// The servers that this one exchanges something with: each chunk's two, and all where the norm of the gradient is theirs.
+  private func partners(in view: View) -> [Member] {
+    guard let own = view.server(session.member) else { return [] }
+    return view.servers.filter { other in
+      other.member != own.member
+        && (view.rules.clipsNorm || own.chunks.contains { other.replicas.contains($0) }
+          || own.replicas.contains { other.chunks.contains($0) })
+    }.map(\.member)
+  }
+
   // MARK: Messages
 
   private mutating func receive(
@@ -143,6 +168,8 @@ public struct Server: Sendable {
     if source == .coordinator {
       return receiveFromCoordinator(envelope, payload: payload, at: now, &effects)
     }
+    // Whatever view it is of: the way is open.
+    if case .server(let server) = source { links.heard(server) }
     if let refusal = Fence.refusal(of: envelope, token: session.token, view: view) {
       if let payload { effects.append(.release(payload.handle)) }
       // A refusal is not answered by one: two members that refuse each other would never end.
@@ -151,6 +178,7 @@ public struct Server: Sendable {
         refusal, to: source, stranger: envelope.token == session.token ? nil : envelope.token, &effects)
     }
     if envelope.sender.role == .worker { workersCame = true }
+    callers.note(source)
     let refusal: Refusal?
     switch (envelope.message, envelope.sender.role) {
     case (.push(let push), .worker):
@@ -178,6 +206,10 @@ public struct Server: Sendable {
     case (.stateLost(let chunk), .server):
       replicaLacksState(Int(chunk), by: envelope.sender, &effects)
       refusal = nil
+    case (.alive, .worker), (.alive, .server):
+      // The answer to an answer would never end.
+      if case .connection = source { send(.alive, to: source, &effects) }
+      refusal = nil
     case (.refused, .server):
       // What a replica refuses is sent again until a view says otherwise.
       refusal = nil
@@ -202,7 +234,9 @@ public struct Server: Sendable {
     case .other(.snapshotTaken(let chunk, let version)): snapshotTaken(Int(chunk), version, &effects)
     case .other: break
     case .prepare(let welcome): effects.append(.prepare(welcome))
-    case .adopt(let view): adopt(view, &effects)
+    case .adopt(let view):
+      links.begin(partners(in: view), at: now)
+      adopt(view, &effects)
     case .adoptedBefore: adoptedBefore(&effects)
     case .refuse(let refusal): refusals.count(refusal.reason)
     case .stop(let reason):

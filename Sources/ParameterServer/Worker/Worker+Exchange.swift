@@ -105,6 +105,27 @@ extension Worker {
     forgetWants()
   }
 
+  // MARK: Waiting
+
+  /// Notes how long servers are not heard that something is asked of, and asks whether they hear.
+  mutating func watchLinks(at now: Moment, _ effects: inout [WorkerEffect]) {
+    let requests = links.servers.map { request(to: $0) }
+    for server in links.look(at: now, session.deadlines, requests: requests) {
+      send(.alive, to: .server(server), &effects)
+    }
+  }
+
+  /// The first thing that is asked of a server; nil where nothing is.
+  private func request(to server: Member) -> Wait.Request? {
+    for chunk in servers.indices where servers[chunk] == server {
+      if let sum = sums.first(where: { $0.isPending(chunk) }) {
+        return .push(chunk: UInt32(chunk), step: UInt64(sum.step))
+      }
+      if let want = wants[chunk] { return .pull(chunk: UInt32(chunk), step: UInt64(want.closed)) }
+    }
+    return markedCut > 0 && markedCut == pendingCut ? .marker(markedCut) : nil
+  }
+
   // MARK: Pulling
 
   /// Waits for nothing.

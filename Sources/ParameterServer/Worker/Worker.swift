@@ -61,6 +61,8 @@ public struct Worker: Sendable {
   /// How often something was said again.
   var retries: UInt64 = 0
   private var ledger = EpochLedger()
+  /// How long nothing was heard of servers that something is asked of.
+  var links = LinkWatch()
 
   /// Shards computed since the start, in number.
   public private(set) var shardCount: UInt64 = 0
@@ -125,7 +127,7 @@ public struct Worker: Sendable {
   var progress: Progress {
     Progress(
       steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: ledger.newest,
-      refused: RefusedCounts(messages: refusals))
+      refused: RefusedCounts(messages: refusals), waits: links.waits(session.deadlines))
   }
 
   mutating func send(
@@ -149,6 +151,7 @@ public struct Worker: Sendable {
   }
 
   private mutating func tick(at now: Moment, _ effects: inout [WorkerEffect]) {
+    if view != nil { watchLinks(at: now, &effects) }
     switch session.tick(at: now) {
     case .nothing: break
     case .message(let message): send(message, to: .coordinator, &effects)
@@ -179,6 +182,7 @@ public struct Worker: Sendable {
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view):
       act(at: now)
+      links.begin(view.servers.map(\.member), at: now)
       adopt(view, &effects)
     case .other(.leases(let granted)): take(granted, in: envelope.view, &effects)
     case .other(.cut(let number)):
@@ -199,6 +203,8 @@ public struct Worker: Sendable {
     _ envelope: Envelope, from source: Destination, payload: ReceivedPayload?, at now: Moment,
     _ effects: inout [WorkerEffect]
   ) {
+    // Whatever view it is of: the way is open.
+    if case .server(let server) = source { links.heard(server) }
     var refusal = Fence.refusal(of: envelope, token: session.token, view: view)
     if refusal == nil, source != .server(envelope.sender) {
       refusal = Refusal(.unknownMember, "\(envelope.sender) speaks through another server's connection")
@@ -235,7 +241,8 @@ public struct Worker: Sendable {
     // Told at once: how soon a worker that joins computes is what people ask of a job that grows.
     if shardCount == 1 { send(.progress(progress), to: .coordinator, &effects) }
     if let totals = ledger.add(result, epoch: UInt32(schedule.epoch(ofStep: result.step))) {
-      let progress = Progress(steps: begunSteps, shards: shardCount, busy: busyMilliseconds, epochs: [totals])
+      var progress = progress
+      progress.epochs = [totals]
       send(.progress(progress), to: .coordinator, &effects)
     }
   }

@@ -31,6 +31,25 @@ public struct JobStatus: Codable, Hashable, Sendable {
     }
   }
 
+  /// A member that does not hear a server.
+  public struct Wait: Codable, Hashable, Sendable {
+    /// The member's place.
+    public var member: String
+    /// The server's.
+    public var server: String
+    /// Where it listens.
+    public var address: String
+    /// For how long.
+    public var milliseconds: Int
+    /// What was asked for first.
+    public var request: String
+
+    /// One line for a person.
+    public var text: String {
+      "\(member) waits for \(server) at \(address) for \(milliseconds / 1000) s (\(request))"
+    }
+  }
+
   /// What the job does: waiting for members, placing, training, recovering, ending,
   /// evaluating.
   public var state: String
@@ -58,9 +77,11 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var missing: [String]
   /// The members.
   public var members: [Member]
+  /// Who does not hear a server, where that lasts; nil where all hear theirs.
+  public var waits: [Wait]?
 
   enum CodingKeys: String, CodingKey {
-    case state, mode, step, steps, view, era, refused, refusals, missing, members, staleness
+    case state, mode, step, steps, view, era, refused, refusals, missing, members, staleness, waits
     case refusedConnections = "refused_connections"
     case connectionRefusals = "connection_refusals"
   }

@@ -77,6 +77,8 @@ public struct Job: Hashable, Sendable {
   public var checkpointEvery: Int?
   /// Minutes between two checkpoints; nil for none by time.
   public var checkpointMinutes: Double?
+  /// Seconds that a member may hear nothing of a server before the job goes on without one of the two.
+  public var stallTimeout = 30.0
   /// Checkpoints that are kept, beside the best.
   public var keep = 3
   /// Training samples that are held out, to choose the best checkpoint by; where there are none, the training loss does.

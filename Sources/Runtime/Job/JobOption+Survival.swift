@@ -8,6 +8,14 @@ extension JobOption {
       name: "replicas", valueName: "0|1", help: "replicas of each chunk on another server",
       set: { job, text throws(OptionProblem) in job.replicas = try integer(text, 0...1) }, get: { "\($0.replicas)" }),
     JobOption(
+      name: "stall-timeout", valueName: "s",
+      help: "seconds that a member may hear nothing of a server before the job goes on without one of the two",
+      set: { job, text throws(OptionProblem) in
+        let seconds = try number(text, 0...86_400)
+        guard seconds >= 3 else { throw OptionProblem(text: "\(text) seconds are less than 3") }
+        job.stallTimeout = seconds
+      }, get: { "\($0.stallTimeout)" }),
+    JobOption(
       name: "checkpoint-every", valueName: "n", help: "steps between two checkpoints (default: only the last)",
       set: { job, text throws(OptionProblem) in job.checkpointEvery = try integer(text, 1...1_000_000_000) },
       get: { $0.checkpointEvery.map { "\($0)" } }),

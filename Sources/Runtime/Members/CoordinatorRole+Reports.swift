@@ -18,6 +18,9 @@ extension CoordinatorRole {
       // Of those that the job begins with the first step tells.
       if isLate { report(.notice(text)) }
     case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+    case .stalled(let stall):
+      logger.warning("\(stall.text)")
+      report(.notice(stall.text))
     case .view(let view, let reason): tell(view, reason)
     case .begun(let view): begin(view)
     case .resumed(let view, let milliseconds): resume(view, milliseconds)

@@ -102,6 +102,9 @@ package final class CoordinatorRole {
     post = try Post(transport, takesStates: true)
     outcomes = Mailbox(waker: post.waker)
     keeper = CheckpointKeeper(context) { [outcomes] in outcomes.put($0) }
+    var deadlines = deadlines
+    deadlines.stallAction = UInt64(job.stallTimeout * 1000)
+    deadlines.stallReport = deadlines.stallAction / 3
     loop = EventLoop(
       Coordinator(plan: plan, token: token, deadlines: deadlines, journal: records), post: post, timerEvent: .timer)
     recall(records)

@@ -77,7 +77,29 @@ extension WireFormat {
       progress.refused.connections.wrongListenerKey = connections[2]
       progress.refused.connections.unproven = connections[3]
     }
+    progress.waits = try waits(body, "\(name).waits")
     return progress
+  }
+
+  private static func waits(_ body: Convoy__Wire__Progress, _ name: String) throws(WireError) -> [Wait] {
+    var waits: [Wait] = []
+    for wait in try Fields.messages(body.waits, body.n_waits, name, maximum: Progress.maximumWaits) {
+      let step = try Fields.count(wait.step, "\(name).step")
+      let request: Wait.Request
+      switch wait.request {
+      case 1: request = .pull(chunk: wait.chunk, step: step)
+      case 2: request = .push(chunk: wait.chunk, step: step)
+      case 3: request = .marker(step)
+      case 4: request = .exchange
+      default: throw .field("\(name).request", "there is no request \(wait.request)")
+      }
+      waits.append(
+        Wait(
+          server: Member(.server, wait.server),
+          milliseconds: try Fields.count(wait.milliseconds, "\(name).milliseconds"),
+          request: request))
+    }
+    return waits
   }
 
   /// Counts of staleness; what is left out is none.

@@ -144,7 +144,32 @@ extension WireFormat {
     body.pointee.n_epochs = progress.epochs.count
     body.pointee.epochs = encode(progress.epochs, &arena)
     if progress.staleness.count > 0 { body.pointee.staleness = encode(progress.staleness, &arena) }
+    if !progress.waits.isEmpty {
+      body.pointee.n_waits = progress.waits.count
+      body.pointee.waits = encode(progress.waits, &arena)
+    }
     return body
+  }
+
+  static func encode(
+    _ waits: [Wait], _ arena: inout ProtobufC.Arena
+  ) -> UnsafeMutablePointer<UnsafeMutablePointer<Convoy__Wire__Wait>?> {
+    let messages = arena.array(of: UnsafeMutablePointer<Convoy__Wire__Wait>?.self, count: waits.count)
+    for (index, wait) in waits.enumerated() {
+      let message = arena.make(convoy__wire__wait__init)
+      message.pointee.server = wait.server.number
+      message.pointee.milliseconds = wait.milliseconds
+      switch wait.request {
+      case .pull(let chunk, let step):
+        (message.pointee.request, message.pointee.chunk, message.pointee.step) = (1, chunk, step)
+      case .push(let chunk, let step):
+        (message.pointee.request, message.pointee.chunk, message.pointee.step) = (2, chunk, step)
+      case .marker(let number): (message.pointee.request, message.pointee.step) = (3, number)
+      case .exchange: message.pointee.request = 4
+      }
+      messages[index] = message
+    }
+    return messages
   }
 
   static func encode(

@@ -21,6 +21,9 @@ struct FaultTests {
     #expect(FaultPlan.parse("all") == .success(.all))
     #expect(FaultPlan.parse("none") == .success(.none))
     #expect(FaultPlan.parse("pause,crash") == .success(FaultPlan([.crash, .pause])))
+    // What leaves nobody who can go on is asked for by its name.
+    #expect(!FaultPlan.all.kinds.contains(.severed))
+    #expect(FaultPlan.parse("all,severed") == .success(FaultPlan(FaultKind.allCases)))
     guard case .failure(let unknown) = FaultPlan.parse("crash,fire") else {
       Issue.record("fire is no fault")
       return

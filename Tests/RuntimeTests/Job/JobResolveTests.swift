@@ -60,7 +60,7 @@ import Testing
       "memory-limit": "1.5GiB", "optimizer": "sgd", "learning-rate": "0.125", "momentum": "0.5", "nesterov": "true",
       "weight-decay": "0.0005",
       "schedule": "step:1000:0.1", "warmup-steps": "13", "replicas": "1", "checkpoint-every": "200",
-      "checkpoint-minutes": "2.5", "keep": "5", "rebalance": "off", "max-staleness": "9",
+      "checkpoint-minutes": "2.5", "keep": "5", "stall-timeout": "12.5", "rebalance": "off", "max-staleness": "9",
       "staleness-scaling": "inverse", "validation": "0.1",
       "delay-compensation": "0.04", "clip-norm": "0.5",
     ]
@@ -91,6 +91,7 @@ import Testing
     expected.checkpointEvery = 200
     expected.checkpointMinutes = 2.5
     expected.keep = 5
+    expected.stallTimeout = 12.5
     expected.validation = .share(0.1)
     expected.rebalance = false
     expected.maxStaleness = 9
