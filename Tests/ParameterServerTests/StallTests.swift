@@ -83,7 +83,8 @@ import Testing
 
   /// Everyone is heard for so long, and some wait all the while.
   private func pass(
-    _ milliseconds: UInt64, _ bench: inout CoordinatorBench, waiting: [(Member, Member)], since begin: UInt64
+    _ milliseconds: UInt64, _ bench: inout CoordinatorBench, waiting: [(Member, Member)], since begin: UInt64,
+    standingBy: [Member] = []
   ) -> [CoordinatorEffect] {
     var effects: [CoordinatorEffect] = []
     let end = bench.now + milliseconds
@@ -96,6 +97,9 @@ import Testing
             Wait(server: server, milliseconds: bench.now - begin, request: .pull(chunk: 3, step: 41)))
         }
         effects += bench.send(.progress(progress), from: member)
+      }
+      for member in standingBy where bench.view.incarnation(of: member) == nil {
+        effects += bench.send(.ready(Job.workerReady), from: member)
       }
       effects += bench.handle(.timer)
     }
@@ -138,11 +142,11 @@ import Testing
       _ = bench.acceptAll()
       _ = bench.join(worker(1), life: life)
       #expect(bench.view.worker(worker(1)) == nil, "it stands by")
-      _ = pass(suspension - 500, &bench, waiting: [], since: 0)
+      _ = pass(suspension - 500, &bench, waiting: [], since: 0, standingBy: [worker(1)])
       #expect(bench.view.worker(worker(1)) == nil)
       #expect(status(bench).contains(#""place":"worker.1","state":"standing by""#))
       if suspension == 1_000_000 { continue }
-      _ = pass(1000, &bench, waiting: [], since: 0)
+      _ = pass(1000, &bench, waiting: [], since: 0, standingBy: [worker(1)])
       #expect(bench.view.worker(worker(1)) != nil, "it is tried again")
       _ = bench.acceptAll()
       began = bench.now

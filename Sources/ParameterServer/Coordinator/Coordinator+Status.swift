@@ -94,7 +94,7 @@ extension Coordinator {
     let isInView = view?.incarnation(of: entry.member) == entry.incarnation
     var fields = [
       ("name", Self.quoted(entry.name)), ("place", Self.quoted("\(entry.member)")),
-      ("state", Self.quoted(isInView ? "working" : entry.isReady ? "standing by" : "preparing")),
+      ("state", Self.quoted(isInView ? "working" : entry.ready != nil ? "standing by" : "preparing")),
       ("steps", "\(entry.steps)"), ("shards", "\(entry.shards)"),
       ("refused", "\(entry.refused.messages.total)"), ("silent_ms", "\(now.milliseconds(since: entry.heardAt))"),
     ]

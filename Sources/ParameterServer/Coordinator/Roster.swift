@@ -199,7 +199,7 @@ struct Roster: Sendable {
   var missing: [String] {
     let places =
       (0..<UInt32(servers)).map { Member(.server, $0) } + (0..<UInt32(workers)).map { Member(.worker, $0) }
-    return places.filter { place in !entries.contains { $0.member == place && $0.isReady } }.map(\.description)
+    return places.filter { place in !entries.contains { $0.member == place && $0.ready != nil } }.map(\.description)
   }
 
   /// Whether as many of each role are ready as the job begins with.
@@ -222,10 +222,10 @@ struct Roster: Sendable {
   /// The steps that a member has begun or closed; 0 of one that is not here.
   func steps(of member: Member) -> UInt64 { index(of: member).map { entries[$0].steps } ?? 0 }
 
-  /// Members that can work and were not heard for so long, and when the first of them was.
+  /// Members that are ready and were not heard for so long, and when the first of them was.
   func silent(for milliseconds: UInt64, at now: Moment) -> (members: [Member], since: Moment)? {
     let silent = entries.indices.filter {
-      entries[$0].isReady && now.milliseconds(since: entries[$0].heardAt) >= milliseconds
+      entries[$0].ready != nil && now.milliseconds(since: entries[$0].heardAt) >= milliseconds
     }
     return silent.first.map { first in (silent.map { entries[$0].member }, entries[first].heardAt) }
   }

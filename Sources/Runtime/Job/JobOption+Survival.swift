@@ -12,7 +12,7 @@ extension JobOption {
       help: "seconds that a member may hear nothing of a server before the job goes on without one of the two",
       set: { job, text throws(OptionProblem) in
         let seconds = try number(text, 0...86_400)
-        guard seconds >= 3 else { throw OptionProblem(text: "\(text) seconds are less than 3") }
+        guard seconds >= 6 else { throw OptionProblem(text: "\(text) seconds are less than 6") }
         job.stallTimeout = seconds
       }, get: { "\($0.stallTimeout)" }),
     JobOption(

@@ -104,7 +104,8 @@ package final class CoordinatorRole {
     keeper = CheckpointKeeper(context) { [outcomes] in outcomes.put($0) }
     var deadlines = deadlines
     deadlines.stallAction = UInt64(job.stallTimeout * 1000)
-    deadlines.stallReport = deadlines.stallAction / 3
+    // No sooner than two questions whether a server hears had the time to be answered.
+    deadlines.stallReport = max(deadlines.stallAction / 3, 2 * deadlines.linkProbe + 1000)
     loop = EventLoop(
       Coordinator(plan: plan, token: token, deadlines: deadlines, journal: records), post: post, timerEvent: .timer)
     recall(records)
