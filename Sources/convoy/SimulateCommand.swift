@@ -117,13 +117,14 @@ struct SimulateCommand: ParsableCommand {
 
   private func runAgain(_ path: String) throws {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConvoyError(.badData, "\(path) cannot be read: give a file that convoy simulate has written")
+      throw ConvoyError(
+        .badData, "\(path) cannot be read: \(ErrorText.reading(path)); give a file that convoy simulate has written")
     }
     let replay: Replay
     do {
       replay = try JSONDecoder().decode(Replay.self, from: data)
     } catch {
-      throw ConvoyError(.badData, "\(path) is no schedule of convoy simulate: \(Self.reason(error))")
+      throw ConvoyError(.badData, "\(path) is no schedule of convoy simulate: \(ErrorText.line(error))")
     }
     guard replay.isSound else {
       throw ConvoyError(
@@ -142,16 +143,6 @@ struct SimulateCommand: ParsableCommand {
         "seed \(report.seed): \(report.violations.count) violations, \(report.steps) steps, trace \(report.hash)")
     }
     if !report.violations.isEmpty { throw ExitCode(1) }
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "\(error)" }
-    switch error {
-    case .dataCorrupted(let context), .keyNotFound(_, let context), .typeMismatch(_, let context),
-      .valueNotFound(_, let context):
-      return context.debugDescription
-    @unknown default: return "it cannot be decoded"
-    }
   }
 }
 

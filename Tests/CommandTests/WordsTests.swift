@@ -32,6 +32,7 @@ import Testing
     ("train --max-steps 1 --run-dir @/file/run", 78),
     ("train --max-steps 1 --run-dir /dev/full", 78),
     ("train --max-steps 1 --run-dir /proc/run", 78),
+    ("train --max-steps 1 --run-dir @/new/../file", 78),
     ("train --max-steps 1 --run-dir /sys/run", 78),
     ("train --max-steps 1 --run-dir @/full", 78),
     ("train --max-steps 1 --run-dir @/file/run --transport inproc", 78),
@@ -69,6 +70,7 @@ import Testing
     ("coordinator --job @/good.yaml --listen tcp://127.0.0.1:0 --run-dir @/run --keys @/none", 78),
     ("coordinator --job @/good.yaml --listen tcp://127.0.0.1:0 --run-dir @/run --keys @/empty", 78),
     ("worker --coordinator tcp://127.0.0.1:1 --token-file @/none", 78),
+    ("worker --coordinator tcp://127.0.0.1:1 --token-file @/empty", 78),
     ("server --coordinator nowhere", 64),
     ("train --hosts @/none --run-dir @/run", 78),
     ("train --hosts @/empty --run-dir @/run", 78),
@@ -79,6 +81,7 @@ import Testing
     ("simulate --replay @/none", 65),
     ("simulate --replay @/empty", 65),
     ("simulate --replay @/broken.json", 65),
+    ("simulate --replay @/other.json", 65),
     // Other programs.
     ("benchmark engine --torch @/none", 78),
     ("benchmark engine --torch @/empty", 78),

@@ -13,7 +13,7 @@ package enum HostsFile {
   /// Reads a file. Errors (exit code 78) name the file and the line.
   package static func read(_ path: String) throws(ConvoyError) -> [Host] {
     guard let data = FileManager.default.contents(atPath: path) else {
-      throw ConvoyError(.configuration, "the hosts file \(path) cannot be read: \(String(cString: strerror(errno)))")
+      throw ConvoyError(.configuration, "the hosts file \(path) cannot be read: \(ErrorText.reading(path))")
     }
     return try parse(String(decoding: data, as: UTF8.self), path: path)
   }

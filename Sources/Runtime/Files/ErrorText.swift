@@ -6,10 +6,10 @@ package enum ErrorText {
   package static func line(_ error: any Error) -> String {
     if let error = error as? ConvoyError { return error.message }
     if let error = error as? POSIXError { return String(cString: strerror(error.code.rawValue)) }
-    if let error = error as? CocoaError { return line(error) }
     if let error = error as? DecodingError {
       return "what was read is not in the form that was expected: \(line(error))"
     }
+    if let error = error as? CocoaError { return line(error) }
     // Of the type itself: a bridged error would describe itself too, by its domain and code.
     if type(of: error) is any CustomStringConvertible.Type { return oneLine("\(error)") }
     return "it failed for a reason that the program has no words for (\(type(of: error))): please report it"
@@ -26,10 +26,12 @@ package enum ErrorText {
 
   private static func line(_ error: DecodingError) -> String {
     switch error {
-    case .dataCorrupted(let context), .keyNotFound(_, let context), .typeMismatch(_, let context),
-      .valueNotFound(_, let context):
-      oneLine(context.debugDescription)
-    @unknown default: "it cannot be decoded"
+    case .keyNotFound(let key, _): return "there is no field \(key.stringValue)"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      let path = context.codingPath.map { $0.intValue.map { "\($0)" } ?? $0.stringValue }
+      return "the field \(path.joined(separator: ".")) is not what it should be"
+    case .dataCorrupted: return "it is no JSON, or a value in it is not one that there may be"
+    @unknown default: return "it cannot be decoded"
     }
   }
 

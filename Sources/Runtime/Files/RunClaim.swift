@@ -38,10 +38,15 @@ package final class RunClaim: Sendable {
     try RunFolder.requireFree(path, resuming: resume)
     guard try isEmpty(path) else { return RunClaim(path: path, made: [], descriptor: -1, isNew: false) }
     let made = try make(path)
-    let descriptor = try lock(path)
-    // Another command may have come between.
-    do throws(ConvoyError) { try RunFolder.requireEmpty(path) } catch {
+    var descriptor: Int32 = -1
+    do throws(ConvoyError) {
+      descriptor = try lock(path)
+      // Another command may have come between.
+      try RunFolder.requireEmpty(path)
+    } catch {
       if descriptor >= 0 { close(descriptor) }
+      // Those in which somebody else has made something stay.
+      for folder in made where rmdir(folder) != 0 { break }
       throw error
     }
     return RunClaim(path: path, made: made, descriptor: descriptor, isNew: true)
@@ -103,7 +108,10 @@ package final class RunClaim: Sendable {
         case .exists: return
         case .missing where Path.folder(of: path) != path:
           try make(Path.folder(of: path))
-          try RealFileSystem.shared.makeFolder(path)
+          // `x/..` is there as soon as `x` is.
+          do throws(ModelFileError) { try RealFileSystem.shared.makeFolder(path) } catch  where error.kind == .exists {
+            return
+          }
         default: throw error
         }
       }

@@ -30,6 +30,9 @@ package enum TokenFile {
     defer { close(file) }
     var status = stat()
     guard fstat(file, &status) == 0 else { throw failure("cannot read the job's token from", path) }
+    guard status.st_mode & S_IFMT != S_IFDIR else {
+      throw ConvoyError(.configuration, "the token file \(path) is a folder")
+    }
     guard status.st_mode & 0o077 == 0 else {
       throw ConvoyError(
         .refused, "the token file \(path) may be read by others: chmod 600 it, or make a new one")

@@ -49,6 +49,7 @@ package final class CoordinatorRole {
   var refusedConnections = RefusedConnections()
   private var isWarnedOfJournal = false
   private var isWarnedOfMetrics = false
+  private var isFailureTold = false
   /// What could not be stored of what the run should have at its end, and why.
   var notStored: [String] = []
 
@@ -174,10 +175,7 @@ package final class CoordinatorRole {
       failure: { .failed($0.message, $0.kind) },
       perform: { effect throws(ConvoyError) in try perform(effect) })
     journal.settle()
-    // Before the members leave, so that a launcher does not take their end for the cause, nor starts them again.
-    if case .failed(let text, let kind) = reason, loop.failure == nil, stop.signal == nil {
-      report(.failed(message: text, exitCode: ExitCode(kind).rawValue))
-    }
+    tellFailure(reason)
     tellRefusedConnections()
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
     if let failure = loop.failure { throw failure }
@@ -230,6 +228,7 @@ package final class CoordinatorRole {
     warnOfJournal()
     switch effect {
     case .send(let envelope, let connection, let chunk):
+      if case .stop(let reason) = envelope.message { tellFailure(reason) }
       try post.send(
         completed(envelope), payload: try restored(envelope.message, chunk), to: Peer(rawValue: connection.rawValue))
     case .store(let mark): store(mark)
@@ -239,6 +238,16 @@ package final class CoordinatorRole {
     default: break
     }
     return nil
+  }
+
+  /// Tells once that the job fails: before its members leave, so that a launcher does not take their end for the cause, nor
+  /// starts them again.
+  private func tellFailure(_ reason: StopReason) {
+    guard !isFailureTold, case .failed(let text, let kind) = reason, loop.failure == nil, stop.signal == nil else {
+      return
+    }
+    isFailureTold = true
+    report(.failed(message: text, exitCode: ExitCode(kind).rawValue))
   }
 
   func rest() { byte?.set(keeper.isCollecting ? .checkpointing : .idle) }

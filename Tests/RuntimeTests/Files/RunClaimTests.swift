@@ -30,6 +30,16 @@ import Testing
     #expect(names(base.path) == [])
   }
 
+  @Test("A path that leads through a folder that is made on the way is the same place, and leaves nothing either")
+  func roundabout() throws {
+    defer { try? FileManager.default.removeItem(at: base) }
+    try RunFolder.makeFolder(base.path)
+    let claim = try RunClaim.take("\(base.path)/new/../run")
+    try start(in: claim.path)
+    #expect(claim.abandon())
+    #expect(names(base.path) == [])
+  }
+
   @Test("A folder that was there stays, empty")
   func empty() throws {
     defer { try? FileManager.default.removeItem(at: base) }
