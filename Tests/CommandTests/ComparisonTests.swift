@@ -38,7 +38,7 @@ import Testing
 
   // MARK: What is left
 
-  static let endings: [(Int32, Int32)] = [(SIGINT, 130), (SIGTERM, 143), (SIGKILL, 137)]
+  static let endings: [(Int32, Int32)] = [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129), (SIGKILL, 137)]
 
   @Test("Whatever ends the comparison, the Python that it runs ends, and what that has started", arguments: endings)
   func pythonEnds(signal: Int32, code: Int32) throws {
