@@ -105,8 +105,9 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "convoy", "Runtime", "ParameterServer", "WireFormat", "Transport", "Datasets", "Engines", "Networks", "Tensors",
-        "TestSupport",
+        "convoy", "Runtime", "ParameterServer", "WireFormat", "Transport", "Datasets", "Engines", "ModelFiles",
+        "Networks",
+        "Tensors", "TestSupport",
       ]),
   ]
 )

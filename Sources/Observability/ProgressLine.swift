@@ -90,9 +90,9 @@ public struct ProgressLine: Sendable {
   }
 
   private func text(_ state: State, at seconds: Double) -> String {
-    let share = state.steps > 0 ? 100 * state.step / state.steps : 0
+    let share = state.steps > 0 ? Int((100 * Double(state.step) / Double(state.steps)).rounded(.down)) : 0
     var text =
-      "step \(state.step)/\(state.steps) (\(share) %)  epoch \(state.epoch)  loss \(Self.decimals(state.loss, 4))  \(Int(state.imagesPerSecond.rounded())) images/s"
+      "step \(state.step)/\(state.steps) (\(share) %)  epoch \(state.epoch)  loss \(Self.decimals(state.loss, 4))  \(Self.decimals(state.imagesPerSecond, 0)) images/s"
     if let begunAt, state.step > begunStep, state.step < state.steps {
       let left = (seconds - begunAt) / Double(state.step - begunStep) * Double(state.steps - state.step)
       text += "  \(Self.duration(left)) left"

@@ -4,10 +4,12 @@ import ParameterServer
 
 /// Fields of a message that was read, checked one by one.
 enum Fields {
-  /// Most characters of a name, an address, or one line for a person.
+  /// Most bytes of one line for a person.
   static let maximumText = 4096
   /// Most bytes of a job's settings.
   static let maximumJob = 1 << 20
+  /// Most bytes of what a coordinator tells of its job and of all its members.
+  static let maximumStatus = 8 << 20
 
   static func bytes(_ data: ProtobufCBinaryData) -> [UInt8] {
     Array(UnsafeBufferPointer(start: data.data, count: data.len))
@@ -36,8 +38,8 @@ enum Fields {
     return role
   }
 
-  /// A number of something; at most all shards of all steps that a job may have, and one.
-  static func int(_ value: UInt64, _ name: String, maximum: Int = 1 << 57) throws(WireError) -> Int {
+  /// A number of something.
+  static func int(_ value: UInt64, _ name: String, maximum: Int = Int(Bounds.count)) throws(WireError) -> Int {
     guard value <= UInt64(maximum) else { throw .field(name, "\(value), at most \(maximum) is taken") }
     return Int(value)
   }
@@ -47,7 +49,38 @@ enum Fields {
 
   /// A number that only rises: what is added to it does not overflow.
   static func counter(_ value: UInt64, _ name: String) throws(WireError) -> UInt64 {
-    UInt64(try int(value, name, maximum: 1 << 62))
+    UInt64(try int(value, name, maximum: Int(Bounds.counter)))
+  }
+
+  /// The number of a member: that of one which was not given any, or one of those that there are.
+  static func member(_ value: UInt32, _ name: String) throws(WireError) -> UInt32 {
+    guard value < Bounds.members || value == Member.unassigned else {
+      throw .field(name, "\(value), and a role has at most \(Bounds.members) members")
+    }
+    return value
+  }
+
+  /// A name or an address.
+  static func name(_ pointer: UnsafeMutablePointer<CChar>?, _ name: String) throws(WireError) -> String {
+    try text(pointer, name, maximum: Bounds.nameBytes)
+  }
+
+  /// A text as it is taken: what is longer than one line for a person may be is cut, at a character.
+  static func line(_ text: String) -> String {
+    guard text.utf8.count > maximumText else { return text }
+    var count = 0
+    return String(
+      text.prefix { character in
+        count += character.utf8.count
+        return count <= maximumText
+      })
+  }
+
+  /// The bits of what a gradient is multiplied by: none is made longer, and one that is not finite has no number for it.
+  static func scale(_ bits: UInt64, _ name: String) throws(WireError) -> UInt64 {
+    let scale = Double(bitPattern: bits)
+    guard scale.isNaN || (0...1).contains(scale) else { throw .field(name, "\(scale), not from 0 to 1") }
+    return bits
   }
 
   static func node(level: UInt32, index: UInt32, _ name: String) throws(WireError) -> ShardNode {

@@ -5,8 +5,8 @@ public import ParameterServer
 /// Records of a coordinator's journal, in the style of the messages: whoever reads them need not be the same build, and a
 /// record of another version is refused.
 extension WireFormat {
-  /// Most epochs whose totals one record holds.
-  static let maximumJournalledEpochs = 1 << 18
+  /// Most bytes of a record: the totals of as many epochs as a job may have.
+  public static let maximumRecordBytes = 64 << 20
 
   /// The bytes of a record.
   public static func encode(record: JournalRecord) -> [UInt8] {
@@ -72,8 +72,8 @@ extension WireFormat {
 
   /// Reads a record. Every number is checked before it is believed.
   public static func decode(record bytes: UnsafeRawBufferPointer) throws(WireError) -> JournalRecord {
-    guard bytes.count <= maximumEnvelopeBytes else {
-      throw .tooLong(bytes: bytes.count, maximum: maximumEnvelopeBytes)
+    guard bytes.count <= maximumRecordBytes else {
+      throw .tooLong(bytes: bytes.count, maximum: maximumRecordBytes)
     }
     let record = try ProtobufC.unpack(
       bytes, budget: memoryBudget(forBytes: bytes.count), with: { convoy__wire__record__unpack($0, $1, $2) },
@@ -92,7 +92,8 @@ extension WireFormat {
     case CONVOY__WIRE__RECORD__BODY_LEASED:
       let body = try Fields.message(wire.leased, "leased")
       return .leased(
-        Member(try Fields.role(body.role, "leased.role"), body.number), Incarnation(body.incarnation),
+        Member(try Fields.role(body.role, "leased.role"), try Fields.member(body.number, "leased.number")),
+        Incarnation(body.incarnation),
         try leases(body.leases, "leased.leases"))
     case CONVOY__WIRE__RECORD__BODY_LEASE_BOOK:
       let body = try Fields.message(wire.lease_book, "lease_book")
@@ -103,16 +104,17 @@ extension WireFormat {
           applied: try units(body.applied, "lease_book.applied")))
     case CONVOY__WIRE__RECORD__BODY_CHECKPOINT:
       let body = try Fields.message(wire.checkpoint, "checkpoint")
-      return .checkpoint(
-        CheckpointMark(
-          step: try Fields.int(body.step, "checkpoint.step"),
-          version: try Fields.count(body.version, "checkpoint.version"),
-          rules: try rules(body.rules, "checkpoint.rules"),
-          covered: try units(body.covered, "checkpoint.covered")))
+      let mark = CheckpointMark(
+        step: try Fields.int(body.step, "checkpoint.step"),
+        version: try Fields.count(body.version, "checkpoint.version"),
+        rules: try rules(body.rules, "checkpoint.rules"),
+        covered: try units(body.covered, "checkpoint.covered"))
+      if let problem = mark.problem { throw .field("checkpoint", problem) }
+      return .checkpoint(mark)
     case CONVOY__WIRE__RECORD__BODY_TOTALS:
       let body = try Fields.message(wire.totals, "totals")
       return .totals(
-        try epochs(body.epochs, body.n_epochs, "totals.epochs", maximum: maximumJournalledEpochs),
+        try epochs(body.epochs, body.n_epochs, "totals.epochs", maximum: JobRules.maximumEpochs),
         try staleness(body.staleness, "totals.staleness"))
     case CONVOY__WIRE__RECORD__BODY_AGREED:
       let body = try Fields.message(wire.agreed, "agreed")

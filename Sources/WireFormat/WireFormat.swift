@@ -52,8 +52,9 @@ public enum WireFormat {
       throw .field("token", "\(wire.token.len) bytes, not \(JobToken.byteCount)")
     }
     return Envelope(
-      token: token, view: ViewNumber(wire.view),
-      sender: Member(try Fields.role(wire.sender_role, "sender_role"), wire.sender_number),
+      token: token, view: ViewNumber(try Fields.counter(wire.view, "view")),
+      sender: Member(
+        try Fields.role(wire.sender_role, "sender_role"), try Fields.member(wire.sender_number, "sender_number")),
       incarnation: Incarnation(wire.incarnation), message: try decodeBody(wire))
   }
 }

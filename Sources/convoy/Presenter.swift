@@ -66,7 +66,7 @@ final class Presenter: Sendable {
     Terminal.result(
       """
       test accuracy  \(ProgressLine.decimals(summary.testAccuracy, 4))   (loss \(ProgressLine.decimals(summary.testLoss, 4)))
-      trained        \(summary.steps) steps, \(summary.epochs) epochs, \(Int(summary.imagesPerSecond.rounded())) images/s, \(ProgressLine.duration(summary.seconds)) in all
+      trained        \(summary.steps) steps, \(summary.epochs) epochs, \(ProgressLine.decimals(summary.imagesPerSecond, 0)) images/s, \(ProgressLine.duration(summary.seconds)) in all
       model          \(model)   (safetensors with PyTorch's names; sha256 of the parameters \(summary.parametersSHA256.prefix(12))…)
 
       next

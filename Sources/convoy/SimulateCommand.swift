@@ -71,8 +71,8 @@ struct SimulateCommand: ParsableCommand {
     var total = CampaignReport()
     var failures: [Failure] = []
     let began = ContinuousClock.now
-    for seed in seed..<seed + UInt64(seeds) {
-      let report = campaign.run(seed: seed)
+    for offset in 0..<UInt64(seeds) {
+      let report = campaign.run(seed: seed &+ offset)
       total.add(report)
       for line in report.trace { Terminal.result(line) }
       guard let violation = report.violations.first else { continue }
@@ -165,6 +165,8 @@ private struct SimulationReport: Encodable {
   let faults: [String: Int]
   let rare_branches: [String: Int]
   let occurrences: [String: Int]
+  let refusals: [String: Int]
+  let passed_over: [String: Int]
   let never: [String]
   let trace_hash: String
 
@@ -179,6 +181,8 @@ private struct SimulationReport: Encodable {
     faults = Dictionary(uniqueKeysWithValues: total.coverage.faults.map { ($0.key.rawValue, $0.value) })
     rare_branches = Dictionary(uniqueKeysWithValues: total.coverage.branches.map { ($0.key.rawValue, $0.value) })
     occurrences = Dictionary(uniqueKeysWithValues: total.coverage.events.map { ($0.key.rawValue, $0.value) })
+    refusals = total.coverage.refusals
+    passed_over = total.coverage.drops
     never = total.missing(campaign)
     trace_hash = total.hash
   }
@@ -197,6 +201,8 @@ private struct SimulationReport: Encodable {
     if !faults.isEmpty { lines.append(table("faults", faults)) }
     if !rare_branches.isEmpty { lines.append(table("rare branches", rare_branches)) }
     lines.append(table("occurrences", occurrences))
+    if !refusals.isEmpty { lines.append(table("refused", refusals)) }
+    if !passed_over.isEmpty { lines.append(table("passed over", passed_over)) }
     if runs > 1, !never.isEmpty { lines.append("never: " + never.joined(separator: ", ")) }
     lines.append("trace \(trace_hash)")
     return lines.joined(separator: "\n")

@@ -104,6 +104,39 @@ import Testing
     #expect(try open().openingRecords.isEmpty)
   }
 
+  @Test(
+    "A number that no journal comes to is an error with the offset, however good its checksums",
+    arguments: [Journal.largestSequence + 1, 1 << 63, .max - 1, .max])
+  func sequence(_ number: UInt64) throws {
+    try filled()
+    var bytes = Array(folder.read("journal")[..<59])
+    func put(_ number: UInt64, _ count: Int, at index: Int) {
+      for byte in 0..<count { bytes[index + byte] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(byte))) }
+    }
+    // The record's own number, and the checksum of its head and its place.
+    put(number, 8, at: 32)
+    let place: [UInt8] = [16, 0, 0, 0, 0, 0, 0, 0]
+    put(UInt64(CRC32C.checksum(of: Array(bytes[16..<52]) + place)), 4, at: 52)
+    _ = folder.write("journal", bytes)
+    let error = #expect(throws: ModelFileError.self) { _ = try open() }
+    #expect(error?.problem.hasPrefix("the record at byte 16 has the number \(number)") == true)
+  }
+
+  @Test("The largest number is gone on from")
+  func largestSequence() throws {
+    try filled()
+    var bytes = Array(folder.read("journal")[..<59])
+    func put(_ number: UInt64, _ count: Int, at index: Int) {
+      for byte in 0..<count { bytes[index + byte] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(byte))) }
+    }
+    put(Journal.largestSequence, 8, at: 32)
+    put(UInt64(CRC32C.checksum(of: Array(bytes[16..<52]) + [16, 0, 0, 0, 0, 0, 0, 0])), 4, at: 52)
+    _ = folder.write("journal", bytes)
+    let journal = try open()
+    #expect(try journal.append([1], sync: true) == Journal.largestSequence + 1)
+    #expect(try journal.compact([[2]]) == Journal.largestSequence + 2)
+  }
+
   @Test("A journal of a newer format is refused as such")
   func newerFormat() throws {
     try filled()

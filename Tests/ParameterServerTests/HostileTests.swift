@@ -194,6 +194,106 @@ import Testing
     _ = bench.send(.viewAccepted(closed: 4), from: member)
   }
 
+  // MARK: Nothing is dropped in silence
+
+  /// Whether an event led to something: an effect beside the timer and letting go of what came along.
+  private func acts(_ effects: [ServerEffect]) -> Bool {
+    effects.contains {
+      switch $0 {
+      case .timer, .release: false
+      default: true
+      }
+    }
+  }
+
+  private func acts(_ effects: [WorkerEffect]) -> Bool {
+    effects.contains {
+      switch $0 {
+      case .timer, .release: false
+      default: true
+      }
+    }
+  }
+
+  private func acts(_ effects: [CoordinatorEffect]) -> Bool {
+    effects.contains {
+      switch $0 {
+      case .timer, .release: false
+      default: true
+      }
+    }
+  }
+
+  @Test("What neither leads to anything nor changes anything is counted with its reason: by a server")
+  func serversDropNothingInSilence() {
+    for bench in servers {
+      let before = "\(bench.server)"
+      for message in Hostile.messages(to: .server) + Extreme.toServer(1) + Extreme.toServer(1 << 40)
+      where message != .alive {
+        for (sender, source) in [
+          (worker(0), ServerBench.connection(worker(0))),
+          (server(1 - bench.me.number), ServerBench.connection(server(1 - bench.me.number))),
+          (Member.coordinator, .coordinator),
+        ] {
+          var copy = bench
+          let envelope = Envelope(
+            token: Job.token, view: bench.view.number, sender: sender,
+            incarnation: sender == .coordinator ? Incarnation(1) : Job.life(sender), message: message)
+          let payload = copy.arrive(64)
+          let effects = copy.handle(.message(envelope, from: source, payload: payload))
+          if !acts(effects), "\(copy.server)" == before {
+            Issue.record("\(message) of \(sender) is dropped in silence")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("The same by a worker")
+  func workersDropNothingInSilence() {
+    for bench in workers {
+      let before = "\(bench.worker)"
+      for message in Hostile.messages(to: .worker) + Extreme.toWorker(1) + Extreme.toWorker(1 << 40)
+      where message != .alive {
+        for sender in [server(0), server(1), .coordinator] {
+          var copy = bench
+          let envelope = Envelope(
+            token: Job.token, view: bench.view.number, sender: sender,
+            incarnation: sender == .coordinator ? Incarnation(1) : Job.life(sender), message: message)
+          let source = sender == .coordinator ? Destination.coordinator : .server(sender)
+          let payload = copy.arrive(64)
+          let effects = copy.handle(.message(envelope, from: source, payload: payload))
+          if !acts(effects), "\(copy.worker)" == before {
+            Issue.record("\(message) of \(sender) is dropped in silence")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("The same by a coordinator, which is told also what its disk and its launcher have done")
+  func coordinatorsDropNothingInSilence() {
+    for bench in coordinators {
+      let before = "\(bench.coordinator)"
+      for message in Hostile.messages(to: .coordinator) + Extreme.toCoordinator(1) + Extreme.toCoordinator(1 << 40) {
+        for sender in [worker(0), server(1), server(7)] {
+          var copy = bench
+          let effects = copy.send(message, from: sender, bytes: 64)
+          if !acts(effects), "\(copy.coordinator)" == before {
+            Issue.record("\(message) of \(sender) is dropped in silence")
+          }
+        }
+      }
+      for event: CoordinatorEvent in [
+        .stored(step: 1), .notStored(step: 1, ""), .loaded(nil), .ended(name: "nobody"), .ended(name: "worker.0"),
+      ] {
+        var copy = bench
+        let effects = copy.handle(event)
+        if !acts(effects), "\(copy.coordinator)" == before { Issue.record("\(event) is dropped in silence") }
+      }
+    }
+  }
+
   @Test func theWrongTokenIsNeverTaken() {
     for (bench, source) in [(servers[4], Destination.coordinator), (servers[4], ServerBench.connection(worker(0)))] {
       for message in Hostile.messages(to: .server) {

@@ -185,7 +185,7 @@ import Testing
     #expect(primary.tick().replicated.isEmpty, "nothing is sent to the replica before the scale")
     #expect(primary.handle(.scaled(order: 1, scale: 42)).replicated.map(\.scale) == [42])
     var replica = ServerBench(view(replicas: [[1], [0]]))
-    #expect(replica.send(update(nil), from: server(1), bytes: 64).refusals == [.malformed])
+    #expect(replica.send(update(nil), from: server(1), bytes: 64).refusals == [.outOfBounds])
     #expect(replica.send(update(42), from: server(1), bytes: 64).updates.map(\.scale) == [42])
     _ = replica.applied(1, 1)
     // It is promoted to chunk 1, and server 1, which adds now, is behind.

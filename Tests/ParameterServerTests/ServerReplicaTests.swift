@@ -88,12 +88,12 @@ import Testing
     let single = Update(
       chunk: 1, version: 1, closed: 0, unit: .max, kind: .single, step: 0, staleness: 0, basis: 0, worker: 0,
       samples: 8, shards: 4)
-    #expect(bench.send(.replicate(single), from: server(1), bytes: 64).refusals == [.malformed])
+    #expect(bench.send(.replicate(single), from: server(1), bytes: 64).refusals == [.outOfBounds])
     for position in [
       ChunkPosition(chunk: 1, version: .max, closed: 1), ChunkPosition(chunk: 1, version: 1, closed: 9),
       ChunkPosition(chunk: 1, version: 1, closed: 1, covered: UnitSet(ranges: [5..<Int.max])!),
     ] {
-      #expect(bench.send(.replica(position), from: server(1), bytes: 64).refusals == [.malformed])
+      #expect(bench.send(.replica(position), from: server(1), bytes: 64).refusals == [.outOfBounds])
     }
     #expect(bench.ledger.held.isEmpty && bench.server.position(of: 1)?.version == 0)
   }

@@ -71,11 +71,11 @@ import Testing
   @Test func whatHasNoPlaceIsRefusedAndLetGoOf() {
     var bench = bench()
     #expect(bench.push(1, node(0, 0)).refusals == [.misplaced], "step 1 has not begun")
-    #expect(bench.send(.push(push(step: .max)), from: worker(0), bytes: 64).refusals == [.misplaced])
+    #expect(bench.send(.push(push(step: .max)), from: worker(0), bytes: 64).refusals == [.outOfBounds])
     for node in [node(0, 4), node(3, 0), node(62, 1), node(255, .max)] {
-      #expect(bench.send(.push(push(node: node)), from: worker(0), bytes: 64).refusals == [.misplaced])
+      #expect(bench.send(.push(push(node: node)), from: worker(0), bytes: 64).refusals == [.outOfBounds])
     }
-    #expect(bench.send(.push(push(awaits: .max)), from: worker(0), bytes: 64).refusals == [.misplaced])
+    #expect(bench.send(.push(push(awaits: .max)), from: worker(0), bytes: 64).refusals == [.outOfBounds])
     #expect(bench.send(.push(push(chunk: 2)), from: worker(0), bytes: 64).refusals == [.misplaced])
     for bytes in [nil, 0, 63, 1 << 40] {
       #expect(bench.send(.push(push()), from: worker(0), bytes: bytes).refusals == [.malformed])
@@ -109,7 +109,7 @@ import Testing
     #expect(bench.pull(closed: 2, exact: true, by: 1).isEmpty, "asked twice, answered once")
     #expect(bench.close(0).answers.map(\.worker) == [0])
     #expect(bench.close(1).answers.filter { $0.worker == 1 } == [Answer(worker: 1, version: 2, closed: 2)])
-    #expect(bench.pull(closed: 9).refusals == [.misplaced], "the job has eight steps")
+    #expect(bench.pull(closed: 9).refusals == [.outOfBounds], "the job has eight steps")
   }
 
   // MARK: Backup

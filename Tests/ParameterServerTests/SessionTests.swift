@@ -119,10 +119,19 @@ import Testing
 
   @Test func onlyTheCoordinatorSpeaksThroughItsConnection() {
     var it = asking()
-    #expect(it.handle(message(welcome, sender: server(0)), at: at(1)).isEmpty)
-    #expect(it.handle(message(welcome, token: Job.otherToken), at: at(1)).isEmpty)
-    #expect(it.handle(message(.welcome(Welcome(member: server(0), job: ""))), at: at(1)).isEmpty)
-    #expect(it.refusals[.unknownMember] == 1 && it.refusals[.wrongJob] == 1)
+    for (said, reason) in [
+      (message(welcome, sender: server(0)), RefusalReason.unknownMember),
+      (message(welcome, token: Job.otherToken), .wrongJob),
+      (message(.welcome(Welcome(member: server(0), job: ""))), .outOfBounds),
+    ] {
+      let effects = it.handle(said, at: at(1))
+      #expect(effects.count == 1)
+      guard case .refused(let refusal)? = effects.first else {
+        Issue.record("\(effects)")
+        continue
+      }
+      #expect(refusal.reason == reason && it.refusals[reason] == 1)
+    }
     #expect(!it.handle(message(welcome), at: at(1)).isEmpty)
   }
 

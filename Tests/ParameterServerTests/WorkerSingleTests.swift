@@ -155,7 +155,7 @@ import Testing
     var bench = leased()
     #expect(bench.fromCoordinator(grant(1, 31..<33)).orders.isEmpty)
     #expect(bench.fromCoordinator(grant(1, 0..<Int.max)).orders.isEmpty)
-    #expect(bench.worker.refusals[.malformed] == 2)
+    #expect(bench.worker.refusals[.outOfBounds] == 2)
   }
 
   @Test func aStaleUnitIsComputedAnewAndStaysHeld() throws {

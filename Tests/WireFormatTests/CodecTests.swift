@@ -15,21 +15,29 @@ import WireFormat
     }
   }
 
-  @Test("Every kind of message comes back as it was", arguments: 0..<RandomMessages.kinds)
+  @Test(
+    "Every kind of message comes back as it was, at the ends of what is permitted too",
+    arguments: 0..<RandomMessages.kinds)
   func roundTrip(_ kind: Int) throws {
-    var random = RandomMessages(seed: UInt64(kind))
-    for _ in 0..<50 {
-      let envelope = random.envelope(kind)
-      #expect(try decode(WireFormat.encode(envelope)) == envelope)
+    for isExtreme in [false, true] {
+      var random = RandomMessages(seed: UInt64(kind), isExtreme: isExtreme)
+      for _ in 0..<50 {
+        let envelope = random.envelope(kind)
+        #expect(try decode(WireFormat.encode(envelope)) == envelope)
+      }
     }
   }
 
-  @Test("Every kind of a journal's record comes back as it was", arguments: 0..<RandomMessages.recordKinds)
+  @Test(
+    "Every kind of a journal's record comes back as it was, at the ends of what is permitted too",
+    arguments: 0..<RandomMessages.recordKinds)
   func recordRoundTrip(_ kind: Int) throws {
-    var random = RandomMessages(seed: 1000 + UInt64(kind))
-    for _ in 0..<50 {
-      let record = random.record(kind)
-      #expect(try decode(record: WireFormat.encode(record: record)) == record)
+    for isExtreme in [false, true] {
+      var random = RandomMessages(seed: 1000 + UInt64(kind), isExtreme: isExtreme)
+      for _ in 0..<50 {
+        let record = random.record(kind)
+        #expect(try decode(record: WireFormat.encode(record: record)) == record)
+      }
     }
   }
 

@@ -3,14 +3,30 @@ import ParameterServer
 /// Random messages and records of every kind.
 struct RandomMessages {
   private var state: UInt64
+  /// Whether numbers are at the ends of what is permitted.
+  private let isExtreme: Bool
 
-  init(seed: UInt64) {
+  init(seed: UInt64, isExtreme: Bool = false) {
     state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678
+    self.isExtreme = isExtreme
   }
 
-  mutating func number(_ bound: UInt64 = 1 << 40) -> UInt64 {
+  mutating func number(_ bound: UInt64 = Bounds.count + 1) -> UInt64 {
     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return (state >> 17) % bound
+    if isExtreme { return [0, min(1, bound - 1), bound / 2, bound - 1][Int(state >> 33 & 3)] }
+    return (state >> 17) % min(bound, 1 << 40)
+  }
+
+  /// A number that only goes up by one.
+  private mutating func counter() -> UInt64 { number(Bounds.counter + 1) }
+
+  private mutating func member() -> UInt32 {
+    number(8) == 0 ? Member.unassigned : UInt32(number(UInt64(Bounds.members)))
+  }
+
+  /// The bits of a number from 0 to 1, or of none.
+  private mutating func scale() -> UInt64 {
+    number(8) == 0 ? Double.nan.bitPattern : (Double(number(1 << 53)) / Double(1 << 53 - 1)).bitPattern
   }
 
   mutating func flag() -> Bool { number(2) == 0 }
@@ -43,12 +59,17 @@ struct RandomMessages {
 
   private mutating func position() -> ChunkPosition {
     ChunkPosition(
-      chunk: chunk(), version: number(), closed: number(), covered: units(), scale: flag() ? nil : number(.max))
+      chunk: chunk(), version: number(), closed: number(), covered: units(), scale: flag() ? nil : scale())
   }
 
   private mutating func epochs(_ most: UInt64) -> [EpochTotals] {
     (0..<number(most + 1)).map { _ in
-      EpochTotals(epoch: UInt32(number(1000)), samples: number(), lossSum: Double(number()) / 7, correct: number())
+      let samples = number()
+      let loss = Double(samples) * Double(number(1 << 20)) / 7
+      let most = Double(samples) * Double(Float.greatestFiniteMagnitude)
+      return EpochTotals(
+        epoch: UInt32(number(1 << 32)), samples: samples, lossSum: isExtreme ? (flag() ? most : -most) : loss,
+        correct: number(samples + 1))
     }
   }
 
@@ -80,9 +101,11 @@ struct RandomMessages {
 
   private mutating func staleness() -> StalenessCounts {
     guard flag() else { return StalenessCounts() }
+    let bins = (0...number(UInt64(StalenessCounts.maximumBins))).map { _ in 1 + number(Bounds.count) }
+    let (count, largest) = (StalenessCounts(bins: bins).count, number())
+    let (most, overflow) = count.multipliedReportingOverflow(by: largest)
     return StalenessCounts(
-      bins: (0...number(UInt64(StalenessCounts.maximumBins))).map { _ in 1 + number() }, sum: number(),
-      largest: number())
+      bins: bins, sum: number((overflow ? Bounds.counter : min(most, Bounds.counter)) + 1), largest: largest)
   }
 
   private mutating func consistency(shards: Int) -> Consistency {
@@ -105,7 +128,7 @@ struct RandomMessages {
           firstStep: segments.last!.firstStep + 1 + Int(number(100)), consistency: consistency(shards: tree.shards)))
     }
     return JobRules(
-      schedule: schedule, steps: Int(number(1 << 20)) + 1,
+      schedule: schedule, steps: Int(number(900_000)) + 1,
       chunks: ChunkTable(
         elements: Int(number(1 << 22)) + 1, buffers: Int(number(1 << 16)), servers: 3, keepsBlocks: true)!,
       segments: segments, slots: Int(number(9)), checkpointEvery: flag() ? nil : Int(number(1000)) + 1,
@@ -132,7 +155,7 @@ struct RandomMessages {
           nodes: nodes(), earlierNodes: nodes()))
     }
     return View(
-      number: ViewNumber(number() + 1), era: UInt32(number(100)),
+      number: ViewNumber(counter()), era: UInt32(number(1 << 32)),
       origin: flag() ? .initial : .checkpoint(step: Int(number())), isBeginning: flag(), rules: rules(),
       servers: servers,
       workers: workers, since: Int(number()))
@@ -142,8 +165,8 @@ struct RandomMessages {
     Update(
       chunk: chunk(), version: number(), closed: number(), unit: flag() ? nil : number(),
       kind: [.summed, .single, .averaged][Int(number(3))], step: number(), staleness: number(), basis: number(),
-      worker: flag() ? nil : UInt32(number(1 << 32)), samples: number() + 1, shards: UInt32(number(1 << 16)) + 1,
-      scale: flag() ? nil : number(.max))
+      worker: flag() ? nil : member(), samples: number(Bounds.count) + 1, shards: UInt32(number(1 << 16)) + 1,
+      scale: flag() ? nil : scale())
   }
 
   private mutating func parameters() -> Parameters {
@@ -153,7 +176,7 @@ struct RandomMessages {
       asked: number())
   }
 
-  private mutating func leases() -> Leases { Leases(grant: number(), units: units(width: 200)) }
+  private mutating func leases() -> Leases { Leases(grant: counter(), units: units(width: 200)) }
 
   private mutating func failureKind() -> FailureKind {
     FailureKind.allCases[Int(number(UInt64(FailureKind.allCases.count)))]
@@ -167,14 +190,15 @@ struct RandomMessages {
     case 1:
       .ready(
         Ready(
-          digests: Digests(build: digest(), network: digest(), job: digest(), data: digest()), samples: number(),
+          digests: Digests(build: digest(), network: digest(), job: digest(), data: digest()),
+          samples: number((1 << 40) + 1),
           engineFingerprint: text(), address: text()))
     case 2: .viewAccepted(closed: number())
     case 3: .progress(progress())
-    case 4: .leaseRequest(LeaseRequest(grant: number(), held: units(), wantsMore: flag()))
+    case 4: .leaseRequest(LeaseRequest(grant: counter(), held: units(), wantsMore: flag()))
     case 5: .stateLost(chunk: chunk())
     case 6: .leaving(Leaving(text: text(), isOrderly: flag(), kind: failureKind(), progress: progress()))
-    case 7: .welcome(Welcome(member: Member(.worker, UInt32(number(100))), job: text()))
+    case 7: .welcome(Welcome(member: Member(.worker, member()), job: text()))
     case 8: .view(view())
     case 9: .leases(leases())
     case 10: .alive
@@ -186,9 +210,9 @@ struct RandomMessages {
     case 16: .parameters(parameters())
     case 17: .snapshot(position())
     case 18: .restore(position())
-    case 19: .cut(number(1 << 62))
+    case 19: .cut(counter())
     case 20: .snapshotTaken(chunk: chunk(), version: number())
-    case 21: .marker(number(1 << 62))
+    case 21: .marker(counter())
     case 22: .position(parameters())
     case 23: .replicate(update())
     case 24: .replica(position())
@@ -196,7 +220,7 @@ struct RandomMessages {
     case 26: .statusRequest
     case 27: .setMode(consistency(shards: 1024))
     case 28: .norm(chunk: chunk(), step: number())
-    case 29: .scale(step: number(), bits: number(.max))
+    case 29: .scale(step: number(), bits: scale())
     default: otherMessage()
     }
   }
@@ -209,19 +233,28 @@ struct RandomMessages {
 
   mutating func envelope(_ kind: Int) -> Envelope {
     Envelope(
-      token: JobToken((0..<16).map { _ in UInt8(number(256)) })!, view: ViewNumber(number()),
-      sender: Member(Role.allCases[Int(number(4))], UInt32(number(1 << 32))),
+      token: JobToken((0..<16).map { _ in UInt8(number(256)) })!, view: ViewNumber(counter()),
+      sender: Member(Role.allCases[Int(number(4))], member()),
       incarnation: Incarnation(number(.max)), message: message(kind))
+  }
+
+  /// A mark of a step of its own job.
+  private mutating func mark() -> CheckpointMark {
+    let rules = rules()
+    let end = 1 + Int(number(UInt64(rules.units)))
+    let covered = flag() ? UnitSet() : UnitSet(ranges: [Int(number(UInt64(end)))..<end])!
+    return CheckpointMark(
+      step: Int(number(UInt64(rules.steps) + 1)), version: number(), rules: rules, covered: covered)
   }
 
   static let recordKinds = 8
 
   mutating func record(_ kind: Int) -> JournalRecord {
     switch kind {
-    case 0: .term(number())
+    case 0: .term(counter())
     case 1: .view(view())
-    case 2: .leased(Member(.worker, UInt32(number(100))), Incarnation(number(.max)), leases())
-    case 3: .checkpoint(CheckpointMark(step: Int(number()), version: number(), rules: rules(), covered: units()))
+    case 2: .leased(Member(.worker, member()), Incarnation(number(.max)), leases())
+    case 3: .checkpoint(mark())
     case 4: .totals(epochs(40), staleness())
     case 5: .leaseBook(LeaseStand(frontier: Int(number()), returned: units(), applied: units()))
     case 6: .agreed(fingerprint: text(), data: digest())

@@ -31,7 +31,7 @@ struct CoordinatorProcess: ~Copyable {
   }
 
   let slot = SimulationContext.coordinatorSlot
-  private var machine: Coordinator
+  private(set) var machine: Coordinator
   private var payloads = PayloadTable()
   /// The floats that came with payloads, where the job is a real network's.
   private var frames: [GradientHandle: Frame] = [:]

@@ -140,6 +140,7 @@ struct ServerProcess: ~Copyable {
     case .apply(let update, let gradient): apply(update, gradient, &context)
     case .snapshot(let position): snapshot(position, &context)
     case .forgetSnapshot(let chunk): if past.indices.contains(chunk) { past[chunk].snapshot = nil }
+    case .refused(let refusal): context.note(refusal)
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason): context.stop(slot, reason)
     }

@@ -166,6 +166,7 @@ struct Simulation: ~Copyable {
       ToyModel.mix(shape.seed, UInt64(slot), context.bug == .sameIncarnation ? 1 : UInt64(life)) | 1)
     let name = context.names[slot]
     context.note("\(name) starts")
+    countDrops(of: slot)
     switch context.roles[slot] {
     case .coordinator: startCoordinator()
     case .server:
@@ -248,11 +249,22 @@ struct Simulation: ~Copyable {
       context.monitor.failed("the job is over and \(names) do not end")
     }
     countNetwork()
+    for slot in context.roles.indices { countDrops(of: slot) }
     return RunReport(
       seed: shape.seed, hash: context.world.hash.description, violations: context.monitor.violations.all,
       isCompleted: context.stopReasons[SimulationContext.coordinatorSlot] == .completed, steps: closedSteps,
       simulatedTime: context.world.now,
       eventCount: context.world.events, coverage: context.coverage, faults: faults, trace: context.trace ?? [])
+  }
+
+  /// What a life of a process passed over, once it is over.
+  private mutating func countDrops(of slot: Int) {
+    switch context.roles[slot] {
+    case .coordinator: if let drops = coordinator?.machine.drops { context.coverage.add(drops) }
+    case .server: if let drops = servers[slot]?.machine.drops { context.coverage.add(drops) }
+    case .worker: if let drops = workers[slot]?.machine.drops { context.coverage.add(drops) }
+    case .client: break
+    }
   }
 
   private var closedSteps: Int {

@@ -109,6 +109,7 @@ struct SimulationContext: ~Copyable {
   }
 
   private mutating func count(_ refusal: Refusal) {
+    note(refusal)
     switch refusal.reason {
     case .wrongJob: coverage.count(.refusedJob)
     case .oldView: coverage.count(.refusedView)
@@ -116,6 +117,9 @@ struct SimulationContext: ~Copyable {
     default: coverage.count(.refusedOther)
     }
   }
+
+  /// Something was refused, whether or not somebody is answered.
+  mutating func note(_ refusal: Refusal) { coverage.count(refusal.reason) }
 
   /// The machine of a slot leaves.
   mutating func stop(_ slot: Int, _ reason: StopReason) {

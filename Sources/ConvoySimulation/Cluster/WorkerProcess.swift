@@ -142,6 +142,7 @@ struct WorkerProcess: ~Copyable {
     case .readAhead: break
     case .compute(let order): compute(order, &context)
     case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
+    case .refused(let refusal): context.note(refusal)
     case .timer(let moment): context.world.setTimer(process: slot, at: moment)
     case .stop(let reason): context.stop(slot, reason)
     }

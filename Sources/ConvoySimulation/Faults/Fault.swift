@@ -77,6 +77,11 @@ public struct Fault: Hashable, Sendable, Codable {
   }
 }
 
+extension Fault {
+  /// Whether a fault that was read is one that a plan may have: of a time that can be reckoned with.
+  var isSound: Bool { max(at, lasting) <= 1 << 40 && (0...1_000_000).contains(amount) }
+}
+
 extension Fault: CustomStringConvertible {
   /// One line for a person.
   public var description: String {

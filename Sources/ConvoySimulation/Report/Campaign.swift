@@ -91,7 +91,7 @@ public struct Replay: Hashable, Sendable, Codable {
   public var isSound: Bool {
     format == 1 && (1...64).contains(workers) && (1...16).contains(servers) && (0...1).contains(replicas)
       && (1...100_000).contains(job.steps) && (job.checkpointEvery ?? 1) > 0
-      && (job.shards.map { [1, 2, 4, 8, 16, 32, 64].contains($0) } ?? true)
+      && faults.allSatisfy(\.isSound) && (job.shards.map { [1, 2, 4, 8, 16, 32, 64].contains($0) } ?? true)
   }
 
   /// The cluster that it ran on.

@@ -65,6 +65,11 @@ public struct Coverage: Hashable, Sendable, Codable {
   /// Other events.
   public private(set) var events: [Event: Int] = [:]
 
+  /// Refusals, by reason.
+  public private(set) var refusals: [String: Int] = [:]
+  /// What machines passed over, by reason.
+  public private(set) var drops: [String: Int] = [:]
+
   /// Nothing has happened.
   public init() {}
 
@@ -74,9 +79,16 @@ public struct Coverage: Hashable, Sendable, Codable {
     if times > 0 { events[event, default: 0] += times }
   }
 
+  mutating func count(_ reason: RefusalReason) { refusals[reason.name, default: 0] += 1 }
+  mutating func add(_ counts: DropCounts) {
+    for reason in DropReason.allCases where counts[reason] > 0 { drops[reason.name, default: 0] += Int(counts[reason]) }
+  }
+
   mutating func add(_ other: Coverage) {
     faults.merge(other.faults, uniquingKeysWith: +)
     branches.merge(other.branches, uniquingKeysWith: +)
     events.merge(other.events, uniquingKeysWith: +)
+    refusals.merge(other.refusals, uniquingKeysWith: +)
+    drops.merge(other.drops, uniquingKeysWith: +)
   }
 }

@@ -58,7 +58,7 @@ final class TrainingServer {
     case .apply(let update, let gradient): order(update, gradient)
     case .snapshot(let position): if holds(Int(position.chunk)) { store?.takeSnapshot(Int(position.chunk)) }
     case .forgetSnapshot(let chunk): store?.forgetSnapshot(chunk)
-    case .send, .prepare, .measure, .addNorm, .timer, .stop: break
+    case .send, .prepare, .measure, .addNorm, .refused, .timer, .stop: break
     }
   }
 

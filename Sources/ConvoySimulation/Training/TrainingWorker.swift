@@ -47,7 +47,7 @@ final class TrainingWorker {
     case .release(let handle): frames[handle] = nil
     case .compute(let order): compute(order)
     case .discard(let order, let node): sums.removeAll { $0.order == order && $0.node == node }
-    case .send, .prepare, .readAhead, .timer, .stop: break
+    case .send, .prepare, .readAhead, .refused, .timer, .stop: break
     }
   }
 

@@ -15,6 +15,8 @@ package final class Journal {
 
   /// Most bytes of a record.
   package static let maximumRecordBytes = 1 << 30
+  /// The largest number of a record that is gone on from: nobody counts so far, and the next still have theirs.
+  package static let largestSequence: UInt64 = 1 << 62
 
   /// The file.
   package let path: String

@@ -56,6 +56,11 @@ struct JournalScan {
       head.length <= UInt64(size - offset - headBytes), head.length <= UInt64(Journal.maximumRecordBytes)
     else { return nil }
     if let last, head.sequence != last.sequence &+ 1 { return nil }
+    guard head.sequence <= Journal.largestSequence else {
+      throw ModelFileError(
+        path: file.path,
+        problem: "the record at byte \(offset) has the number \(head.sequence): no journal has so many", kind: .damaged)
+    }
     let bytes = try read(Int(head.length), at: offset + headBytes, file, files)
     guard CRC32C.checksum(of: bytes) == head.checksum else { return nil }
     return Journal.Record(sequence: head.sequence, isSnapshot: head.isSnapshot, bytes: bytes)

@@ -23,14 +23,32 @@ extension Coordinator {
     _ position: ChunkPosition, _ payload: ReceivedPayload, of envelope: Envelope, _ connection: Connection,
     at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    guard envelope.token == token,
-      roster.hear(envelope.sender, envelope.incarnation, connection, at: now), case .running = phase, recovery == nil,
-      let view, envelope.view == view.number, position.isSound(view.rules),
-      view.server(envelope.sender)?.chunks.contains(position.chunk) == true
-    else {
+    let sender = envelope.sender
+    guard envelope.token == token else {
       effects.append(.release(payload.handle))
-      if envelope.token != token { refuse(Fence.wrongJob, connection, stranger: envelope.token, &effects) }
-      return
+      return refuse(Fence.wrongJob, connection, stranger: envelope.token, &effects)
+    }
+    guard roster.hear(sender, envelope.incarnation, connection, at: now) else {
+      effects.append(.release(payload.handle))
+      let refusal = Refusal(.deadIncarnation, "\(sender) has no place in this job, and sends a snapshot")
+      return refuse(refusal, connection, &effects)
+    }
+    if case .ending(let reason, _) = phase {
+      effects.append(.release(payload.handle))
+      return send(.stop(reason), to: connection, &effects)
+    }
+    // A job that goes back, or has another view, makes its cuts anew.
+    guard let view, recovery == nil, envelope.view == view.number else {
+      effects.append(.release(payload.handle))
+      return drops.count(.outdated)
+    }
+    guard position.isSound(view.rules), view.server(sender)?.chunks.contains(position.chunk) == true else {
+      effects.append(.release(payload.handle))
+      let refusal =
+        position.isSound(view.rules)
+        ? Refusal(.misplaced, "\(sender) does not serve chunk \(position.chunk), and sends a snapshot of it")
+        : outOfBounds(sender, "chunk \(position.chunk) at version \(position.version), \(position.closed) steps closed")
+      return refuse(refusal, connection, &effects)
     }
     let isLast = Int(position.closed) == view.rules.steps
     let (isNew, complete) = cuts.take(position, chunks: view.rules.chunks.count, isLast: isLast, &effects)
@@ -58,7 +76,10 @@ extension Coordinator {
     if cut.step >= cuts.floor { cuts.isMarking = false }
     cutAt = now
     // A disk that is slower than the cuts come is not made to queue them.
-    guard isLast || cuts.storing.isEmpty else { return effects.append(.abandon(cut: cut.step)) }
+    guard isLast || cuts.storing.isEmpty else {
+      effects.append(.report(.passedOver(cut: cut.step)))
+      return effects.append(.abandon(cut: cut.step))
+    }
     cuts.storing.append(cut.step)
     let mark = CheckpointMark(step: cut.step, version: cut.version, rules: rules, covered: cut.covered)
     pendingMarks.append(PendingMark(mark: mark, era: view?.era ?? 0))
@@ -67,7 +88,7 @@ extension Coordinator {
 
   mutating func stored(_ step: Int, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     cuts.storing.removeAll { $0 == step }
-    guard let index = pendingMarks.firstIndex(where: { $0.mark.step == step }) else { return }
+    guard let index = pendingMarks.firstIndex(where: { $0.mark.step == step }) else { return drops.count(.outdated) }
     let mark = pendingMarks.remove(at: index).mark
     effects.append(.journal(.checkpoint(mark)))
     effects.append(.journal(.totals(pastTotals, pastStaleness)))
@@ -166,15 +187,22 @@ extension Coordinator {
   // MARK: The way back
 
   mutating func stateLost(
-    _ chunk: UInt32, by member: Member, at now: Moment, _ effects: inout [CoordinatorEffect]
+    _ chunk: UInt32, by member: Member, _ connection: Connection, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    // Whoever works in the view has all that it needs: what it said before it had is late.
-    guard recovery == nil, !accepted.contains(member), let view, let line = view.server(member) else { return }
-    if view.isBeginning, case .checkpoint = view.origin {
-      if line.chunks.contains(chunk) || line.replicas.contains(chunk) { restore([chunk], to: member, &effects) }
-      return
+    guard let view, let line = view.server(member) else {
+      return refuse(Refusal(.misplaced, "\(member) is no server, and lacks a chunk"), connection, &effects)
     }
-    guard line.chunks.contains(chunk) else { return }
+    guard Int(chunk) < view.rules.chunks.count else {
+      return refuse(outOfBounds(member, "it lacks chunk \(chunk)"), connection, &effects)
+    }
+    // Whoever works in the view has all that it needs: what it said before it had is late.
+    guard recovery == nil, !accepted.contains(member) else { return drops.count(.outdated) }
+    let isRestoring: Bool
+    if view.isBeginning, case .checkpoint = view.origin { isRestoring = true } else { isRestoring = false }
+    guard line.chunks.contains(chunk) || isRestoring && line.replicas.contains(chunk) else {
+      return refuse(Refusal(.misplaced, "\(member) lacks chunk \(chunk), which is not its own"), connection, &effects)
+    }
+    if isRestoring { return restore([chunk], to: member, &effects) }
     disturb(at: now)
     lose(at: now, &effects)
   }
@@ -202,7 +230,7 @@ extension Coordinator {
   }
 
   mutating func loaded(_ mark: CheckpointMark?, at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard case .loading = recovery else { return }
+    guard case .loading = recovery else { return drops.count(.outdated) }
     guard let mark else {
       newestCheckpoint = nil
       return beginEra(.initial, covered: UnitSet(), at: now, &effects)

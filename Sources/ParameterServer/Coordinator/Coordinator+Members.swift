@@ -12,7 +12,7 @@ extension Coordinator {
       return refuse(Fence.wrongJob, connection, stranger: envelope.token, &effects)
     }
     // What another coordinator would be told is nothing for this one; refusals are never answered.
-    if case .refused = envelope.message { return }
+    if case .refused = envelope.message { return drops.count(.refusal) }
     switch envelope.message {
     case .hello(let hello): return join(hello, envelope.incarnation, connection, at: now, &effects)
     case .statusRequest: return send(.status(status(at: now)), to: connection, &effects)
@@ -21,7 +21,7 @@ extension Coordinator {
     }
     guard roster.hear(envelope.sender, envelope.incarnation, connection, at: now) else {
       // The goodbye of a process that was not taken, or one that came twice.
-      if case .leaving = envelope.message { return }
+      if case .leaving = envelope.message { return drops.count(.outdated) }
       if endedLives.contains(envelope.incarnation) { return dismiss(connection, &effects) }
       let refusal = Refusal(
         .deadIncarnation, "\(envelope.sender) has no place in this job any more, or another process has it")
@@ -34,16 +34,24 @@ extension Coordinator {
     _ envelope: Envelope, _ connection: Connection, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
     let sender = envelope.sender
-    if case .leaving(let leaving) = envelope.message { return left(sender, leaving, at: now, &effects) }
+    if case .leaving(let leaving) = envelope.message { return left(sender, leaving, connection, at: now, &effects) }
     if case .ending(let reason, _) = phase { return send(.stop(reason), to: connection, &effects) }
     let isCurrent = view.map { envelope.view == $0.number } ?? false
     switch envelope.message {
+    case .viewAccepted, .stateLost, .leaseRequest:
+      // Who is of an earlier view is told the new one when it tells how far it is.
+      guard isCurrent else { return drops.count(.outdated) }
+    default: break
+    }
+    switch envelope.message {
     case .ready(let ready): memberReady(ready, of: sender, connection, at: now, &effects)
     case .viewAccepted(let closed):
-      if isCurrent { viewAccepted(by: sender, closed: closed, at: now, &effects) }
-    case .stateLost(let chunk):
-      if isCurrent { stateLost(chunk, by: sender, at: now, &effects) }
+      viewAccepted(by: sender, connection, closed: closed, at: now, &effects)
+    case .stateLost(let chunk): stateLost(chunk, by: sender, connection, at: now, &effects)
     case .progress(let progress):
+      if let problem = problem(of: progress, from: sender) {
+        return refuse(outOfBounds(sender, problem), connection, &effects)
+      }
       roster.record(progress, of: sender, isCurrent: isCurrent)
       if let (milliseconds, isLate) = roster.begins(sender, at: now) {
         effects.append(.report(.computes(sender, milliseconds: milliseconds, isLate: isLate)))
@@ -53,11 +61,24 @@ extension Coordinator {
       if !isCurrent || isWaitedFor { tellAgain(sender, at: now, &effects) }
       progressed(at: now, &effects)
     case .leaseRequest(let request):
-      if isCurrent { lease(request, to: sender, envelope.incarnation, connection, &effects) }
-    case .snapshot: break  // Without its floats it says nothing.
+      lease(request, to: sender, envelope.incarnation, connection, &effects)
+    case .snapshot:
+      refuse(Refusal(.malformed, "a snapshot of \(sender) came without its floats"), connection, &effects)
     default:
       refuse(Refusal(.misplaced, "a coordinator takes no such message from \(sender)"), connection, &effects)
     }
+  }
+
+  /// Why what a member says of itself is none that this job makes possible, or nil.
+  private func problem(of progress: Progress, from member: Member) -> String? {
+    guard let rules = view?.rules, roster.isReady(member) else {
+      return progress.isNothing ? nil : "it tells of work, and has been given none"
+    }
+    return rules.problem(of: progress, from: member.role)
+  }
+
+  func outOfBounds(_ member: Member, _ problem: String) -> Refusal {
+    Refusal(.outOfBounds, "\(member) says what cannot be: \(problem)")
   }
 
   // MARK: Coming
@@ -73,7 +94,8 @@ extension Coordinator {
       if isNew { effects.append(.report(.joined(entry.member, name: entry.name))) }
       send(.welcome(Welcome(member: entry.member, job: plan.job)), to: connection, &effects)
     case .failure(let refusal): refuse(refusal, connection, &effects)
-    case .later: break
+    // It asks again until the holder of its name is heard, or gone.
+    case .later: drops.count(.untimely)
     }
   }
 
@@ -119,9 +141,15 @@ extension Coordinator {
   // MARK: Going
 
   private mutating func left(
-    _ member: Member, _ leaving: Leaving, at now: Moment, _ effects: inout [CoordinatorEffect]
+    _ member: Member, _ leaving: Leaving, _ connection: Connection, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
   ) {
-    roster.record(leaving.progress, of: member, isCurrent: false)
+    // It is gone whatever it says last.
+    if let problem = problem(of: leaving.progress, from: member) {
+      refuse(outOfBounds(member, problem), connection, &effects)
+    } else {
+      roster.record(leaving.progress, of: member, isCurrent: false)
+    }
     let isEnding: Bool
     if case .ending = phase { isEnding = true } else { isEnding = false }
     forget(member)
@@ -134,7 +162,8 @@ extension Coordinator {
 
   /// The launcher says that a process has ended.
   mutating func ended(_ name: String, at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard let entry = roster.entry(named: name) else { return }
+    // A process that has left or was removed before it ended.
+    guard let entry = roster.entry(named: name) else { return drops.count(.outdated) }
     let member = entry.member
     endedLives.append(entry.incarnation)
     if endedLives.count > Self.rememberedEnds { endedLives.removeFirst() }
@@ -157,7 +186,7 @@ extension Coordinator {
   mutating func forget(_ member: Member) {
     if let entry = roster[member] {
       for totals in entry.epochs { Self.add(totals, to: &pastTotals) }
-      pastShards &+= entry.shards
+      pastShards = pastShards.adding(entry.shards)
       pastRefused.add(entry.refused)
       pastStaleness.add(entry.staleness)
       book?.remove(entry.incarnation)
@@ -190,16 +219,26 @@ extension Coordinator {
     _ request: LeaseRequest, to worker: Member, _ incarnation: Incarnation, _ connection: Connection,
     _ effects: inout [CoordinatorEffect]
   ) {
-    guard let view, worker.role == .worker, isPlaced, recovery == nil, wantedMode == nil, var book else { return }
+    guard let view, worker.role == .worker else {
+      return refuse(Refusal(.misplaced, "\(worker) is no worker, and asks for shards"), connection, &effects)
+    }
+    // It asks again with its next sign of life.
+    guard isPlaced, recovery == nil, wantedMode == nil, var book else { return drops.count(.untimely) }
+    guard view.rules.contains(request.held), request.grant <= book.newestGrant(of: worker, incarnation) else {
+      let problem = "it holds shards up to \(request.held.ranges.last?.upperBound ?? 0), of grant \(request.grant)"
+      return refuse(outOfBounds(worker, problem), connection, &effects)
+    }
     defer { self.book = book }
     if let again = book.note(request, of: worker, incarnation) { return send(.leases(again), to: connection, &effects) }
-    guard request.wantsMore else { return }
-    guard let (range, isLast) = leasedUnits(book, view.rules) else { return }
+    guard request.wantsMore else { return drops.count(.needless) }
+    guard let (range, isLast) = leasedUnits(book, view.rules) else { return drops.count(.needless) }
     book.skip(to: range.lowerBound)
     let left = max(0, range.upperBound - book.frontier) + book.returned.count
     let share = isLast ? max(1, left / (2 * max(1, view.workers.count))) : left
     let count = min(left, share, lookAhead(of: worker))
-    guard count > 0, let leases = book.grant(count, below: range.upperBound, to: worker, incarnation) else { return }
+    guard count > 0, let leases = book.grant(count, below: range.upperBound, to: worker, incarnation) else {
+      return drops.count(.needless)
+    }
     effects.append(.journal(.leased(worker, incarnation, leases)))
     send(.leases(leases), to: connection, &effects)
   }

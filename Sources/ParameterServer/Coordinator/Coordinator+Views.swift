@@ -21,7 +21,9 @@ extension Coordinator {
   mutating func beginEra(
     _ origin: View.Origin, covered: UnitSet, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    guard let rules = view?.rules ?? agreed.flatMap({ plan.rules(samples: Int(clamping: $0.samples)) }) else { return }
+    guard let rules = view?.rules ?? agreed.flatMap({ plan.rules(samples: Int(clamping: $0.samples)) }) else {
+      return end(.failed("the job has no step to begin with"), at: now, &effects)
+    }
     recovery = nil
     eraBegan = false
     let servers = Array(roster.ready(.server).prefix(plan.servers))
@@ -100,7 +102,7 @@ extension Coordinator {
   }
 
   /// Sends a member the view, where it is one of it and may have it: workers never meet a server that does not know it.
-  func tellView(to member: Member, _ effects: inout [CoordinatorEffect]) {
+  mutating func tellView(to member: Member, _ effects: inout [CoordinatorEffect]) {
     guard recovery == nil, let view, let entry = roster[member], view.incarnation(of: member) == entry.incarnation,
       member.role == .server || isPlaced
     else { return }
@@ -110,8 +112,10 @@ extension Coordinator {
   }
 
   /// Sends a server what chunks of its begin the era with.
-  func restore(_ chunks: [UInt32], to member: Member, _ effects: inout [CoordinatorEffect]) {
-    guard let mark = newestCheckpoint else { return }
+  mutating func restore(_ chunks: [UInt32], to member: Member, _ effects: inout [CoordinatorEffect]) {
+    guard let mark = newestCheckpoint else {
+      return note(Refusal(.misplaced, "\(member) is to begin from a checkpoint, and none is loaded"), &effects)
+    }
     for chunk in chunks {
       let position = ChunkPosition(
         chunk: chunk, version: mark.version, closed: UInt64(mark.step), covered: mark.covered)
@@ -120,11 +124,19 @@ extension Coordinator {
   }
 
   mutating func viewAccepted(
-    by member: Member, closed: UInt64, at now: Moment, _ effects: inout [CoordinatorEffect]
+    by member: Member, _ connection: Connection, closed: UInt64, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
-    guard let view, view.server(member) != nil, !accepted.contains(member), recovery == nil else { return }
+    guard let view, view.server(member) != nil else {
+      return refuse(Refusal(.misplaced, "\(member) is no server of the view that it accepts"), connection, &effects)
+    }
+    guard closed <= UInt64(view.rules.steps) else {
+      let problem = "\(closed) closed steps: the job has \(view.rules.steps)"
+      return refuse(outOfBounds(member, problem), connection, &effects)
+    }
+    guard recovery == nil else { return drops.count(.outdated) }
+    guard !accepted.contains(member) else { return drops.count(.repeated) }
     accepted.append(member)
-    closedSteps = max(closedSteps, Int(min(closed, UInt64(view.rules.steps))))
+    closedSteps = max(closedSteps, Int(closed))
     guard accepted.count == view.servers.count else { return }
     if let wanted = wantedMode, switchMode(to: wanted, at: now, &effects) { return }
     isPlaced = true

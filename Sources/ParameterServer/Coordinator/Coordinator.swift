@@ -66,6 +66,8 @@ public struct Coordinator: Sendable {
 
   /// What was refused since the start.
   public internal(set) var refusals = RefusalCounts()
+  /// What was passed over since the start.
+  public internal(set) var drops = DropCounts()
 
   /// A job that cannot go on as it is: its chunks are lost, or not there yet.
   enum Recovery: Sendable {
@@ -93,6 +95,7 @@ public struct Coordinator: Sendable {
   /// Takes what happened and adds what to do, in order.
   public mutating func handle(_ event: CoordinatorEvent, at now: Moment, into effects: inout [CoordinatorEffect]) {
     if case .over = phase {
+      drops.count(.ended)
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
       return
     }
@@ -140,13 +143,18 @@ public struct Coordinator: Sendable {
   mutating func refuse(
     _ refusal: Refusal, _ connection: Connection, stranger: JobToken? = nil, _ effects: inout [CoordinatorEffect]
   ) {
-    refusals.count(refusal.reason)
-    effects.append(.report(.refused(refusal)))
+    note(refusal, &effects)
     guard let stranger else { return send(.refused(refusal), to: connection, &effects) }
     // Who does not know the job's token is not told it: the answer carries the one that they know.
     let answer = Envelope(
       token: stranger, view: .none, sender: .coordinator, incarnation: Incarnation(term), message: .refused(refusal))
     effects.append(.send(answer, to: connection, restoring: nil))
+  }
+
+  /// Counts and tells what is refused, where there is nobody to answer.
+  mutating func note(_ refusal: Refusal, _ effects: inout [CoordinatorEffect]) {
+    refusals.count(refusal.reason)
+    effects.append(.report(.refused(refusal)))
   }
 
   private mutating func start(at now: Moment, _ effects: inout [CoordinatorEffect]) {
@@ -228,21 +236,19 @@ public struct Coordinator: Sendable {
     for index in roster.entries.indices {
       staleness.add(roster.entries[index].staleness)
       guard roster.entries[index].member.role == .worker else { continue }
-      shards &+= roster.entries[index].shards
+      shards = shards.adding(roster.entries[index].shards)
       for totals in roster.entries[index].epochs { Self.add(totals, to: &epochs) }
     }
     let totalSteps = view?.rules.steps ?? 0
     return JobProgress(
       steps: min(max(roster.begunSteps, closedSteps), totalSteps), totalSteps: totalSteps,
-      samples: epochs.reduce(0) { $0 &+ $1.samples }, epochs: epochs, shards: shards, staleness: staleness)
+      samples: EpochTotals.samples(of: epochs), epochs: epochs, shards: shards, staleness: staleness)
   }
 
-  /// Adds totals to those of their epoch. A member's numbers are its own: sums wrap rather than trap where it lies.
+  /// Adds totals to those of their epoch.
   static func add(_ totals: EpochTotals, to epochs: inout [EpochTotals]) {
     guard let index = epochs.firstIndex(where: { $0.epoch >= totals.epoch }) else { return epochs.append(totals) }
     guard epochs[index].epoch == totals.epoch else { return epochs.insert(totals, at: index) }
-    epochs[index].samples &+= totals.samples
-    epochs[index].lossSum += totals.lossSum
-    epochs[index].correct &+= totals.correct
+    epochs[index].add(totals)
   }
 }

@@ -199,6 +199,8 @@ public enum CoordinatorReport: Hashable, Sendable {
   case stored(step: Int)
   /// A checkpoint could not be stored.
   case notStored(step: Int, String)
+  /// A cut makes no checkpoint: the one before is still being stored.
+  case passedOver(cut: Int)
   /// How far the workers are.
   case progress(JobProgress)
   /// The last update was made.

@@ -45,6 +45,11 @@ package struct LeaseBook: Sendable {
   /// Leaves out what is not leased: the steps before a segment.
   package mutating func skip(to unit: Int) { frontier = max(frontier, unit) }
 
+  /// The number of the newest grant that a worker was given; 0 of one that was given none.
+  package func newestGrant(of member: Member, _ incarnation: Incarnation) -> UInt64 {
+    accounts.first { $0.member == member && $0.incarnation == incarnation }?.last.grant ?? 0
+  }
+
   /// Notes what a worker says that it holds; returns the grant to send again, where it did not come.
   package mutating func note(_ request: LeaseRequest, of member: Member, _ incarnation: Incarnation) -> Leases? {
     guard let index = accounts.firstIndex(where: { $0.member == member && $0.incarnation == incarnation }) else {

@@ -48,9 +48,6 @@ struct Roster: Sendable {
   /// In the order of their places.
   private(set) var entries: [Entry] = []
 
-  /// Members of a role beyond those that the job wants: bounds what strangers can make the coordinator remember.
-  static let maximumMembers = 4096
-
   init(servers: Int, workers: Int) {
     self.servers = servers
     self.workers = workers
@@ -87,7 +84,7 @@ struct Roster: Sendable {
       return challenge(holder, hello.name, at: now, silence: silence)
     }
     guard let number = place(hello) else {
-      return .failure(Refusal(.jobFull, "the job has \(Self.maximumMembers) \(hello.role)s and takes no more"))
+      return .failure(Refusal(.jobFull, "the job has \(Bounds.members) \(hello.role)s and takes no more"))
     }
     let member = Member(hello.role, number)
     let entry = Entry(
@@ -139,7 +136,7 @@ struct Roster: Sendable {
     guard parts.count == 2, Role.allCases.contains(where: { $0.description == parts[0] }),
       !parts[1].isEmpty, parts[1].allSatisfy(\.isNumber)
     else { return nil }
-    if parts[0] == hello.role.description, let number = Int(parts[1]), number < Self.maximumMembers,
+    if parts[0] == hello.role.description, let number = Int(parts[1]), number < Int(Bounds.members),
       String(number) == parts[1]
     {
       return nil
@@ -151,10 +148,13 @@ struct Roster: Sendable {
 
   private func place(_ hello: Hello) -> UInt32? {
     let prefix = "\(hello.role)."
-    if hello.name.hasPrefix(prefix), let number = UInt32(hello.name.dropFirst(prefix.count)) {
+    // What only resembles a place's name, as `worker.+1`, is a name as any other.
+    if hello.name.hasPrefix(prefix), let number = UInt32(hello.name.dropFirst(prefix.count)), number < Bounds.members,
+      hello.name == "\(prefix)\(number)"
+    {
       return index(of: Member(hello.role, number)) == nil ? number : nil
     }
-    return (0..<UInt32(Self.maximumMembers)).first { number in index(of: Member(hello.role, number)) == nil }
+    return (0..<Bounds.members).first { number in index(of: Member(hello.role, number)) == nil }
   }
 
   /// Whether this life of a process has a place.
@@ -249,6 +249,9 @@ struct Roster: Sendable {
     if let index = index(of: member) { entries[index].ready = ready }
   }
 
+  /// Whether a member can work.
+  func isReady(_ member: Member) -> Bool { index(of: member).map { entries[$0].isReady } ?? false }
+
   // MARK: Training
 
   /// Notes a report; of one from another view the steps say nothing, as they may be of another era.
@@ -275,7 +278,7 @@ struct Roster: Sendable {
     for totals in progress.epochs.prefix(Progress.maximumEpochs) {
       if let known = entries[index].epochs.firstIndex(where: { $0.epoch == totals.epoch }) {
         if totals.samples >= entries[index].epochs[known].samples { entries[index].epochs[known] = totals }
-      } else if entries[index].epochs.count < Self.maximumEpochs {
+      } else {
         entries[index].epochs.append(totals)
       }
     }
@@ -299,9 +302,6 @@ struct Roster: Sendable {
       entries[index].isInStep = false
     }
   }
-
-  /// Epochs that are kept of a member: bounds what it can make the coordinator remember.
-  static let maximumEpochs = 100_000
 
   /// The most steps that a worker has begun, or a server has closed.
   var begunSteps: Int {

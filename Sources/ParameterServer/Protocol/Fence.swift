@@ -49,11 +49,11 @@ public struct RefusalCounts: Hashable, Sendable {
   public subscript(reason: RefusalReason) -> UInt64 { counts[Int(reason.rawValue) - 1] }
 
   /// The number of all kinds.
-  public var total: UInt64 { counts.reduce(0, &+) }
+  public var total: UInt64 { counts.reduce(0) { $0.adding($1) } }
 
-  /// Adds others' counts. A member's numbers are its own: sums wrap rather than trap where it lies.
+  /// Adds others' counts.
   public mutating func add(_ others: RefusalCounts) {
-    for index in counts.indices { counts[index] &+= others.counts[index] }
+    for index in counts.indices { counts[index] = counts[index].adding(others.counts[index]) }
   }
 }
 
@@ -72,14 +72,14 @@ public struct ConnectionRefusals: Hashable, Sendable {
   public init() {}
 
   /// The number of all kinds.
-  public var total: UInt64 { unknownKey &+ otherMechanism &+ wrongListenerKey &+ unproven }
+  public var total: UInt64 { unknownKey.adding(otherMechanism).adding(wrongListenerKey).adding(unproven) }
 
   /// Adds others' counts.
   public mutating func add(_ others: ConnectionRefusals) {
-    unknownKey &+= others.unknownKey
-    otherMechanism &+= others.otherMechanism
-    wrongListenerKey &+= others.wrongListenerKey
-    unproven &+= others.unproven
+    unknownKey = unknownKey.adding(others.unknownKey)
+    otherMechanism = otherMechanism.adding(others.otherMechanism)
+    wrongListenerKey = wrongListenerKey.adding(others.wrongListenerKey)
+    unproven = unproven.adding(others.unproven)
   }
 }
 

@@ -63,8 +63,8 @@ public struct JobRules: Hashable, Sendable {
   /// Whether the work of some step is leased.
   var leasesWork: Bool { statement.leasesWork }
 
-  /// Most epochs of a job: what an epoch's number on the wire can count.
-  public static let maximumEpochs = Int(UInt32.max)
+  /// Most epochs of a job: the totals of each are kept, and written down.
+  public static let maximumEpochs = 1_000_000
   /// Most segments: how often the consistency may change.
   public static let maximumSegments = 1024
   /// Most vectors of optimiser state.

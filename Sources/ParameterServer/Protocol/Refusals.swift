@@ -66,6 +66,8 @@ public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
   case wrongProtocol = 10
   /// The sender's key is another's than the message says.
   case wrongKey = 11
+  /// A number is none that the job makes possible.
+  case outOfBounds = 12
 
   /// What programs know it by: `wrong_key`.
   public var name: String {
@@ -81,6 +83,7 @@ public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
     case .malformed: "malformed"
     case .wrongProtocol: "wrong_protocol"
     case .wrongKey: "wrong_key"
+    case .outOfBounds: "out_of_bounds"
     }
   }
 }

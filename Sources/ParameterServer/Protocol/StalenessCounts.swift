@@ -1,7 +1,7 @@
 /// How late the gradients came that servers applied one by one: for each push the number of updates that its chunk had
 /// seen since the gradient's parameters were read.
 ///
-/// Sums of what members report wrap rather than trap where one lies.
+/// What members report is bounded where it comes in, and so are its sums.
 public struct StalenessCounts: Hashable, Sendable {
   /// Pushes by staleness, up to the largest that occurred: the last of `maximumBins` counts all from there on.
   public private(set) var bins: [UInt64]
@@ -21,7 +21,7 @@ public struct StalenessCounts: Hashable, Sendable {
   }
 
   /// Number of pushes.
-  public var count: UInt64 { bins.reduce(0, &+) }
+  public var count: UInt64 { bins.reduce(0) { $0.adding($1) } }
 
   /// The mean staleness; 0 where nothing was pushed.
   public var mean: Double { count == 0 ? 0 : Double(sum) / Double(count) }
@@ -30,16 +30,19 @@ public struct StalenessCounts: Hashable, Sendable {
   mutating func add(_ staleness: UInt64) {
     let bin = Int(min(staleness, UInt64(Self.maximumBins - 1)))
     while bins.count <= bin { bins.append(0) }
-    bins[bin] &+= 1
-    sum &+= staleness
+    bins[bin] = bins[bin].adding(1)
+    sum = sum.adding(staleness, atMost: Bounds.counter)
     largest = max(largest, staleness)
   }
 
   /// Adds what another server counted.
   mutating func add(_ other: StalenessCounts) {
     while bins.count < other.bins.count { bins.append(0) }
-    for (bin, count) in other.bins.enumerated() { bins[bin] &+= count }
-    sum &+= other.sum
+    for (bin, count) in other.bins.enumerated() { bins[bin] = bins[bin].adding(count) }
+    sum = sum.adding(other.sum, atMost: Bounds.counter)
     largest = max(largest, other.largest)
+    // Where the number of pushes has come to its bound, so has their staleness.
+    let (most, overflow) = count.multipliedReportingOverflow(by: largest)
+    if !overflow { sum = min(sum, most) }
   }
 }

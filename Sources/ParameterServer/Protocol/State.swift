@@ -45,7 +45,7 @@ extension ChunkPosition {
   /// Whether a job of these rules can come to it: every update closes a step or covers a unit.
   func isSound(_ rules: JobRules) -> Bool {
     Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
-      && (covered.ranges.last?.upperBound ?? 0) <= rules.units
+      && rules.contains(covered) && previous.map { $0.version < version && $0.closed <= closed } ?? true
   }
 }
 
@@ -54,7 +54,9 @@ extension Update {
   func isSound(_ rules: JobRules) -> Bool {
     Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
       && step < UInt64(rules.steps) && (unit == nil) == (kind != .single)
-      && unit.map { $0 < UInt64(rules.units) } ?? true
+      && unit.map { $0 < UInt64(rules.units) } ?? true && basis < version && staleness < version
+      && worker.map { $0 < Bounds.members } ?? true && Int(shards) <= rules.schedule.tree.shards
+      && samples <= UInt64(rules.schedule.batch).times(UInt64(rules.round(ofStep: Int(step)).count))
       && (scale != nil) == (kind == .summed && rules.awaitsScale(chunk: Int(chunk), step: Int(step)))
   }
 

@@ -167,6 +167,7 @@ public struct View: Hashable, Sendable {
   /// worker where there are workers, every place one process.
   public var problem: String? {
     if number == .none || era == 0 { return "it has no number" }
+    if number.rawValue > Bounds.counter { return "its number is above all that are counted to" }
     guard let holders = serverOfChunk else { return "not every chunk has exactly one server" }
     guard let replicas = replicaOfChunk, !zip(holders, replicas).contains(where: ==) else {
       return "a chunk has two replicas, or one beside itself"
@@ -181,7 +182,12 @@ public struct View: Hashable, Sendable {
     {
       return "a member stands in another role's place"
     }
-    if since < 0 || origin.step < 0 || origin.step > rules.steps { return "its steps are not the job's" }
+    if !(0...rules.steps).contains(since) || !(0...rules.steps).contains(origin.step) {
+      return "its steps are not the job's"
+    }
+    if (servers.last?.member.number ?? 0) >= Bounds.members || (workers.last?.member.number ?? 0) >= Bounds.members {
+      return "a member has a number above all members'"
+    }
     guard !workers.isEmpty else { return nil }
     return coverageProblem(workers.map(\.nodes)) ?? (since > 0 ? coverageProblem(workers.map(\.earlierNodes)) : nil)
   }

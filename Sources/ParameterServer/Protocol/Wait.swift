@@ -111,7 +111,7 @@ struct Callers: Sendable {
   private var connections: [Connection] = []
   private var saidAt = Moment(milliseconds: 0)
   /// More than the members of any job.
-  private static let maximum = 2 * Roster.maximumMembers
+  private static let maximum = 2 * Int(Bounds.members)
 
   /// Somebody has spoken.
   mutating func note(_ source: Destination) {

@@ -114,12 +114,14 @@ struct ChunkState: Sendable {
 
   // MARK: Waiting
 
-  /// Adds a worker to those that wait, once for each need.
-  mutating func wait(_ waiter: Waiter) {
+  /// Adds a worker to those that wait, once for each need; false where it waits already.
+  @discardableResult
+  mutating func wait(_ waiter: Waiter) -> Bool {
     let isKnown = waiters.contains {
       $0.destination == waiter.destination && $0.closed == waiter.closed && $0.answers == waiter.answers
     }
     if !isKnown { waiters.append(waiter) }
+    return !isKnown
   }
 
   /// Takes out who waits, in the order they came, in exchange for an empty list; returns where the chunk is.
@@ -197,14 +199,30 @@ struct ChunkState: Sendable {
     return .good(owesState: isPrimary && replica != nil && !isReplicaSynced)
   }
 
-  /// A server has a version. Returns nil where it keeps no replica of what is served here; else whether the update under
-  /// way is to be sent to it, which was ordered before it could be.
-  mutating func replicated(_ version: UInt64, by server: Member) -> Bool? {
-    guard isPrimary, replica == server else { return nil }
-    if let open, version >= open.update.version { self.open?.isReplicated = true }
-    guard !isReplicaSynced, version >= self.version else { return false }
+  /// What becomes of a server's word that it has a version.
+  enum Confirmation {
+    /// It keeps no replica of what is served here.
+    case absent
+    /// There is no such version.
+    case tooNew
+    /// It was known.
+    case known
+    /// It is noted; the update under way may have to be sent, which was ordered before it could be.
+    case noted(owesUpdate: Bool)
+  }
+
+  /// A server has a version.
+  mutating func replicated(_ version: UInt64, by server: Member) -> Confirmation {
+    guard isPrimary, replica == server else { return .absent }
+    guard version <= open?.update.version ?? self.version else { return .tooNew }
+    var isKnown = true
+    if let open, version >= open.update.version, !open.isReplicated {
+      self.open?.isReplicated = true
+      isKnown = false
+    }
+    guard !isReplicaSynced, version >= self.version else { return isKnown ? .known : .noted(owesUpdate: false) }
     isReplicaSynced = true
-    return open.map { version < $0.update.version } ?? false
+    return .noted(owesUpdate: open.map { version < $0.update.version } ?? false)
   }
 
   /// Nothing more is waited for from the replica, or all is.

@@ -62,7 +62,7 @@ struct ServerCut: Sendable {
 
 extension Server {
   mutating func mark(_ number: UInt64, by worker: UInt32, _ effects: inout [ServerEffect]) {
-    guard let view, cut.mark(number, by: worker) else { return }
+    guard let view, cut.mark(number, by: worker) else { return drops.count(.repeated) }
     for chunk in chunks.indices { answerWaiters(of: chunk, &effects) }
     guard view.workers.allSatisfy({ cut.marked.contains($0.member.number) }) else { return }
     cut.close(chunks.map { $0.map { $0.isPrimary && $0.holdsState } ?? false })
@@ -78,6 +78,15 @@ extension Server {
     for push in cut.finish(chunk) { take(push, rules, &effects) }
   }
 
+  /// The coordinator wants a snapshot when so many steps are closed.
+  mutating func takeCut(_ step: UInt64, _ effects: inout [ServerEffect]) {
+    guard let rules = view?.rules, step <= UInt64(rules.steps) else {
+      return refuse(Refusal(.outOfBounds, "a cut of step \(step) is none of this job's"), to: .coordinator, &effects)
+    }
+    if commandedCut == Int(step) { return drops.count(.repeated) }
+    commandedCut = Int(step)
+  }
+
   mutating func abandonCut(_ effects: inout [ServerEffect]) {
     for push in cut.abandon() { effects.append(.release(push.gradient)) }
   }
@@ -91,7 +100,9 @@ extension Server {
   }
 
   mutating func snapshotTaken(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
-    guard snapshots.indices.contains(chunk), snapshots[chunk]?.version == version else { return }
+    guard snapshots.indices.contains(chunk), snapshots[chunk]?.version == version else {
+      return drops.count(.repeated)
+    }
     forgetSnapshot(chunk, &effects)
   }
 

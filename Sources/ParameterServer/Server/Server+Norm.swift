@@ -146,7 +146,10 @@ extension Server {
       guard let sender else { return applyScale(step, scale, &effects) }
       return send(.scale(step: step, bits: scale), to: .server(sender), &effects)
     }
-    guard step == norm.step, norm.parts[chunk] == nil else { return effects.append(.release(part)) }
+    guard step == norm.step, norm.parts[chunk] == nil else {
+      drops.count(step == norm.step ? .repeated : .outdated)
+      return effects.append(.release(part))
+    }
     norm.parts[chunk] = part
     norm.missing -= 1
     guard norm.missing == 0 else { return }
@@ -160,7 +163,7 @@ extension Server {
   /// The parts were added.
   mutating func scaled(_ order: UInt64, _ scale: UInt64, _ effects: inout [ServerEffect]) {
     // What was ordered in an earlier view, or is known since, is void.
-    guard norm.isAdding, norm.order == order, let step = norm.step else { return }
+    guard norm.isAdding, norm.order == order, let step = norm.step else { return drops.count(.outdated) }
     settle(step, scale, &effects)
   }
 
@@ -184,6 +187,7 @@ extension Server {
       return Refusal(.misplaced, "\(session.member) takes no scale of step \(step) from \(sender)")
     }
     guard adds else {
+      if !norm.waiting.contains(where: { $0.update.step == step }) { drops.count(.repeated) }
       applyScale(step, scale, &effects)
       return nil
     }
@@ -191,6 +195,8 @@ extension Server {
       settle(step, scale, &effects)
     } else if step == norm.step, let known = norm.scale {
       send(.scale(step: step, bits: known), to: .server(sender), &effects)
+    } else {
+      drops.count(.outdated)
     }
     return nil
   }

@@ -5,7 +5,7 @@ extension Server {
       return notServed(Int(pull.chunk))
     }
     guard pull.closed <= UInt64(rules.steps) else {
-      return Refusal(.misplaced, "\(pull.closed) steps are never closed: the job has \(rules.steps)")
+      return Refusal(.outOfBounds, "\(pull.closed) steps are never closed: the job has \(rules.steps)")
     }
     let chunk = Int(pull.chunk)
     let closed = Int(pull.closed)
@@ -19,7 +19,9 @@ extension Server {
       }
       return nil
     }
-    chunks[chunk]?.wait(ChunkState.Waiter(destination: source, closed: closed, version: 0, answers: nil))
+    let isNew = chunks[chunk]?.wait(
+      ChunkState.Waiter(destination: source, closed: closed, version: 0, answers: nil))
+    if isNew == false { drops.count(.repeated) }
     answerWaiters(of: chunk, &effects)
     return nil
   }
@@ -63,7 +65,7 @@ extension Server {
     guard push.step < UInt64(rules.steps), push.awaits <= UInt64(rules.steps),
       rules.schedule.tree.contains(push.node)
     else {
-      return Refusal(.misplaced, "the job has no step \(push.step) with shards \(push.node)")
+      return Refusal(.outOfBounds, "the job has no step \(push.step) with shards \(push.node)")
     }
     let step = Int(push.step)
     let expected = rules.payloadBytes(ofChunk: Int(push.chunk), step: step)
@@ -176,7 +178,9 @@ extension Server {
     let chunk = Int(push.chunk)
     let unit = rules.unit(step: Int(push.step), shard: Int(push.node.index))
     switch chunks[chunk]?.offer(queued, unit: unit, rules) {
-    case nil: effects.append(.release(queued.gradient))
+    case nil:
+      drops.count(.outdated)
+      effects.append(.release(queued.gradient))
     case .known:
       counts.duplicates += 1
       drop(queued, &effects)

@@ -36,9 +36,9 @@ extension Server {
   /// An ordered update was made.
   mutating func applied(_ chunk: Int, _ version: UInt64, _ effects: inout [ServerEffect]) {
     // The update of an era that is over, or of a chunk that went elsewhere, was given up.
-    guard chunks.indices.contains(chunk) else { return }
+    guard chunks.indices.contains(chunk) else { return drops.count(.outdated) }
     switch chunks[chunk]?.made(version) {
-    case nil, .void: return
+    case nil, .void: return drops.count(.outdated)
     case .doubtful: return askForState(chunk, &effects)
     case .good(let owesState): if owesState { sendState(chunk, &effects) }
     }
@@ -78,20 +78,32 @@ extension Server {
   /// A replica has a version.
   mutating func replicated(
     _ chunk: Int, _ version: UInt64, by sender: Member, _ effects: inout [ServerEffect]
-  ) {
-    guard chunks.indices.contains(chunk), let isOwed = chunks[chunk]?.replicated(version, by: sender) else { return }
-    if isOwed { sendUpdate(chunk, &effects) }
+  ) -> Refusal? {
+    guard chunks.indices.contains(chunk) else { return Refusal(.outOfBounds, "there is no chunk \(chunk)") }
+    switch chunks[chunk]?.replicated(version, by: sender) {
+    case nil, .absent: return Refusal(.misplaced, "\(sender) keeps no replica of chunk \(chunk) for \(session.member)")
+    case .tooNew: return Refusal(.outOfBounds, "chunk \(chunk) has no version \(version) that \(sender) could have")
+    case .known: drops.count(.repeated)
+    case .noted(let owesUpdate): if owesUpdate { sendUpdate(chunk, &effects) }
+    }
     publish(chunk, &effects)
+    return nil
   }
 
   /// A replica that was the primary cannot go on from what it has.
-  mutating func replicaLacksState(_ chunk: Int, by sender: Member, _ effects: inout [ServerEffect]) {
+  mutating func replicaLacksState(_ chunk: Int, by sender: Member, _ effects: inout [ServerEffect]) -> Refusal? {
+    guard chunks.indices.contains(chunk) else { return Refusal(.outOfBounds, "there is no chunk \(chunk)") }
+    guard let state = chunks[chunk], state.isPrimary, state.replica == sender else {
+      return Refusal(.misplaced, "\(sender) keeps no replica of chunk \(chunk) for \(session.member)")
+    }
     // Where it is not in step the state is on its way, or is sent when the update under way is made.
-    guard chunks.indices.contains(chunk), let state = chunks[chunk], state.isPrimary, state.replica == sender,
-      state.isReplicaSynced
-    else { return }
+    guard state.isReplicaSynced else {
+      drops.count(.repeated)
+      return nil
+    }
     chunks[chunk]?.isReplicaSynced = false
     sendState(chunk, &effects)
+    return nil
   }
 
   // MARK: The replica's side
@@ -119,10 +131,17 @@ extension Server {
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
-    guard let payload, update.isSound(rules), payload.bytes == update.payloadBytes(rules) else {
+    guard update.isSound(rules) else {
+      return Refusal(
+        .outOfBounds,
+        "an update of chunk \(chunk) to version \(update.version) in step \(update.step) is none of this job's"
+      )
+    }
+    guard let payload, payload.bytes == update.payloadBytes(rules) else {
       return Refusal(.malformed, "an update of chunk \(chunk) for step \(update.step) has another length")
     }
     if copy.lacksState {
+      drops.count(.untimely)
       effects.append(.release(payload.handle))
       askForState(chunk, &effects)
       return nil
@@ -130,7 +149,12 @@ extension Server {
     if !copy.holdsState || update.version != copy.version + 1 || copy.isUpdating {
       // Something before it is missing, which the primary sends, or it is here already.
       effects.append(.release(payload.handle))
-      if copy.holdsState, update.version <= copy.version { confirm(chunk, copy.version, &effects) }
+      if copy.holdsState, update.version <= copy.version {
+        drops.count(.repeated)
+        confirm(chunk, copy.version, &effects)
+      } else {
+        drops.count(.untimely)
+      }
       return nil
     }
     _ = chunks[chunk]?.begin(update, gradient: payload.handle)
@@ -148,12 +172,14 @@ extension Server {
     else {
       return Refusal(.misplaced, "\(session.member) keeps no replica of chunk \(chunk) for \(primary)")
     }
-    guard let payload, position.isSound(rules) else {
-      return Refusal(.malformed, "a state of chunk \(chunk) came without its floats, or is none of this job's")
+    guard position.isSound(rules) else {
+      return Refusal(.outOfBounds, "a state of chunk \(chunk) at version \(position.version) is none of this job's")
     }
+    guard let payload else { return Refusal(.malformed, "a state of chunk \(chunk) came without its floats") }
     let isStale =
       state.awaitsState ? state.open?.isApplied == false : state.open != nil || state.version >= position.version
     if state.holdsState, isStale {
+      drops.count(.repeated)
       effects.append(.release(payload.handle))
       if state.open == nil { confirm(chunk, state.version, &effects) }
       return nil

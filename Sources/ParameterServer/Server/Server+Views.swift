@@ -166,13 +166,13 @@ extension Server {
   mutating func adoptedBefore(_ effects: inout [ServerEffect]) {
     guard !isInitialising, unrestored == 0,
       !chunks.contains(where: { $0.map { $0.isPrimary && !$0.holdsState } ?? false })
-    else { return }
+    else { return drops.count(.untimely) }
     accept(&effects)
   }
 
   /// The first parameters are there.
   mutating func initialised(_ effects: inout [ServerEffect]) {
-    guard isInitialising else { return }
+    guard isInitialising else { return drops.count(.outdated) }
     isInitialising = false
     for chunk in chunks.indices where chunks[chunk].map({ !$0.holdsState }) ?? false {
       chunks[chunk]?.begin(at: ChunkPosition(chunk: UInt32(chunk), version: 0, closed: 0))
@@ -188,11 +188,13 @@ extension Server {
     _ position: ChunkPosition, _ payload: ReceivedPayload, in number: ViewNumber, _ effects: inout [ServerEffect]
   ) {
     let chunk = Int(position.chunk)
-    guard let view, number == view.number, unrestored > 0, position.isSound(view.rules), chunks.indices.contains(chunk),
-      let state = chunks[chunk], !state.holdsState
-    else {
+    if let refusal = refusal(ofRestoring: position, in: number) {
       effects.append(.release(payload.handle))
-      return
+      return refuse(refusal, to: .coordinator, &effects)
+    }
+    guard chunks[chunk]?.holdsState == false else {
+      effects.append(.release(payload.handle))
+      return drops.count(.repeated)
     }
     effects.append(.install(position, payload: payload.handle))
     chunks[chunk]?.begin(at: position)
@@ -201,6 +203,25 @@ extension Server {
     guard unrestored == 0 else { return }
     accept(&effects)
     finishIfOver(&effects)
+  }
+
+  /// Why a state cannot be what a chunk begins with, or nil.
+  private func refusal(ofRestoring position: ChunkPosition, in number: ViewNumber) -> Refusal? {
+    let what = "the coordinator restores chunk \(position.chunk)"
+    guard let view, number == view.number else {
+      return Refusal(.oldView, "\(what) of view \(number.rawValue), which is not the one here")
+    }
+    guard position.isSound(view.rules) else {
+      return Refusal(
+        .outOfBounds, "\(what) at version \(position.version) with \(position.closed) steps closed: no such job's")
+    }
+    guard let state = chunks[Int(position.chunk)] else {
+      return Refusal(.misplaced, "\(what), which \(session.member) does not keep")
+    }
+    guard state.holdsState || unrestored > 0 else {
+      return Refusal(.misplaced, "\(what), and nothing here begins with a checkpoint")
+    }
+    return nil
   }
 
   /// A job of no open step, as one that goes on from its last checkpoint, has its last cut at once.

@@ -29,6 +29,8 @@ public struct Server: Sendable {
 
   /// What was refused since the start.
   public internal(set) var refusals = RefusalCounts()
+  /// What was passed over since the start.
+  public internal(set) var drops = DropCounts()
   /// What became of pushes since the start.
   public internal(set) var counts = PushCounts()
 
@@ -60,6 +62,7 @@ public struct Server: Sendable {
   /// Takes what happened and adds what to do, in order.
   public mutating func handle(_ event: ServerEvent, at now: Moment, into effects: inout [ServerEffect]) {
     guard !session.isOver else {
+      drops.count(.ended)
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
       return
     }
@@ -71,7 +74,11 @@ public struct Server: Sendable {
     case .unreadable(let refusal, let source):
       refuse(refusal, to: source, stranger: JobToken.none, &effects)
     case .prepared(let ready):
-      if let message = session.prepared(ready, at: now) { send(message, to: .coordinator, &effects) }
+      if let message = session.prepared(ready, at: now) {
+        send(message, to: .coordinator, &effects)
+      } else {
+        drops.count(.outdated)
+      }
     case .initialised:
       initialised(&effects)
     case .applied(let chunk, let version):
@@ -117,7 +124,7 @@ public struct Server: Sendable {
   ) {
     refusals.count(refusal.reason)
     // The coordinator is not answered with a refusal: nothing that it says is an answer's cause.
-    guard source != .coordinator else { return }
+    guard source != .coordinator else { return effects.append(.refused(refusal)) }
     guard let stranger else { return send(.refused(refusal), to: source, &effects) }
     // Who does not know the job's token is not told it: the answer carries the one that they know.
     let answer = Envelope(
@@ -173,7 +180,7 @@ public struct Server: Sendable {
     if let refusal = Fence.refusal(of: envelope, token: session.token, view: view) {
       if let payload { effects.append(.release(payload.handle)) }
       // A refusal is not answered by one: two members that refuse each other would never end.
-      if case .refused = envelope.message { return }
+      if case .refused = envelope.message { return drops.count(.refusal) }
       return refuse(
         refusal, to: source, stranger: envelope.token == session.token ? nil : envelope.token, &effects)
     }
@@ -196,22 +203,21 @@ public struct Server: Sendable {
       refusal = receive(position, from: envelope.sender, source, payload: payload, &effects)
       if refusal == nil { return }
     case (.replicated(let chunk, let version), .server):
-      replicated(Int(chunk), version, by: envelope.sender, &effects)
-      refusal = nil
+      refusal = replicated(Int(chunk), version, by: envelope.sender, &effects)
     case (.norm(let chunk, let step), .server):
       refusal = receiveNorm(Int(chunk), step, from: envelope.sender, payload: payload, &effects)
       if refusal == nil { return }
     case (.scale(let step, let bits), .server):
       refusal = receiveScale(step, bits, from: envelope.sender, &effects)
     case (.stateLost(let chunk), .server):
-      replicaLacksState(Int(chunk), by: envelope.sender, &effects)
-      refusal = nil
+      refusal = replicaLacksState(Int(chunk), by: envelope.sender, &effects)
     case (.alive, .worker), (.alive, .server):
       // The answer to an answer would never end.
       if case .connection = source { send(.alive, to: source, &effects) }
       refusal = nil
-    case (.refused, .server):
+    case (.refused, _):
       // What a replica refuses is sent again until a view says otherwise.
+      drops.count(.refusal)
       refusal = nil
     default:
       refusal = Refusal(.misplaced, "a server takes no such message from \(envelope.sender)")
@@ -230,15 +236,18 @@ public struct Server: Sendable {
     if let payload { effects.append(.release(payload.handle)) }
     switch outcome {
     case .none: break
-    case .other(.cut(let step)): commandedCut = Int(clamping: step)
+    case .dropped(let reason): drops.count(reason)
+    case .other(.cut(let step)): takeCut(step, &effects)
     case .other(.snapshotTaken(let chunk, let version)): snapshotTaken(Int(chunk), version, &effects)
-    case .other: break
+    case .other(.restore): refuse(Refusal(.malformed, "a state came without its floats"), to: .coordinator, &effects)
+    case .other:
+      refuse(Refusal(.misplaced, "a server takes no such message from the coordinator"), to: .coordinator, &effects)
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view):
       links.begin(partners(in: view), at: now)
       adopt(view, &effects)
     case .adoptedBefore: adoptedBefore(&effects)
-    case .refuse(let refusal): refusals.count(refusal.reason)
+    case .refuse(let refusal): refuse(refusal, to: .coordinator, &effects)
     case .stop(let reason):
       let isOrderly = reason == .completed || reason == .interrupted
       send(

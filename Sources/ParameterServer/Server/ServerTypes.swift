@@ -92,6 +92,8 @@ public enum ServerEffect: Hashable, Sendable {
   indirect case snapshot(ChunkPosition)
   /// Let go of the copy.
   case forgetSnapshot(chunk: Int)
+  /// Tell the log what was refused, where nobody is answered.
+  indirect case refused(Refusal)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.

@@ -13,8 +13,10 @@ public typealias Preparation = Ready
 
 /// What a session asks of the member that it is part of.
 enum SessionOutcome {
-  /// Nothing more.
+  /// Nothing more: a sign of life.
   case none
+  /// Nothing follows from it, and why.
+  case dropped(DropReason)
   /// Read the job, then say `prepared`.
   case prepare(Welcome)
   /// Work in this view.
@@ -23,7 +25,7 @@ enum SessionOutcome {
   case adoptedBefore
   /// Something else that the coordinator says to a member at work.
   case other(Message)
-  /// The message is not the coordinator's of this job.
+  /// The message is not the coordinator's of this job, or nothing for this member.
   case refuse(Refusal)
   /// The job is over for this member.
   case stop(StopReason)
@@ -133,7 +135,7 @@ struct MemberSession: Sendable {
 
   /// Takes a message that came from the coordinator's connection.
   mutating func receive(_ envelope: Envelope, at now: Moment) -> SessionOutcome {
-    guard !isOver else { return .none }
+    guard !isOver else { return .dropped(.ended) }
     guard envelope.token == token else {
       // Of bytes that it could not read the coordinator does not know whose they are.
       if case .refused(let refusal) = envelope.message, envelope.token == .none, phase == .asking {
@@ -145,12 +147,14 @@ struct MemberSession: Sendable {
       return .refuse(Refusal(.unknownMember, "\(envelope.sender) speaks through the coordinator's connection"))
     }
     // What a coordinator said before its successor came says nothing now.
-    guard envelope.incarnation.rawValue >= term else { return .none }
+    guard envelope.incarnation.rawValue >= term else { return .dropped(.outdated) }
     term = envelope.incarnation.rawValue
     heardAt = now
     switch (envelope.message, phase) {
     case (.welcome(let welcome), .asking):
-      guard welcome.member.role == role else { return .none }
+      guard welcome.member.role == role, welcome.member.number < Bounds.members else {
+        return .refuse(Refusal(.outOfBounds, "a \(role) is given the place \(welcome.member)"))
+      }
       member = welcome.member
       phase = .preparing
       return .prepare(welcome)
@@ -161,10 +165,14 @@ struct MemberSession: Sendable {
       return .stop(reason)
     case (.refused(let refusal), _):
       return refused(refusal)
+    case (.alive, _): return .none
+    case (.welcome, _): return .dropped(.repeated)
+    case (.view, _): return .dropped(.untimely)
     case (let message, .working):
       return .other(message)
     default:
-      return .none
+      // It is said again once the view has come that it is of.
+      return .refuse(Refusal(.oldView, "the coordinator speaks of a view that has not come"))
     }
   }
 
@@ -172,10 +180,10 @@ struct MemberSession: Sendable {
     switch refusal.reason {
     case .deadIncarnation, .unknownMember:
       // A refusal of what was said before this life had a place, or of a life before it, is none of this one.
-      if phase == .asking { return .none }
+      if phase == .asking { return .dropped(.refusal) }
       end()
       return .stop(.fenced("the coordinator no longer knows this \(member): \(refusal.explanation)"))
-    case .oldView, .misplaced: return .none
+    case .oldView, .misplaced: return .dropped(.refusal)
     default:
       end()
       return .stop(.rejected("the coordinator refused \(member): \(refusal.explanation)"))
@@ -184,7 +192,7 @@ struct MemberSession: Sendable {
 
   private mutating func adopt(_ view: View) -> SessionOutcome {
     if let current = self.view, view.number <= current.number {
-      return view.number == current.number ? .adoptedBefore : .none
+      return view.number == current.number ? .adoptedBefore : .dropped(.outdated)
     }
     var problem = view.problem
     if let current = self.view?.rules, current.chunks != view.rules.chunks || current.schedule != view.rules.schedule {

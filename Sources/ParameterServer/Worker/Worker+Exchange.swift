@@ -42,10 +42,12 @@ extension Worker {
   /// A part of a sum is final: hands it to its server.
   mutating func ready(_ chunk: Int, of node: ShardNode, in order: UInt64, _ effects: inout [WorkerEffect]) {
     guard computation?.order.number == order, computation?.isVoid == false, servers.indices.contains(chunk) else {
-      return
+      return drops.count(.outdated)
     }
     remaining[chunk] -= 1
-    guard let index = sums.firstIndex(where: { $0.order == order && $0.node == node }) else { return }
+    guard let index = sums.firstIndex(where: { $0.order == order && $0.node == node }) else {
+      return drops.count(.outdated)
+    }
     sums[index].becomeReady(chunk)
     push(index, chunk, &effects)
     if remaining[chunk] == 0 { installDeferred(chunk, &effects) }
@@ -156,8 +158,11 @@ extension Worker {
     guard let rules = view?.rules, servers.indices.contains(chunk), servers[chunk] == server else {
       return Refusal(.misplaced, "\(server) does not serve chunk \(chunk)")
     }
-    guard parameters.closed <= UInt64(rules.steps), let payload,
-      payload.bytes == rules.payloadBytes(ofChunk: chunk, step: Int(parameters.closed))
+    guard parameters.closed <= UInt64(rules.steps) else {
+      return Refusal(
+        .outOfBounds, "chunk \(chunk) came with \(parameters.closed) closed steps: the job has \(rules.steps)")
+    }
+    guard let payload, payload.bytes == rules.payloadBytes(ofChunk: chunk, step: Int(parameters.closed))
     else {
       return Refusal(.malformed, "chunk \(chunk) came with another length")
     }
@@ -166,6 +171,7 @@ extension Worker {
       if want.closed == Int(parameters.closed) {
         install(parameters, payload.handle, &effects)
       } else {
+        drops.count(.outdated)
         effects.append(.release(payload.handle))
         moved(chunk, to: Int(parameters.closed), isGone: false, rules)
       }
@@ -174,6 +180,7 @@ extension Worker {
     {
       install(parameters, payload.handle, &effects)
     } else {
+      drops.count(.repeated)
       effects.append(.release(payload.handle))
       if wants[chunk].map({ $0.closed <= Int(parameters.closed) }) ?? false { forgetWant(chunk) }
     }
@@ -202,7 +209,9 @@ extension Worker {
   ///
   /// - Parameter isGone: whether its server said that it has not what was wanted any more.
   private mutating func moved(_ chunk: Int, to closed: Int, isGone: Bool, _ rules: JobRules) {
-    guard let want = wants[chunk], want.isExact, closed > want.closed, let target else { return }
+    guard let want = wants[chunk], want.isExact, closed > want.closed, let target else {
+      return drops.count(.outdated)
+    }
     forgetWant(chunk)
     let isSparing = target < rules.steps && rules.consistency(ofStep: target).sparedShards > 0
     let before = Self.roundBefore(closed, rules)

@@ -179,12 +179,12 @@ extension Worker {
 
   mutating func take(_ granted: Leases, in number: ViewNumber, _ effects: inout [WorkerEffect]) {
     // A grant of another view may be of another era: it is given again.
-    guard let view, number == view.number else { return }
+    guard let view, number == view.number else { return drops.count(.outdated) }
     let rules = view.rules
-    guard granted.units.count <= Leases.maximumUnits, (granted.units.ranges.last?.upperBound ?? 0) <= rules.units else {
-      return refusals.count(.malformed)
+    guard granted.units.count <= Leases.maximumUnits, rules.contains(granted.units) else {
+      return refuse(Refusal(.outOfBounds, "grant \(granted.grant) is of shards that the job has not"), &effects)
     }
-    guard leases.add(granted, holdsWork: { !rules.isEmpty(unit: $0) }) else { return }
+    guard leases.add(granted, holdsWork: { !rules.isEmpty(unit: $0) }) else { return drops.count(.repeated) }
     for unit in granted.units.ranges.joined() where !rules.isEmpty(unit: unit) {
       let (step, shard) = rules.unit(unit)
       effects.append(
@@ -260,7 +260,7 @@ extension Worker {
 
   /// Everything that was ordered is computed.
   mutating func finished(_ number: UInt64, _ milliseconds: UInt64, _ effects: inout [WorkerEffect]) {
-    guard let finished = computation, finished.order.number == number else { return }
+    guard let finished = computation, finished.order.number == number else { return drops.count(.outdated) }
     computation = nil
     busyMilliseconds += milliseconds
     if finished.isVoid {

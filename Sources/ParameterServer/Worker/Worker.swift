@@ -72,6 +72,8 @@ public struct Worker: Sendable {
   public internal(set) var busyMilliseconds: UInt64 = 0
   /// What was refused since the start.
   public internal(set) var refusals = RefusalCounts()
+  /// What was passed over since the start.
+  public internal(set) var drops = DropCounts()
 
   /// Steps whose samples are read ahead of the computation.
   static let readAheadSteps = 2
@@ -91,6 +93,7 @@ public struct Worker: Sendable {
   /// Takes what happened and adds what to do, in order.
   public mutating func handle(_ event: WorkerEvent, at now: Moment, into effects: inout [WorkerEffect]) {
     guard !session.isOver else {
+      drops.count(.ended)
       if case .message(_, _, let payload?) = event { effects.append(.release(payload.handle)) }
       return
     }
@@ -99,10 +102,13 @@ public struct Worker: Sendable {
       send(session.start(at: now), to: .coordinator, &effects)
     case .message(let envelope, let source, let payload):
       receive(envelope, from: source, payload: payload, at: now, &effects)
-    case .unreadable(let refusal, _):
-      refusals.count(refusal.reason)
+    case .unreadable(let refusal, _): refuse(refusal, &effects)
     case .prepared(let ready):
-      if let message = session.prepared(ready, at: now) { send(message, to: .coordinator, &effects) }
+      if let message = session.prepared(ready, at: now) {
+        send(message, to: .coordinator, &effects)
+      } else {
+        drops.count(.outdated)
+      }
     case .gradientReady(let order, let node, let chunk):
       act(at: now)
       ready(chunk, of: node, in: order, &effects)
@@ -134,6 +140,12 @@ public struct Worker: Sendable {
     _ message: Message, to destination: Destination, gradient: GradientPart? = nil, _ effects: inout [WorkerEffect]
   ) {
     effects.append(.send(session.envelope(message), to: destination, gradient: gradient))
+  }
+
+  /// Counts and tells what is refused: a worker answers nobody, for whoever speaks to it says it again.
+  mutating func refuse(_ refusal: Refusal, _ effects: inout [WorkerEffect]) {
+    refusals.count(refusal.reason)
+    effects.append(.refused(refusal))
   }
 
   private mutating func leave(
@@ -178,7 +190,9 @@ public struct Worker: Sendable {
     }
     if let payload { effects.append(.release(payload.handle)) }
     switch session.receive(envelope, at: now) {
-    case .none, .adoptedBefore: break
+    case .none: break
+    case .dropped(let reason): drops.count(reason)
+    case .adoptedBefore: drops.count(.repeated)
     case .prepare(let welcome): effects.append(.prepare(welcome))
     case .adopt(let view):
       act(at: now)
@@ -186,10 +200,17 @@ public struct Worker: Sendable {
       adopt(view, &effects)
     case .other(.leases(let granted)): take(granted, in: envelope.view, &effects)
     case .other(.cut(let number)):
-      if envelope.view == session.view?.number, number > pendingCut { pendingCut = number }
+      if envelope.view != session.view?.number {
+        drops.count(.outdated)
+      } else if number > pendingCut {
+        pendingCut = number
+      } else {
+        drops.count(.repeated)
+      }
       advance(&effects)
-    case .other: break
-    case .refuse(let refusal): refusals.count(refusal.reason)
+    case .other:
+      refuse(Refusal(.misplaced, "a worker takes no such message from the coordinator"), &effects)
+    case .refuse(let refusal): refuse(refusal, &effects)
     case .stop(let reason):
       let isOrderly = reason == .completed || reason == .interrupted
       send(
@@ -218,21 +239,26 @@ public struct Worker: Sendable {
       case .position(let position):
         act(at: now)
         refusal = receive(position: position, from: envelope.sender, &effects)
-      case .refused(let theirs) where theirs.reason == .malformed:
+      case .refused(let theirs) where theirs.reason == .malformed || theirs.reason == .outOfBounds:
         if let payload { effects.append(.release(payload.handle)) }
         let text = "\(envelope.sender) refused a message: \(theirs.explanation)"
         return leave(text, isOrderly: false, reason: .failed(text), &effects)
-      default: break  // Another view comes, or it is sent again.
+      case .alive: break
+      case .refused: drops.count(.refusal)  // Another view comes, or it is sent again.
+      default: refusal = Refusal(.misplaced, "a worker takes no such message from \(envelope.sender)")
       }
+    } else if case .refused = envelope.message {
+      drops.count(.refusal)
+      refusal = nil
     }
     if let payload { effects.append(.release(payload.handle)) }
-    if let refusal { refusals.count(refusal.reason) }
+    if let refusal { refuse(refusal, &effects) }
   }
 
   // MARK: Results
 
   private mutating func record(_ result: ShardResult, _ effects: inout [WorkerEffect]) {
-    guard let schedule = view?.rules.schedule else { return }
+    guard let schedule = view?.rules.schedule else { return drops.count(.outdated) }
     if shardsComputed.count != schedule.tree.shards {
       shardsComputed = [UInt64](repeating: 0, count: schedule.tree.shards)
     }

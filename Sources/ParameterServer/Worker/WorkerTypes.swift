@@ -105,6 +105,8 @@ public enum WorkerEffect: Hashable, Sendable {
   indirect case compute(ComputeOrder)
   /// Let go of the sum of an order's node: every server has it. It may be sent no more.
   case discard(order: UInt64, node: ShardNode)
+  /// Tell the log what was refused.
+  indirect case refused(Refusal)
   /// Say `timer` at this moment; replaces the one asked for before.
   case timer(Moment)
   /// Leave.

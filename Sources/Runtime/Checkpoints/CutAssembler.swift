@@ -116,6 +116,9 @@ package struct LoadedCut: Sendable {
     slots = checkpoint.slots.map { ($0.name, $0.vector) }
     metadata = checkpoint.metadata
     updates = checkpoint.counters[Self.updatesName]?.first ?? mark.version
+    guard updates <= Bounds.count else {
+      throw ConvoyError(.badData, "the checkpoint of step \(checkpoint.step) counts \(updates) steps of its optimizer")
+    }
     self.form = form
   }
 

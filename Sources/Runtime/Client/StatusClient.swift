@@ -87,14 +87,21 @@ public struct JobStatus: Codable, Hashable, Sendable {
   }
 
   /// Takes in the connections that the coordinator's own transport refused; nil where the job has no keys.
-  mutating func complete(with own: RefusedConnections?) {
+  package mutating func complete(with own: RefusedConnections?) {
     guard let own else {
       refusedConnections = nil
       connectionRefusals = nil
       return
     }
-    refusedConnections = (refusedConnections ?? 0) + own.total
-    for (name, count) in own.counts { connectionRefusals?[name, default: 0] += count }
+    // What others counted is a coordinator's word.
+    func sum(_ first: Int, _ second: Int) -> Int {
+      let (sum, overflow) = first.addingReportingOverflow(second)
+      return overflow ? .max : sum
+    }
+    refusedConnections = sum(refusedConnections ?? 0, own.total)
+    guard var counts = connectionRefusals else { return }
+    for (name, count) in own.counts { counts[name] = sum(counts[name] ?? 0, count) }
+    connectionRefusals = counts
   }
 
   /// Messages refused as a line for a person; nil where none was.

@@ -8,6 +8,8 @@ package final class RunJournal {
   private let journal: Journal
   private let path: String
   private var isDirty = false
+  /// What was written so far, as whoever reads it checks it.
+  private var check = JournalCheck()
   /// Bytes from which on it is written anew.
   private var bound: Int
   private let leastBound: Int
@@ -35,18 +37,18 @@ package final class RunJournal {
       throw ConvoyError(error.kind == .inUse ? .refused : .badData, error.description)
     }
     var records: [JournalRecord] = []
+    let path = path
+    func damaged(_ problem: String) -> ConvoyError {
+      ConvoyError(.badData, "\(path): \(problem); start a new run with --resume \(folder)")
+    }
     for record in journal.openingRecords {
       do throws(WireError) {
-        records.append(
-          try record.bytes.withUnsafeBufferPointer { bytes throws(WireError) in
-            try WireFormat.decode(record: UnsafeRawBufferPointer(bytes))
-          })
+        records.append(try Self.read(record.bytes, &check))
       } catch {
-        throw ConvoyError(
-          .badData,
-          "\(path): record \(record.sequence) cannot be read: \(error); start a new run with --resume \(folder)")
+        throw damaged("record \(record.sequence) cannot be read: \(error)")
       }
     }
+    if let problem = check.problem { throw damaged(problem) }
     self.records = records
     journal.forgetOpeningRecords()
   }
@@ -63,7 +65,8 @@ package final class RunJournal {
   package func reset(keepsTotals: Bool) throws(ConvoyError) -> [JournalRecord] {
     let term: UInt64 = records.reduce(0) { if case .term(let term) = $1 { max($0, term) } else { $0 } }
     do throws(ModelFileError) {
-      try journal.compact([WireFormat.encode(record: .term(term))])
+      check = JournalCheck()
+      try journal.compact([try bytes(of: .term(term))])
     } catch {
       throw ConvoyError(.failed, error.description)
     }
@@ -78,7 +81,7 @@ package final class RunJournal {
   package func append(_ record: JournalRecord) {
     guard failure == nil else { return }
     do throws(ModelFileError) {
-      try journal.append(WireFormat.encode(record: record), sync: false)
+      try journal.append(try bytes(of: record), sync: false)
       isDirty = true
     } catch {
       fail(error)
@@ -102,14 +105,39 @@ package final class RunJournal {
   package func rewrite(_ records: [JournalRecord]) -> String? {
     guard failure == nil, !records.isEmpty else { return nil }
     var problem: String?
+    let before = check
     do throws(ModelFileError) {
-      try journal.compact(records.map { WireFormat.encode(record: $0) })
+      check = JournalCheck()
+      var bytes: [[UInt8]] = []
+      for record in records { bytes.append(try self.bytes(of: record)) }
+      try journal.compact(bytes)
       isDirty = false
     } catch {
+      check = before
       problem = error.description
     }
     bound = max(leastBound, 2 * journal.size)
     return problem
+  }
+
+  /// A record's bytes, once it is known that they can be read.
+  private func bytes(of record: JournalRecord) throws(ModelFileError) -> [UInt8] {
+    let bytes = WireFormat.encode(record: record)
+    do throws(WireError) {
+      _ = try Self.read(bytes, &check)
+    } catch {
+      throw ModelFileError(path: path, problem: "a record that nobody could read is not written: \(error)")
+    }
+    return bytes
+  }
+
+  /// Reads a record that follows those which were checked before.
+  private static func read(_ bytes: [UInt8], _ check: inout JournalCheck) throws(WireError) -> JournalRecord {
+    let record = try bytes.withUnsafeBufferPointer { bytes throws(WireError) in
+      try WireFormat.decode(record: UnsafeRawBufferPointer(bytes))
+    }
+    if let problem = check.problem(of: record) { throw .field("record", problem) }
+    return record
   }
 
   /// The job goes on without a journal: one that has holes would lead a successor astray, so it goes.

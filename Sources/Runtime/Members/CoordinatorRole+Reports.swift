@@ -27,6 +27,8 @@ extension CoordinatorRole {
     // The keeper's outcome was told already.
     case .stored: break
     case .notStored(let step, let text): notStored(step, text)
+    case .passedOver(let step):
+      logger.warning("the cut of step \(step) makes no checkpoint: the one before is still being stored")
     case .progress(let progress):
       self.progress = progress
       try tell(progress)

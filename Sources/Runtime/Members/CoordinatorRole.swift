@@ -146,9 +146,9 @@ package final class CoordinatorRole {
     case .agreed(_, let data): dataDigest = data
     case .view(let view): self.view = view
     case .totals(let epochs, let staleness):
-      let samples = epochs.reduce(0) { $0 + $1.samples }
       progress = JobProgress(
-        steps: 0, totalSteps: 0, samples: samples, epochs: epochs, shards: 0, staleness: staleness)
+        steps: 0, totalSteps: 0, samples: EpochTotals.samples(of: epochs), epochs: epochs, shards: 0,
+        staleness: staleness)
     case .term, .leased, .leaseBook, .checkpoint, .completed: break
     }
   }
@@ -177,6 +177,8 @@ package final class CoordinatorRole {
     journal.settle()
     tellFailure(reason)
     tellRefusedConnections()
+    if let passedOver = loop.machine.drops.summary { logger.info("events passed over: \(passedOver)") }
+    if post.undelivered > 0 { logger.info("\(post.undelivered) messages could not be sent: nobody took them") }
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }
     if let failure = loop.failure { throw failure }
     switch reason {
@@ -207,7 +209,10 @@ package final class CoordinatorRole {
       return nil
     // Of these nobody is told: they need not wait for the disk.
     case .collect(let position, let cut, let handle):
-      if let frame = payloads.take(handle) { keeper.collect(position, cut: cut, frame) }
+      guard let frame = payloads.take(handle) else {
+        throw ConvoyError(.failed, "the snapshot of chunk \(position.chunk) is not here to be kept")
+      }
+      keeper.collect(position, cut: cut, frame)
       byte?.set(.checkpointing)
       return nil
     case .abandon(let cut):

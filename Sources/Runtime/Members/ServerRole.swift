@@ -74,6 +74,8 @@ package final class ServerRole {
     let bins = counts.staleness.bins.enumerated().filter { $0.element > 0 }.map { "\($0.offset): \($0.element)" }
     let refused = context.transport.refusedConnections
     if refused.total > 0 { logger.warning("connections refused: \(refused)") }
+    if let passedOver = loop.machine.drops.summary { logger.info("events passed over: \(passedOver)") }
+    if post.undelivered > 0 { logger.info("\(post.undelivered) messages could not be sent: nobody took them") }
     if !bins.isEmpty { logger.info("contributions by staleness: \(bins.joined(separator: ", "))") }
   }
 
@@ -135,6 +137,7 @@ package final class ServerRole {
     case .forgetSnapshot(let chunk):
       store?.forgetSnapshot(chunk)
       activity.snapshot(chunk, isKept: false)
+    case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
@@ -210,8 +213,10 @@ package final class ServerRole {
   }
 
   private func install(_ position: ChunkPosition, _ handle: GradientHandle) throws(ConvoyError) {
-    guard let frame = payloads.take(handle) else { return }
-    try store?.install(position, frame)
+    guard let frame = payloads.take(handle), let store else {
+      throw ConvoyError(.failed, "the state of chunk \(position.chunk) is not here to be installed")
+    }
+    try store.install(position, frame)
   }
 
   private func prepare(_ welcome: Welcome) throws(ConvoyError) {

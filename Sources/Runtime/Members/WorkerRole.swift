@@ -86,6 +86,9 @@ package final class WorkerRole {
       .map { "\($0.offset): \($0.element)" }.joined(separator: ", ")
     logger.info(
       "\(machine.member) computed \(machine.shardCount) shards (\(byShard)); peak memory \(Self.peakMegabytes) MB")
+    if let passedOver = machine.drops.summary { logger.info("events passed over: \(passedOver)") }
+    if machine.refusals.total > 0 { logger.warning("\(machine.refusals.total) messages were refused") }
+    if post.undelivered > 0 { logger.info("\(post.undelivered) messages could not be sent: nobody took them") }
   }
 
   /// Most memory that the process has held so far.
@@ -142,6 +145,7 @@ package final class WorkerRole {
     case .readAhead(let order): work?.readAhead(order)
     case .compute(let order): try begin(order)
     case .discard(let order, let node): openSums.removeAll { $0.order == order && $0.node == node }
+    case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
@@ -193,7 +197,9 @@ package final class WorkerRole {
   /// The engine may still be computing: it no longer reads this chunk, because its version follows from a push
   /// that the engine's report of the chunk as final came before.
   private func install(_ handle: GradientHandle, chunk: Int) throws(ConvoyError) {
-    guard let frame = payloads.take(handle), let view, let work, var model else { return }
+    guard let frame = payloads.take(handle), let view, let work, var model else {
+      throw ConvoyError(.failed, "what came of chunk \(chunk) is not here to be installed")
+    }
     let chunks = view.rules.chunks
     if frame.count > chunks.bytes(of: chunk) { model = try withSlots(model, work) }
     frame.withBytes { model.copy($0, to: chunk, of: chunks) }

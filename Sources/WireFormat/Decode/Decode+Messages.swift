@@ -15,7 +15,7 @@ extension WireFormat {
       return .setMode(try consistency(UInt64(body.kind), UInt64(body.argument), "set_mode"))
     case CONVOY__WIRE__ENVELOPE__BODY_STATUS:
       let body = try Fields.message(wire.status, "status")
-      return .status(try Fields.text(body.text, "status.text", maximum: Fields.maximumJob))
+      return .status(try Fields.text(body.text, "status.text", maximum: Fields.maximumStatus))
     case CONVOY__WIRE__ENVELOPE__BODY_REFUSED: return .refused(try decode(Fields.message(wire.refused, "refused")))
     default: throw .field("body", "there is none that this version knows")
     }
@@ -26,7 +26,7 @@ extension WireFormat {
     case CONVOY__WIRE__ENVELOPE__BODY_HELLO:
       let body = try Fields.message(wire.hello, "hello")
       return .hello(
-        Hello(role: try Fields.role(body.role, "hello.role"), name: try Fields.text(body.name, "hello.name")))
+        Hello(role: try Fields.role(body.role, "hello.role"), name: try Fields.name(body.name, "hello.name")))
     case CONVOY__WIRE__ENVELOPE__BODY_READY: return .ready(try decode(Fields.message(wire.ready, "ready")))
     case CONVOY__WIRE__ENVELOPE__BODY_VIEW_ACCEPTED:
       let body = try Fields.message(wire.view_accepted, "view_accepted")
@@ -59,7 +59,8 @@ extension WireFormat {
       let body = try Fields.message(wire.welcome, "welcome")
       return .welcome(
         Welcome(
-          member: Member(try Fields.role(body.role, "welcome.role"), body.number),
+          member: Member(
+            try Fields.role(body.role, "welcome.role"), try Fields.member(body.number, "welcome.number")),
           job: try Fields.text(body.job, "welcome.job", maximum: Fields.maximumJob)))
     case CONVOY__WIRE__ENVELOPE__BODY_NEW_VIEW: return .view(try decode(Fields.message(wire.new_view, "view")))
     case CONVOY__WIRE__ENVELOPE__BODY_RESTORE: return .restore(try position(wire.restore, "restore"))
@@ -98,7 +99,7 @@ extension WireFormat {
       return .norm(chunk: body.chunk, step: try Fields.count(body.step, "norm.step"))
     case CONVOY__WIRE__ENVELOPE__BODY_SCALE:
       let body = try Fields.message(wire.scale, "scale")
-      return .scale(step: try Fields.count(body.step, "scale.step"), bits: body.bits)
+      return .scale(step: try Fields.count(body.step, "scale.step"), bits: try Fields.scale(body.bits, "scale.bits"))
     default: return nil
     }
   }
@@ -112,7 +113,7 @@ extension WireFormat {
         data: try Fields.digest(body.data_digest, "ready.data_digest")),
       samples: UInt64(try Fields.int(body.samples, "ready.samples", maximum: 1 << 40)),
       engineFingerprint: try Fields.text(body.engine_fingerprint, "ready.engine_fingerprint"),
-      address: try Fields.text(body.address, "ready.address"))
+      address: try Fields.name(body.address, "ready.address"))
   }
 
   private static func failureKind(_ number: UInt32, _ name: String) throws(WireError) -> FailureKind {

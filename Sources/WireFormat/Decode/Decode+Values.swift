@@ -38,7 +38,7 @@ extension WireFormat {
     return ChunkPosition(
       chunk: body.chunk, version: try Fields.count(body.version, "\(name).version"),
       closed: try Fields.count(body.closed, "\(name).closed"), covered: try units(body.covered, "\(name).covered"),
-      previous: previous, scale: body.has_scale == 0 ? nil : body.scale)
+      previous: previous, scale: body.has_scale == 0 ? nil : try Fields.scale(body.scale, "\(name).scale"))
   }
 
   static func chunkVersion(
@@ -114,9 +114,11 @@ extension WireFormat {
     if let numbers = body.bins {
       for index in 0..<body.n_bins { bins.append(try Fields.count(numbers[index], "\(name).bins")) }
     }
-    return StalenessCounts(
+    let counts = StalenessCounts(
       bins: bins, sum: try Fields.counter(body.sum, "\(name).sum"),
       largest: try Fields.count(body.largest, "\(name).largest"))
+    if let problem = counts.problem { throw .field(name, problem) }
+    return counts
   }
 
   static func epochs(
@@ -125,10 +127,11 @@ extension WireFormat {
   ) throws(WireError) -> [EpochTotals] {
     var totals: [EpochTotals] = []
     for epoch in try Fields.messages(pointer, count, name, maximum: maximum) {
-      totals.append(
-        EpochTotals(
-          epoch: epoch.epoch, samples: try Fields.count(epoch.samples, "\(name).samples"),
-          lossSum: epoch.loss_sum, correct: try Fields.count(epoch.correct, "\(name).correct")))
+      let next = EpochTotals(
+        epoch: epoch.epoch, samples: try Fields.count(epoch.samples, "\(name).samples"), lossSum: epoch.loss_sum,
+        correct: try Fields.count(epoch.correct, "\(name).correct"))
+      if let problem = next.problem { throw .field(name, problem) }
+      totals.append(next)
     }
     return totals
   }
@@ -138,6 +141,7 @@ extension WireFormat {
     _ pointer: UnsafeMutablePointer<Convoy__Wire__Update>?, _ name: String
   ) throws(WireError) -> Update {
     let body = try Fields.message(pointer, name)
+    let worker = body.is_of_worker == 0 ? nil : try Fields.member(body.worker, "\(name).worker")
     guard let kind = UInt8(exactly: body.kind).flatMap(UpdateKind.init(rawValue:)) else {
       throw .field("\(name).kind", "there is no kind \(body.kind)")
     }
@@ -150,9 +154,9 @@ extension WireFormat {
       unit: body.is_unit == 0 ? nil : try Fields.count(body.unit, "\(name).unit"), kind: kind,
       step: try Fields.count(body.step, "\(name).step"),
       staleness: try Fields.count(body.staleness, "\(name).staleness"),
-      basis: try Fields.count(body.basis, "\(name).basis"), worker: body.is_of_worker == 0 ? nil : body.worker,
+      basis: try Fields.count(body.basis, "\(name).basis"), worker: worker,
       samples: try Fields.count(body.samples, "\(name).samples"), shards: body.shards,
-      scale: body.has_scale == 0 ? nil : body.scale)
+      scale: body.has_scale == 0 ? nil : try Fields.scale(body.scale, "\(name).scale"))
   }
 
   static func consistency(_ kind: UInt64, _ argument: UInt64, _ name: String) throws(WireError) -> Consistency {

@@ -3,22 +3,19 @@ import CProtobufC
 import ParameterServer
 
 extension WireFormat {
-  /// Most servers or workers of a view.
-  static let maximumMembers = 1 << 16
-
   static func decode(_ body: Convoy__Wire__View) throws(WireError) -> View {
     let rules = try rules(body.rules, "view.rules")
     let originStep = try Fields.int(body.origin_step, "view.origin_step")
     var servers: [View.Server] = []
-    for server in try Fields.messages(body.servers, body.n_servers, "view.servers", maximum: maximumMembers) {
+    for server in try Fields.messages(body.servers, body.n_servers, "view.servers", maximum: Int(Bounds.members)) {
       servers.append(try decode(server))
     }
     var workers: [View.Worker] = []
-    for worker in try Fields.messages(body.workers, body.n_workers, "view.workers", maximum: maximumMembers) {
+    for worker in try Fields.messages(body.workers, body.n_workers, "view.workers", maximum: Int(Bounds.members)) {
       workers.append(try decode(worker))
     }
     return View(
-      number: ViewNumber(body.number), era: body.era,
+      number: ViewNumber(try Fields.counter(body.number, "view.number")), era: body.era,
       origin: body.is_restored == 0 ? .initial : .checkpoint(step: originStep), isBeginning: body.is_beginning != 0,
       rules: rules, servers: servers, workers: workers, since: try Fields.int(body.since, "view.since"))
   }
@@ -73,9 +70,10 @@ extension WireFormat {
 
   private static func decode(_ body: Convoy__Wire__ViewServer) throws(WireError) -> View.Server {
     View.Server(
-      member: Member(.server, body.number), incarnation: Incarnation(body.incarnation),
-      name: try Fields.text(body.name, "view.servers.name"),
-      address: try Fields.text(body.address, "view.servers.address"),
+      member: Member(.server, try Fields.member(body.number, "view.servers.number")),
+      incarnation: Incarnation(body.incarnation),
+      name: try Fields.name(body.name, "view.servers.name"),
+      address: try Fields.name(body.address, "view.servers.address"),
       chunks: try Fields.numbers(body.chunks, body.n_chunks, "view.servers.chunks", maximum: ChunkTable.maximumChunks),
       replicas: try Fields.numbers(
         body.replicas, body.n_replicas, "view.servers.replicas", maximum: ChunkTable.maximumChunks))
@@ -83,8 +81,9 @@ extension WireFormat {
 
   private static func decode(_ body: Convoy__Wire__ViewWorker) throws(WireError) -> View.Worker {
     View.Worker(
-      member: Member(.worker, body.number), incarnation: Incarnation(body.incarnation),
-      name: try Fields.text(body.name, "view.workers.name"),
+      member: Member(.worker, try Fields.member(body.number, "view.workers.number")),
+      incarnation: Incarnation(body.incarnation),
+      name: try Fields.name(body.name, "view.workers.name"),
       nodes: try nodes(body.nodes, body.n_nodes, "view.workers.nodes"),
       earlierNodes: try nodes(body.earlier_nodes, body.n_earlier_nodes, "view.workers.earlier_nodes"))
   }

@@ -30,7 +30,7 @@ extension WireFormat {
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_REFUSED
       let body = arena.make(convoy__wire__refusal__init)
       body.pointee.reason = UInt32(refusal.reason.rawValue)
-      body.pointee.explanation = arena.string(refusal.explanation)
+      body.pointee.explanation = arena.string(Fields.line(refusal.explanation))
       wire.refused = body
     }
   }
@@ -67,7 +67,7 @@ extension WireFormat {
     case .leaving(let leaving):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_LEAVING
       let body = arena.make(convoy__wire__leaving__init)
-      body.pointee.text = arena.string(leaving.text)
+      body.pointee.text = arena.string(Fields.line(leaving.text))
       body.pointee.is_orderly = leaving.isOrderly ? 1 : 0
       body.pointee.kind = UInt32(leaving.kind.rawValue)
       body.pointee.progress = encode(leaving.progress, &arena)
@@ -113,7 +113,7 @@ extension WireFormat {
       let body = arena.make(convoy__wire__stop__init)
       let (code, text) = code(of: reason)
       body.pointee.reason = code
-      body.pointee.text = arena.string(text)
+      body.pointee.text = arena.string(Fields.line(text))
       body.pointee.kind = UInt32(reason.kind.rawValue)
       wire.stop = body
     default: break

@@ -1,3 +1,4 @@
+import ParameterServer
 import Tensors
 package import Transport
 
@@ -11,7 +12,7 @@ extension ChunkFloats {
   private static let magic: UInt64 = 0x314B_4E55_4843_5643
   private static let headWords = 8
   /// Most workers whose states are held.
-  package static let maximumWorkers = 1 << 16
+  package static let maximumWorkers = Int(Bounds.members)
 
   private struct Flags: OptionSet {
     let rawValue: UInt64
@@ -97,8 +98,11 @@ extension ChunkFloats {
       throw fail("\(blob.count) bytes for \(count) vectors of \(elements) elements")
     }
     let numbers = (0..<Int(workerCount)).map { word(Self.headWords + $0) }
-    guard zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }), numbers.last ?? 0 <= UInt64(UInt32.max) else {
-      throw fail("its workers are not in order")
+    guard zip(numbers, numbers.dropFirst()).allSatisfy({ $0 < $1 }), numbers.last ?? 0 < UInt64(Bounds.members) else {
+      throw fail("its workers are not in order, or none of a job's")
+    }
+    guard [word(3), word(4), word(6)].allSatisfy({ $0 <= Bounds.count }) else {
+      throw fail("it is at version \(word(3)) after \(word(4)) steps of the optimizer and version \(word(6))")
     }
 
     var offset = head
