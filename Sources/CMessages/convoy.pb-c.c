@@ -1627,7 +1627,7 @@ void   convoy__wire__totals__free_unpacked
   assert(message->base.descriptor == &convoy__wire__totals__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[36] =
+static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[37] =
 {
   {
     "protocol",
@@ -1793,6 +1793,18 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
     offsetof(Convoy__Wire__Envelope, body_case),
     offsetof(Convoy__Wire__Envelope, snapshot),
     &convoy__wire__chunk_position__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outranked",
+    24,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Convoy__Wire__Envelope, body_case),
+    offsetof(Convoy__Wire__Envelope, outranked),
+    &convoy__wire__number__descriptor,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -2063,53 +2075,54 @@ static const ProtobufCFieldDescriptor convoy__wire__envelope__field_descriptors[
   },
 };
 static const unsigned convoy__wire__envelope__field_indices_by_name[] = {
-  17,   /* field[17] = alive */
-  20,   /* field[20] = cut */
+  18,   /* field[18] = alive */
+  21,   /* field[21] = cut */
   6,   /* field[6] = hello */
   5,   /* field[5] = incarnation */
   10,   /* field[10] = lease_request */
-  16,   /* field[16] = leases */
+  17,   /* field[17] = leases */
   11,   /* field[11] = leaving */
-  26,   /* field[26] = marker */
-  15,   /* field[15] = new_view */
-  30,   /* field[30] = norm */
-  24,   /* field[24] = parameters */
-  25,   /* field[25] = position */
+  27,   /* field[27] = marker */
+  16,   /* field[16] = new_view */
+  31,   /* field[31] = norm */
+  14,   /* field[14] = outranked */
+  25,   /* field[25] = parameters */
+  26,   /* field[26] = position */
   9,   /* field[9] = progress */
   0,   /* field[0] = protocol */
-  22,   /* field[22] = pull */
-  23,   /* field[23] = push */
+  23,   /* field[23] = pull */
+  24,   /* field[24] = push */
   7,   /* field[7] = ready */
-  32,   /* field[32] = refused */
-  28,   /* field[28] = replica */
-  27,   /* field[27] = replicate */
-  29,   /* field[29] = replicated */
-  19,   /* field[19] = restore */
-  31,   /* field[31] = scale */
+  33,   /* field[33] = refused */
+  29,   /* field[29] = replica */
+  28,   /* field[28] = replicate */
+  30,   /* field[30] = replicated */
+  20,   /* field[20] = restore */
+  32,   /* field[32] = scale */
   4,   /* field[4] = sender_number */
   3,   /* field[3] = sender_role */
-  34,   /* field[34] = set_mode */
+  35,   /* field[35] = set_mode */
   13,   /* field[13] = snapshot */
-  21,   /* field[21] = snapshot_taken */
+  22,   /* field[22] = snapshot_taken */
   12,   /* field[12] = state_lost */
-  35,   /* field[35] = status */
-  33,   /* field[33] = status_request */
-  18,   /* field[18] = stop */
+  36,   /* field[36] = status */
+  34,   /* field[34] = status_request */
+  19,   /* field[19] = stop */
   1,   /* field[1] = token */
   2,   /* field[2] = view */
   8,   /* field[8] = view_accepted */
-  14,   /* field[14] = welcome */
+  15,   /* field[15] = welcome */
 };
 static const ProtobufCIntRange convoy__wire__envelope__number_ranges[7 + 1] =
 {
   { 1, 0 },
   { 16, 6 },
-  { 32, 14 },
-  { 48, 22 },
-  { 56, 27 },
-  { 64, 32 },
-  { 72, 33 },
-  { 0, 36 }
+  { 32, 15 },
+  { 48, 23 },
+  { 56, 28 },
+  { 64, 33 },
+  { 72, 34 },
+  { 0, 37 }
 };
 const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
 {
@@ -2119,7 +2132,7 @@ const ProtobufCMessageDescriptor convoy__wire__envelope__descriptor =
   "Convoy__Wire__Envelope",
   "convoy.wire",
   sizeof(Convoy__Wire__Envelope),
-  36,
+  37,
   convoy__wire__envelope__field_descriptors,
   convoy__wire__envelope__field_indices_by_name,
   7,  convoy__wire__envelope__number_ranges,

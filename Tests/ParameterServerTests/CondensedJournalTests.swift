@@ -44,10 +44,33 @@ import Testing
     #expect(short.journal.contains { if case .leased(_, _, let leases) = $0 { leases.grant == 3 } else { false } })
   }
 
-  @Test func beforeTheFirstViewThereIsNothingToCondense() {
+  @Test func beforeTheFirstViewThereIsTheTerm() {
     var bench = CoordinatorBench(CoordinatorBench.plan())
     _ = bench.handle(.started)
-    #expect(bench.coordinator.condensedJournal.isEmpty)
+    #expect(bench.coordinator.condensedJournal == [.term(1), .totals([])])
+  }
+
+  @Test func howLatePushesCameStays() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(.async, servers: 2))
+    let counts = StalenessCounts(bins: [3, 2], sum: 2, largest: 1)
+    _ = bench.send(.progress(Progress(steps: 0, shards: 0, staleness: counts)), from: server(1))
+    _ = bench.handle(.ended(name: "server.1"))
+    let condensed = bench.coordinator.condensedJournal
+    #expect(condensed.contains(.totals([], counts)))
+    #expect(Coordinator.difference(bench.plan, bench.journal, condensed) == nil)
+    let without = condensed.map { if case .totals(let totals, _) = $0 { JournalRecord.totals(totals) } else { $0 } }
+    #expect(Coordinator.difference(bench.plan, bench.journal, without) == "other counts of staleness")
+  }
+
+  @Test func whatWhoeverStoodByHadComputedStays() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan(workers: 1))
+    let totals = [EpochTotals(epoch: 0, samples: 16)]
+    _ = bench.join(worker(1))
+    _ = bench.handle(.ended(name: "server.0"))
+    _ = bench.send(.progress(Progress(steps: 0, shards: 9, epochs: totals)), from: worker(1))
+    _ = bench.handle(.ended(name: "worker.1"))
+    #expect(Coordinator.difference(bench.plan, bench.journal, bench.coordinator.condensedJournal) == nil)
+    #expect(bench.journal.contains(.totals(totals)))
   }
 
   @Test func aJobThatIsCompletedStaysSo() {

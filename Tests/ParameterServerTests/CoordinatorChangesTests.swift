@@ -291,4 +291,74 @@ import Testing
     _ = bench.acceptAll(closed: 4)
     #expect(bench.view.rules.segments.last == JobRules.Segment(firstStep: 6, consistency: .sync))
   }
+
+  @Test func aModeIsAcknowledgedWhenItIsWrittenDown() throws {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    let client = Member(.client, 0)
+    #expect(bench.send(.setMode(.async), from: client).messages(to: bench.connection(client)).isEmpty)
+    // Asked once more while it is under way: no further view. Another mode has to wait.
+    #expect(bench.send(.setMode(.async), from: client).records.isEmpty)
+    #expect(bench.send(.setMode(.local(2)), from: client).refusals == [.misplaced])
+    let effects = bench.acceptAll(closed: 3)
+    let written = try #require(
+      effects.firstIndex { if case .journal(.view(let view)) = $0 { view.rules.segments.count == 2 } else { false } })
+    let told = try #require(
+      effects.firstIndex {
+        if case .send(let envelope, bench.connection(client), _) = $0, case .status = envelope.message {
+          true
+        } else {
+          false
+        }
+      })
+    #expect(written < told)
+    #expect(effects.messages(to: bench.connection(client)).count == 1)
+    _ = bench.acceptAll(closed: 3)
+    // The answer was lost.
+    let again = bench.send(.setMode(.async), from: client)
+    #expect(again.messages(to: bench.connection(client)).count == 1 && again.records.isEmpty && again.refusals.isEmpty)
+  }
+
+  @Test func aModeThatComesTooLateIsRefused() {
+    var bench = CoordinatorBench.training(CoordinatorBench.plan())
+    _ = bench.send(.setMode(.async), from: Member(.client, 0))
+    // The last step is begun.
+    let texts = refusals(bench.acceptAll(closed: 8))
+    #expect(texts == ["too late: the last of the 8 steps is begun or given out in the mode that holds"])
+    _ = bench.acceptAll(closed: 8)
+    #expect(bench.view.rules.segments.count == 1 && bench.send(.alive, from: worker(0)).views.isEmpty)
+    _ = bench.send(.setMode(.async), from: Member(.client, 0))
+    #expect(refusals(bench.handle(.interrupted)) == ["too late: the job is over"])
+    #expect(refusals(bench.send(.setMode(.async), from: Member(.client, 0))) == ["too late: the job is over"])
+  }
+
+  private func refusals(_ effects: [CoordinatorEffect]) -> [String] {
+    effects.messages.compactMap { if case .refused(let refusal) = $0 { refusal.explanation } else { nil } }
+  }
+
+  // MARK: Terms
+
+  @Test func aCoordinatorWithoutItsJournalComesAfterTheOneThatMembersKnow() {
+    // The worker has heard the second coordinator; the third begins as the first.
+    var member = WorkerBench(Job.view(Job.rules()))
+    let second = Envelope(
+      token: Job.token, view: .none, sender: .coordinator, incarnation: Incarnation(2), message: .alive)
+    _ = member.handle(.message(second, from: .coordinator, payload: nil))
+    var bench = CoordinatorBench(CoordinatorBench.plan())
+    _ = bench.handle(.started)
+    let refused = bench.send(.progress(Progress(steps: 0, shards: 0)), from: worker(0), view: ViewNumber(1))
+    #expect(refused.refusals == [.deadIncarnation])
+    let answer = member.handle(.message(envelope(refused), from: .coordinator, payload: nil)).messages
+    #expect(answer == [.outranked(term: 2)])
+    #expect(bench.send(answer[0], from: worker(0)).records == [.term(3)])
+    #expect(bench.send(answer[0], from: worker(0)).records.isEmpty)
+    #expect(bench.send(.outranked(term: .max), from: worker(0)).records.isEmpty, "no job has so many")
+    let again = bench.send(.progress(Progress(steps: 0, shards: 0)), from: worker(0), view: ViewNumber(1))
+    let stops = member.handle(.message(envelope(again), from: .coordinator, payload: nil)).stops
+    #expect(
+      stops.count == 1 && stops.allSatisfy { if case .fenced = $0 { true } else { false } }, "it comes back as another")
+  }
+
+  private func envelope(_ effects: [CoordinatorEffect]) -> Envelope {
+    effects.compactMap { if case .send(let envelope, _, _) = $0 { envelope } else { nil } }[0]
+  }
 }

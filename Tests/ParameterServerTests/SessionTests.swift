@@ -69,7 +69,8 @@ import Testing
     let new = Envelope(
       token: Job.token, view: .none, sender: .coordinator, incarnation: Incarnation(2), message: .alive)
     _ = bench.handle(.message(new, from: .coordinator, payload: nil))
-    #expect(bench.handle(.message(old, from: .coordinator, payload: nil)).stops.isEmpty)
+    let effects = bench.handle(.message(old, from: .coordinator, payload: nil))
+    #expect(effects.stops.isEmpty && effects.messages == [.outranked(term: 2)])
   }
 
   @Test func aRemovedMemberStops() {

@@ -182,7 +182,7 @@ struct RandomMessages {
     FailureKind.allCases[Int(number(UInt64(FailureKind.allCases.count)))]
   }
 
-  static let kinds = 31
+  static let kinds = 32
 
   mutating func message(_ kind: Int) -> Message {
     switch kind {
@@ -221,6 +221,7 @@ struct RandomMessages {
     case 27: .setMode(consistency(shards: 1024))
     case 28: .norm(chunk: chunk(), step: number())
     case 29: .scale(step: number(), bits: scale())
+    case 30: .outranked(term: number())
     default: otherMessage()
     }
   }

@@ -68,6 +68,7 @@ typedef enum {
   CONVOY__WIRE__ENVELOPE__BODY_LEAVING = 21,
   CONVOY__WIRE__ENVELOPE__BODY_STATE_LOST = 22,
   CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT = 23,
+  CONVOY__WIRE__ENVELOPE__BODY_OUTRANKED = 24,
   CONVOY__WIRE__ENVELOPE__BODY_WELCOME = 32,
   CONVOY__WIRE__ENVELOPE__BODY_NEW_VIEW = 33,
   CONVOY__WIRE__ENVELOPE__BODY_LEASES = 34,
@@ -115,6 +116,7 @@ struct  Convoy__Wire__Envelope
     Convoy__Wire__Leaving *leaving;
     Convoy__Wire__ChunkVersion *state_lost;
     Convoy__Wire__ChunkPosition *snapshot;
+    Convoy__Wire__Number *outranked;
     /*
      * From the coordinator.
      */

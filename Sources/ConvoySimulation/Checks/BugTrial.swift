@@ -56,6 +56,7 @@ package struct BugTrial: Sendable {
     case .earlyStored: self.init(bug, .sync, [.crash], only: .completeCheckpoint)
     case .forgottenJournal: self.init(bug, .sync, [.crash])
     case .unsyncedJournal: self.init(bug, .async, [.crash])
+    case .forgetfulJournal: self.init(bug, .async, [.crash], only: .contract)
     case .tornCheckpoint: self.init(bug, .sync, [.crash])
     case .oldestCheckpoint: self.init(bug, .sync, [.crash])
     case .leasedTwice: self.init(bug, .async, only: .samplesOnce)

@@ -35,6 +35,8 @@ package enum PlantedBug: String, Hashable, Sendable, CaseIterable {
   case forgottenJournal
   /// The end of a journal was not synced, and is gone after a crash.
   case unsyncedJournal
+  /// A journal that is written anew leaves out how late pushes came.
+  case forgetfulJournal
   /// A crash leaves half a checkpoint that is taken for a whole one.
   case tornCheckpoint
   /// A coordinator takes its oldest checkpoint for the newest.

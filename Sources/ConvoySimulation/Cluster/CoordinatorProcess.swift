@@ -117,6 +117,7 @@ struct CoordinatorProcess: ~Copyable {
       perform(effect, &disk, &context)
     }
     if payloads.misuses > 0 { context.misuse(slot, "uses a payload that is not held") }
+    if disk.journal.count > disk.longJournal { condense(&disk, &context) }
   }
 
   private mutating func perform(
@@ -184,7 +185,6 @@ struct CoordinatorProcess: ~Copyable {
     _ record: JournalRecord, _ disk: inout CoordinatorDisk, _ context: inout SimulationContext
   ) {
     disk.journal.append(record)
-    if disk.journal.count > disk.longJournal { condense(&disk, &context) }
     switch record {
     case .view(let view):
       self.view = view
@@ -196,8 +196,15 @@ struct CoordinatorProcess: ~Copyable {
   }
 
   private func condense(_ disk: inout CoordinatorDisk, _ context: inout SimulationContext) {
-    let condensed = machine.condensedJournal
-    guard !condensed.isEmpty else { return }
+    var condensed = machine.condensedJournal
+    // Before the first view there is nothing that could be left out.
+    guard view != nil else { return }
+    if context.bug == .forgetfulJournal {
+      condensed = condensed.map { if case .totals(let totals, _) = $0 { .totals(totals) } else { $0 } }
+    }
+    if let difference = Coordinator.difference(context.shape.plan, disk.journal, condensed) {
+      context.misuse(slot, "condenses its journal, and a successor would have \(difference)")
+    }
     disk.journal = condensed
     disk.longJournal = max(CoordinatorDisk.longJournal, 2 * condensed.count)
     context.coverage.count(.journalCondensed)

@@ -32,16 +32,56 @@ extension Coordinator {
   }
 
   /// The records that a successor needs, in the place of all that were written so far: a journal is written anew by them
-  /// when it has grown long. Empty before the first view.
+  /// when it has grown long.
   public var condensedJournal: [JournalRecord] {
-    guard let view, let agreed else { return [] }
-    var records = [
-      JournalRecord.term(term), .agreed(fingerprint: agreed.fingerprint, data: agreed.data), .view(view),
-    ]
-    if let book { records += book.condensed }
-    records.append(.totals(pastTotals))
+    var records = [JournalRecord.term(term)]
+    if let view, let agreed {
+      records += [.agreed(fingerprint: agreed.fingerprint, data: agreed.data), .view(view)]
+      if let book { records += book.condensed }
+    }
+    records.append(.totals(pastTotals, pastStaleness))
     if isCompleted { records.append(.completed) }
     return records
+  }
+
+  // MARK: A journal that lacks something
+
+  /// More than the coordinators of any job.
+  private static let maximumLack: UInt64 = 1 << 20
+
+  /// Members have heard a later coordinator than this one's journal knows of: this one comes after it.
+  mutating func outranked(by other: UInt64, _ effects: inout [CoordinatorEffect]) {
+    guard other >= term, other - term < Self.maximumLack else { return }
+    // What came late is of the predecessor whom this one knows.
+    guard other > term else { return }
+    term = other + 1
+    effects.append(.journal(.term(term)))
+    effects.append(.report(.outranked(by: other)))
+  }
+
+  /// What a successor that reads one journal would make otherwise than one that reads another; nil where both make the
+  /// same. Of leases, what is known to be finished may be known by the second alone.
+  package static func difference(_ plan: JobPlan, _ whole: [JournalRecord], _ condensed: [JournalRecord]) -> String? {
+    let token = JobToken.none
+    let (first, second) = (
+      Coordinator(plan: plan, token: token, journal: whole), Coordinator(plan: plan, token: token, journal: condensed)
+    )
+    if first.term != second.term { return "term \(second.term) in the place of \(first.term)" }
+    if first.view != second.view { return "another view" }
+    if first.agreed != second.agreed { return "another agreement" }
+    if first.pastTotals != second.pastTotals {
+      return "totals \(second.pastTotals) in the place of \(first.pastTotals)"
+    }
+    if first.pastStaleness != second.pastStaleness { return "other counts of staleness" }
+    if first.isCompleted != second.isCompleted { return "completed in one of them" }
+    if first.closedSteps != second.closedSteps || first.eraBegan != second.eraBegan {
+      return "another place in its era"
+    }
+    if first.roster.entries.map(\.incarnation) != second.roster.entries.map(\.incarnation) { return "other members" }
+    guard let book = first.book, let other = second.book else {
+      return (first.book == nil) == (second.book == nil) ? nil : "leases in one of them"
+    }
+    return book.difference(other)
   }
 
   private func entry(

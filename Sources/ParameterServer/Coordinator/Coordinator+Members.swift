@@ -17,6 +17,7 @@ extension Coordinator {
     case .hello(let hello): return join(hello, envelope.incarnation, connection, at: now, &effects)
     case .statusRequest: return send(.status(status(at: now)), to: connection, &effects)
     case .setMode(let mode): return setMode(mode, connection, at: now, &effects)
+    case .outranked(let term): return outranked(by: term, &effects)
     default: break
     }
     guard roster.hear(envelope.sender, envelope.incarnation, connection, at: now) else {
@@ -153,7 +154,10 @@ extension Coordinator {
     let isEnding: Bool
     if case .ending = phase { isEnding = true } else { isEnding = false }
     forget(member)
-    if isEnding { return leaveIfAlone(at: now, &effects) }
+    if isEnding {
+      effects.append(.journal(.totals(pastTotals, pastStaleness)))
+      return leaveIfAlone(at: now, &effects)
+    }
     guard leaving.isOrderly else {
       return end(.failed("\(member): \(leaving.text)", leaving.kind), at: now, &effects)
     }
@@ -168,7 +172,10 @@ extension Coordinator {
     endedLives.append(entry.incarnation)
     if endedLives.count > Self.rememberedEnds { endedLives.removeFirst() }
     forget(member)
-    if case .ending = phase { return leaveIfAlone(at: now, &effects) }
+    if case .ending = phase {
+      effects.append(.journal(.totals(pastTotals, pastStaleness)))
+      return leaveIfAlone(at: now, &effects)
+    }
     membersLeft([member], "its process has ended", since: now, at: now, &effects)
   }
 
@@ -199,10 +206,11 @@ extension Coordinator {
     _ members: [Member], _ text: String, since: Moment, at now: Moment, _ effects: inout [CoordinatorEffect]
   ) {
     guard case .running = phase, let view else { return }
+    // Of those too who only stood by: what they computed counts.
+    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     let wereInView = members.filter { view.incarnation(of: $0) != nil }
     guard let first = wereInView.first else { return }
     disturb(at: since)
-    effects.append(.journal(.totals(pastTotals, pastStaleness)))
     guard recovery == nil else { return }
     revise(.removed(first, text), at: now, &effects)
   }

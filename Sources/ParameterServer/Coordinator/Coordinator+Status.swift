@@ -19,7 +19,7 @@ extension Coordinator {
     switch envelope.message {
     case .refused, .leaving: return nil
     case .statusRequest: return self.envelope(.status(status(at: now)))
-    case .setMode: return self.envelope(.refused(Refusal(.misplaced, "the job has made its last step")))
+    case .setMode: return self.envelope(.refused(Refusal(.misplaced, "too late: the job has made its last step")))
     default: return self.envelope(.stop(.completed))
     }
   }

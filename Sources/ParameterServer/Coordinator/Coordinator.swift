@@ -15,7 +15,7 @@ public struct Coordinator: Sendable {
   let token: JobToken
   let deadlines: Deadlines
   /// One more than the predecessor's: what an earlier coordinator said is void.
-  let term: UInt64
+  var term: UInt64
 
   var phase = Phase.gathering
   var roster: Roster
@@ -40,6 +40,8 @@ public struct Coordinator: Sendable {
   var eraBegan = false
   /// The consistency that somebody asked for, until it can be switched.
   var wantedMode: Consistency?
+  /// Who asked for it, and is answered when a view with it is written down.
+  var modeAskers: [Connection] = []
   /// When what the next view answers to was seen, and whether training had begun before.
   var disturbedAt: Moment?
   var hasBegun = false
@@ -175,6 +177,7 @@ public struct Coordinator: Sendable {
   mutating func end(_ reason: StopReason, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     if case .ending = phase { return }
     if case .over = phase { return }
+    giveUpMode("too late: the job is over", &effects)
     for entry in roster.entries { send(.stop(reason), to: entry.connection, &effects) }
     phase = .ending(reason, deadline: now.advanced(milliseconds: deadlines.goodbye))
     leaveIfAlone(at: now, &effects)
@@ -185,6 +188,8 @@ public struct Coordinator: Sendable {
     guard roster.entries.isEmpty || now >= deadline else { return }
     phase = .over
     if reason == .completed {
+      // Who has not said goodbye counts as what was heard last.
+      for member in roster.entries.map(\.member) { forget(member) }
       // A successor that only evaluates the model tells the whole job's totals.
       effects.append(.journal(.totals(progress.epochs, progress.staleness)))
       effects.append(.report(.trained(progress)))

@@ -187,6 +187,8 @@ public enum CoordinatorReport: Hashable, Sendable {
   case computes(Member, milliseconds: UInt64, isLate: Bool)
   /// Something was refused.
   case refused(Refusal)
+  /// Members had heard a coordinator of this term, of which the journal does not tell.
+  case outranked(by: UInt64)
   /// A member does not hear a server, for so long that somebody should know.
   case stalled(Stall)
   /// A view was made.

@@ -142,6 +142,27 @@ package struct LeaseBook: Sendable {
     return records
   }
 
+  /// What a book that knows more of what is finished says otherwise; nil where it says nothing else.
+  func difference(_ other: LeaseBook) -> String? {
+    if frontier > other.frontier { return "units from \(other.frontier) to \(frontier) leased once more" }
+    for others in other.accounts {
+      guard let account = accounts.first(where: { $0.incarnation == others.incarnation }) else {
+        return "leases of a worker that was given none"
+      }
+      if account.last != others.last { return "another last grant of \(account.member)" }
+      for unit in others.held.ranges.joined() where !account.held.contains(unit) {
+        return "unit \(unit) held by \(account.member), which was not given it"
+      }
+    }
+    // Who is gone may be known by the second alone.
+    let gone = accounts.filter { account in !other.accounts.contains { $0.incarnation == account.incarnation } }
+    for unit in other.returned.ranges.joined()
+    where unit < frontier && !returned.contains(unit) && !gone.contains(where: { $0.held.contains(unit) }) {
+      return "unit \(unit) leased again, which nobody gave back"
+    }
+    return nil
+  }
+
   /// A worker is gone: what it holds can be leased to others.
   package mutating func remove(_ incarnation: Incarnation) {
     for account in accounts where account.incarnation == incarnation {

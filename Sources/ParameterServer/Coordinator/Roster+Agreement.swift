@@ -1,5 +1,5 @@
 /// What a job's workers agree on.
-struct Agreement: Sendable {
+struct Agreement: Sendable, Equatable {
   let fingerprint: String
   let data: [UInt8]
   let samples: UInt64

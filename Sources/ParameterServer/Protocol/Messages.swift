@@ -60,6 +60,8 @@ public enum Message: Hashable, Sendable {
   indirect case leaving(Leaving)
   /// The state of a chunk at a cut, beside it as payload.
   indirect case snapshot(ChunkPosition)
+  /// The sender has heard a coordinator of this term, later than the one that it answers: that one's journal lacks it.
+  case outranked(term: UInt64)
 
   // From the coordinator.
   /// The place that a process was given, and the job.

@@ -247,6 +247,9 @@ public struct Server: Sendable {
       links.begin(partners(in: view), at: now)
       adopt(view, &effects)
     case .adoptedBefore: adoptedBefore(&effects)
+    case .answer(let message):
+      drops.count(.outdated)
+      send(message, to: .coordinator, &effects)
     case .refuse(let refusal): refuse(refusal, to: .coordinator, &effects)
     case .stop(let reason):
       let isOrderly = reason == .completed || reason == .interrupted

@@ -25,6 +25,8 @@ enum SessionOutcome {
   case adoptedBefore
   /// Something else that the coordinator says to a member at work.
   case other(Message)
+  /// Say this to the coordinator, whose message is of a term that is over.
+  case answer(Message)
   /// The message is not the coordinator's of this job, or nothing for this member.
   case refuse(Refusal)
   /// The job is over for this member.
@@ -146,8 +148,9 @@ struct MemberSession: Sendable {
     guard envelope.sender == .coordinator else {
       return .refuse(Refusal(.unknownMember, "\(envelope.sender) speaks through the coordinator's connection"))
     }
-    // What a coordinator said before its successor came says nothing now.
-    guard envelope.incarnation.rawValue >= term else { return .dropped(.outdated) }
+    // What a coordinator said before its successor came says nothing now. A successor that does not know of its
+    // predecessor would be waited for in vain: it is told.
+    guard envelope.incarnation.rawValue >= term else { return .answer(.outranked(term: term)) }
     term = envelope.incarnation.rawValue
     heardAt = now
     switch (envelope.message, phase) {

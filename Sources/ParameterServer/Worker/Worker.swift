@@ -208,6 +208,9 @@ public struct Worker: Sendable {
         drops.count(.repeated)
       }
       advance(&effects)
+    case .answer(let message):
+      drops.count(.outdated)
+      send(message, to: .coordinator, &effects)
     case .other:
       refuse(Refusal(.misplaced, "a worker takes no such message from the coordinator"), &effects)
     case .refuse(let refusal): refuse(refusal, &effects)

@@ -83,6 +83,26 @@ extension CheckpointKeeper.Context {
     return model
   }
 
+  /// What a job that is over has trained, by its last checkpoint or, where the disk refused that, by its model; nil where
+  /// neither is there. Also whether it is the checkpoint.
+  func lastModel(ofStep step: Int) throws(ConvoyError) -> (ModelVectors, isCheckpoint: Bool)? {
+    if let cut = try newest().0, cut.mark.step == step { return (cut.vectors, true) }
+    let path = "\(folder)/\(RunFolder.modelName)"
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    do throws(ModelFileError) {
+      let file = try Safetensors.read(path: path)
+      guard file.metadata["convoy.step"] == "\(step)" else { return nil }
+      let model = try ModelVectors(file, of: prepared.network)
+      let digest = model.parameters.sha256().description
+      guard file.metadata["convoy.parameters_sha256"] == digest else {
+        throw ModelFileError(path: path, problem: "its parameters are not those that it names", kind: .damaged)
+      }
+      return (model, false)
+    } catch {
+      throw ConvoyError(.badData, error.description)
+    }
+  }
+
   private func write(_ model: RunFolder.StoredModel, of cut: CutVectors, step: Int) throws(ModelFileError) {
     var metadata = [
       "format": "pt", "convoy.model": prepared.job.model, "convoy.data": prepared.job.data, "convoy.step": "\(step)",

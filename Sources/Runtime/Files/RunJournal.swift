@@ -1,5 +1,5 @@
 import Foundation
-import ModelFiles
+package import ModelFiles
 package import ParameterServer
 import WireFormat
 
@@ -13,7 +13,7 @@ package final class RunJournal {
   /// Bytes from which on it is written anew.
   private var bound: Int
   private let leastBound: Int
-  /// Why nothing is written any more.
+  /// Why the newest records are not in the file; nil where they are. The file is as it was before them.
   package private(set) var failure: String?
 
   /// What the predecessor wrote down, in order.
@@ -26,13 +26,17 @@ package final class RunJournal {
 
   /// Opens the journal of a run's folder, making it where it is not there.
   ///
-  /// - Parameter bound: bytes from which on `isLong`.
-  package init(folder: String, bound: Int = defaultBound) throws(ConvoyError) {
+  /// - Parameters:
+  ///   - bound: bytes from which on `isLong`.
+  ///   - files: what it is kept on.
+  package init(
+    folder: String, bound: Int = defaultBound, files: any FileSystem = RealFileSystem.shared
+  ) throws(ConvoyError) {
     path = "\(folder)/journal"
     self.bound = bound
     leastBound = bound
     do throws(ModelFileError) {
-      journal = try Journal(path: path)
+      journal = try Journal(path: path, files: files)
     } catch {
       throw ConvoyError(error.kind == .inUse ? .refused : .badData, error.description)
     }
@@ -77,14 +81,15 @@ package final class RunJournal {
     return [.term(term), totals]
   }
 
-  /// Writes a record down; it lasts after the next `settle`.
+  /// Writes a record down; it lasts after the next `settle`. Where one could not be written, none that follows is, so that
+  /// the file has no hole; `rewrite` makes up for all of them.
   package func append(_ record: JournalRecord) {
     guard failure == nil else { return }
     do throws(ModelFileError) {
       try journal.append(try bytes(of: record), sync: false)
       isDirty = true
     } catch {
-      fail(error)
+      failure = error.description
     }
   }
 
@@ -92,7 +97,7 @@ package final class RunJournal {
   package func settle() {
     guard isDirty else { return }
     isDirty = false
-    do throws(ModelFileError) { try journal.sync() } catch { fail(error) }
+    do throws(ModelFileError) { try journal.sync() } catch { failure = error.description }
   }
 
   /// Whether it has grown so long that it should be written anew.
@@ -103,7 +108,7 @@ package final class RunJournal {
   ///
   /// - Returns: why it was not written anew; nil where it was.
   package func rewrite(_ records: [JournalRecord]) -> String? {
-    guard failure == nil, !records.isEmpty else { return nil }
+    guard !records.isEmpty else { return nil }
     var problem: String?
     let before = check
     do throws(ModelFileError) {
@@ -112,6 +117,7 @@ package final class RunJournal {
       for record in records { bytes.append(try self.bytes(of: record)) }
       try journal.compact(bytes)
       isDirty = false
+      failure = nil
     } catch {
       check = before
       problem = error.description
@@ -138,11 +144,5 @@ package final class RunJournal {
     }
     if let problem = check.problem(of: record) { throw .field("record", problem) }
     return record
-  }
-
-  /// The job goes on without a journal: one that has holes would lead a successor astray, so it goes.
-  private func fail(_ error: ModelFileError) {
-    failure = error.description
-    unlink(path)
   }
 }

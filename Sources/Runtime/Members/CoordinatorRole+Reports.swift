@@ -18,6 +18,10 @@ extension CoordinatorRole {
       // Of those that the job begins with the first step tells.
       if isLate { report(.notice(text)) }
     case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+    case .outranked(let term):
+      let text = "members have heard a coordinator of term \(term), of which the journal does not tell"
+      logger.warning("\(text)")
+      report(.notice(text))
     case .stalled(let stall):
       logger.warning("\(stall.text)")
       report(.notice(stall.text))

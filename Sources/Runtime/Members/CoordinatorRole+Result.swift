@@ -44,14 +44,16 @@ extension CoordinatorRole {
   /// The predecessor was killed after the last checkpoint was stored: what is left is to tell its result.
   func finishAgain() throws(ConvoyError) -> JobSummary {
     let context = CheckpointKeeper.Context(prepared, folder: folder.path)
-    guard let cut = try context.newest().0, cut.mark.step == view?.rules.steps else {
-      throw ConvoyError(.badData, "\(folder.path): the job is over and its last checkpoint is gone; start a new run")
+    guard let step = view?.rules.steps, let (vectors, isCheckpoint) = try context.lastModel(ofStep: step) else {
+      throw ConvoyError(
+        .badData, "\(folder.path): the job is over, and its last checkpoint and its model are gone; start a new run")
     }
-    let digests = (cut.vectors.parameters.sha256(), cut.vectors.buffers.sha256())
+    if !isCheckpoint { notStored.append("the checkpoint of step \(step): the disk has the model alone") }
+    let digests = (vectors.parameters.sha256(), vectors.buffers.sha256())
     result = (
       RunFolder.StoredModel(
         path: "\(folder.path)/\(RunFolder.modelName)", parametersSHA256: digests.0.description,
-        buffersSHA256: digests.1.description), cut.vectors
+        buffersSHA256: digests.1.description), vectors
     )
     trained = progress ?? JobProgress(steps: 0, totalSteps: 0, samples: 0, epochs: [], shards: 0)
     return try finish()

@@ -47,11 +47,14 @@ package final class CoordinatorRole {
   var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
   /// What was told of connections that were refused.
   var refusedConnections = RefusedConnections()
-  private var isWarnedOfJournal = false
   private var isWarnedOfMetrics = false
   private var isFailureTold = false
   /// What could not be stored of what the run should have at its end, and why.
   var notStored: [String] = []
+  /// What was told of a journal that cannot be written, and when that is tried again, in seconds.
+  private var journalProblem: (told: String, nextTry: Double)?
+  /// Who asked for another mode: nobody is told that it is set before it is written down.
+  private var modeAskers: Set<Connection> = []
 
   /// A coordinator that has not begun.
   ///
@@ -192,6 +195,7 @@ package final class CoordinatorRole {
   private func event(for incoming: Post.Incoming) -> CoordinatorEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
+      if case .setMode = envelope.message { modeAskers.insert(Connection(peer.rawValue)) }
       return .message(envelope, from: Connection(peer.rawValue), payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer): return .unreadable(refusal, from: Connection(peer.rawValue))
     case .woken:
@@ -230,9 +234,10 @@ package final class CoordinatorRole {
     }
     journal.settle()
     shortenJournal()
-    warnOfJournal()
+    repairJournal()
     switch effect {
     case .send(let envelope, let connection, let chunk):
+      guard let envelope = durable(envelope, to: connection) else { return nil }
       if case .stop(let reason) = envelope.message { tellFailure(reason) }
       try post.send(
         completed(envelope), payload: try restored(envelope.message, chunk), to: Peer(rawValue: connection.rawValue))
@@ -276,11 +281,46 @@ package final class CoordinatorRole {
     report(.notice(text))
   }
 
-  private func warnOfJournal() {
-    guard !isWarnedOfJournal, let failure = journal.failure else { return }
-    isWarnedOfJournal = true
-    let text = "the job goes on without its journal: \(failure); a coordinator that is killed now cannot be replaced"
-    logger.error("\(text)")
-    report(.notice(text))
+  /// Seconds between two tries to write a journal that could not be written.
+  private static let journalPause = 1.0
+
+  /// A journal that could not be written stays as it was, and is written anew as soon as the disk takes it. Until then
+  /// nobody is told what stands on a record that is not in it.
+  private func repairJournal() {
+    guard let failure = journal.failure else { return }
+    let now = MonotonicClock.seconds
+    if let journalProblem, now < journalProblem.nextTry { return }
+    guard journal.rewrite(loop.machine.condensedJournal) != nil else {
+      guard journalProblem != nil else { return logger.warning("the journal was written anew: \(failure)") }
+      journalProblem = nil
+      logger.warning("the journal is written again")
+      return report(.notice("the journal is written again"))
+    }
+    if journalProblem == nil {
+      let text =
+        "the journal cannot be written: \(failure); the job goes on as it is, and no change of its members or its mode takes place until the disk takes it"
+      logger.error("\(text)")
+      report(.notice(text))
+    }
+    journalProblem = (failure, now + Self.journalPause)
+  }
+
+  /// A message as it may leave: nil for what stands on a record that could not be written. It is said again.
+  private func durable(_ envelope: Envelope, to connection: Connection) -> Envelope? {
+    let isAsker: Bool
+    switch envelope.message {
+    case .status, .refused: isAsker = modeAskers.remove(connection) != nil
+    default: isAsker = false
+    }
+    guard let failure = journal.failure else { return envelope }
+    switch envelope.message {
+    case .view, .restore, .leases: return nil
+    case .status where isAsker:
+      let text = "the mode may not last, for the journal cannot be written: \(failure)"
+      return Envelope(
+        token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,
+        message: .refused(Refusal(.misplaced, text)))
+    default: return envelope
+    }
   }
 }

@@ -48,6 +48,9 @@ extension WireFormat {
           text: try Fields.text(body.text, "leaving.text"), isOrderly: body.is_orderly != 0,
           kind: try failureKind(body.kind, "leaving.kind"),
           progress: try decode(Fields.message(body.progress, "leaving.progress"), "leaving.progress")))
+    case CONVOY__WIRE__ENVELOPE__BODY_OUTRANKED:
+      return .outranked(
+        term: try Fields.counter(Fields.message(wire.outranked, "outranked").number, "outranked.number"))
     case CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT: return .snapshot(try position(wire.snapshot, "snapshot"))
     default: return nil
     }

@@ -6,7 +6,7 @@ extension WireFormat {
   /// Sets the body of an envelope.
   static func encode(_ message: Message, into wire: inout Convoy__Wire__Envelope, _ arena: inout ProtobufC.Arena) {
     switch message {
-    case .hello, .ready, .viewAccepted, .stateLost, .progress, .leaseRequest, .leaving, .snapshot:
+    case .hello, .ready, .viewAccepted, .stateLost, .progress, .leaseRequest, .leaving, .snapshot, .outranked:
       encodeToCoordinator(message, into: &wire, &arena)
     case .welcome, .view, .restore, .leases, .cut, .snapshotTaken, .alive, .stop:
       encodeFromCoordinator(message, into: &wire, &arena)
@@ -75,6 +75,9 @@ extension WireFormat {
     case .snapshot(let position):
       wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_SNAPSHOT
       wire.snapshot = encode(position, &arena)
+    case .outranked(let term):
+      wire.body_case = CONVOY__WIRE__ENVELOPE__BODY_OUTRANKED
+      wire.outranked = encode(number: term, &arena)
     default: break
     }
   }

@@ -60,4 +60,52 @@ extension SurvivalTests {
     #expect(try outcome.json()["parameters_sha256"] as? String == Self.undisturbed)
     for member in members { #expect(member.wait().exitCode == 0) }
   }
+
+  @Test("A coordinator whose journal is gone comes after the one that members know: the job begins anew, same bytes")
+  func lostJournal() throws {
+    let (first, address) = try coordinate(servers: 1, workers: 2)
+    let members = try ["server", "worker", "worker"].map { try startMember($0, at: address) }
+    try #require(first.waitForLine(containing: "the first step begins"), "\(first.wait().errors)")
+    first.send(SIGKILL)
+    #expect(first.wait().exitCode == 128 + SIGKILL)
+    // Members have heard the second.
+    let second = try successor(at: address)
+    try #require(second.waitForLine(containing: "training goes on after"), "\(second.wait().errors)")
+    second.send(SIGKILL)
+    #expect(second.wait().exitCode == 128 + SIGKILL)
+    try FileManager.default.removeItem(atPath: "\(run)/journal")
+    let third = try successor(at: address)
+    let outcome = third.wait()
+    #expect(outcome.exitCode == 0, "\(outcome.errors)")
+    #expect(outcome.errors.contains("members have heard a coordinator of term 2"), "\(outcome.errors)")
+    #expect(try outcome.json()["parameters_sha256"] as? String == Self.undisturbed)
+    for member in members { #expect(member.wait().exitCode == 0) }
+  }
+
+  @Test("A job whose disk took the model and not the last checkpoint is told to its end by another coordinator")
+  func modelAlone() throws {
+    let whole = try Convoy.run(
+      ["train", "--max-steps", "8", "--workers", "1", "--transport", "tcp", "--run-dir", run, "--json"])
+    #expect(whole.exitCode == 0, "\(whole.errors)")
+    // As a coordinator leaves it that is killed while it evaluates.
+    for name in ["checkpoints", "summary.json"] { try FileManager.default.removeItem(atPath: "\(run)/\(name)") }
+    let words = [
+      "coordinator", "--job", "\(run)/job.yaml", "--listen", "tcp://127.0.0.1:0", "--run-dir", run, "--resume",
+      run, "--json",
+    ]
+    let again = try Convoy.run(words)
+    // As the one before would have ended: with the result, and a line of what is missing.
+    #expect(again.exitCode == 1, "\(again.errors)")
+    let step = "the checkpoint of step 8: the disk has the model alone"
+    #expect(try again.json()["not_stored"] as? [String] == [step])
+    for field in ["parameters_sha256", "buffers_sha256"] {
+      #expect(try again.json()[field] as? String == whole.json()[field] as? String)
+    }
+    #expect(try again.json()["test_accuracy"] as? Double == whole.json()["test_accuracy"] as? Double)
+    // Without either there is nothing to tell.
+    for name in ["model.safetensors", "summary.json"] { try FileManager.default.removeItem(atPath: "\(run)/\(name)") }
+    let gone = try Convoy.run(words)
+    #expect(gone.exitCode == 65)
+    #expect(gone.errors.contains("its last checkpoint and its model are gone; start a new run"), "\(gone.errors)")
+  }
 }

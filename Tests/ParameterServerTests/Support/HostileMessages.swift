@@ -104,7 +104,7 @@ enum Hostile {
       messages.append(.leaving(Leaving(text: "", isOrderly: true, progress: report)))
     }
     for number in numbers {
-      messages.append(.viewAccepted(closed: number))
+      messages += [.viewAccepted(closed: number), .outranked(term: number)]
       for units in sets {
         messages.append(.leaseRequest(LeaseRequest(grant: number, held: units, wantsMore: true)))
       }
