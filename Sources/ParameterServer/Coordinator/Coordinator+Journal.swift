@@ -51,9 +51,8 @@ extension Coordinator {
 
   /// Members have heard a later coordinator than this one's journal knows of: this one comes after it.
   mutating func outranked(by other: UInt64, _ effects: inout [CoordinatorEffect]) {
-    guard other >= term, other - term < Self.maximumLack else { return }
-    // What came late is of the predecessor whom this one knows.
-    guard other > term else { return }
+    // What came late is of the predecessor whom this one knows; what is far beyond is nobody's.
+    guard other > term, other - term < Self.maximumLack else { return drops.count(.outdated) }
     term = other + 1
     effects.append(.journal(.term(term)))
     effects.append(.report(.outranked(by: other)))
