@@ -3,9 +3,9 @@ import Transport
 
 /// How a process of a job may be reached from other machines, as its command line says.
 public struct NetworkOptions: Hashable, Sendable {
-  /// The folder of the job's keys, with the key of this process; nil for a job without keys.
+  /// The folder of the job's keys, with the key of this process; nil for a job whose token is its only key.
   public var keys: String?
-  /// Whether addresses other than the loopback interface's serve without keys.
+  /// Whether the token is key enough on addresses other than the loopback interface's.
   public var isInsecure: Bool
   /// The interface to listen on, by name or number; nil for the one that leads to the coordinator.
   public var interface: String?
@@ -65,7 +65,7 @@ extension MemberOptions {
     guard let folder = try network.keyFolder() else { return (name ?? "", try token(), access) }
     let name = if let name { name } else { try folder.onlyName(of: role) }
     let security = try folder.security(for: name)
-    guard security.identity.role == role else {
+    guard security.identity?.role == role else {
       throw ConvoyError(
         .configuration, "\(name) is no name of a \(role.rawValue): its key would be refused; see --name")
     }

@@ -101,7 +101,8 @@ package func runCoordinator(
   // A coordinator that takes another's place finds its token, and the members that know it.
   let token = if let keys { try keys.token() } else { try TokenFile.create(at: tokenFile) }
   let coordinator = try CoordinatorRole(
-    job: options.job, transport: try access.makeTransport(), access: access, folder: folder, token: token,
+    job: options.job, transport: try access.makeTransport(towards: listen, token), access: access, folder: folder,
+    token: token,
     resume: options.resume, launch: options.launchedAt.map { "\($0)" }, stop: stop, logger: logger,
     launchedAt: options.launchedAt ?? MonotonicClock.seconds, report: report)
   try folder.write(options.job)
@@ -152,7 +153,8 @@ private func memberContext(
   }
   try access.requireAllowed(address)
   return MemberContext(
-    transport: try access.makeTransport(), coordinator: address, name: name, token: token, access: access,
+    transport: try access.makeTransport(towards: address, token), coordinator: address, name: name, token: token,
+    access: access,
     threads: options.threads, deadlines: deadlines, stop: stop, logger: logger)
 }
 

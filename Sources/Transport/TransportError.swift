@@ -8,6 +8,8 @@ public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
   case unusableAddress(Address, String)
   /// Other machines reach it, and the process has no keys.
   case needsKeys(Address)
+  /// It is a host and a port, and the transport has no keys at all.
+  case unprotected(Address)
   /// There is no key of this name, and those that there are.
   case unknownName(String, known: String)
   /// No address is known for a host: why, and whether that may change by itself.
@@ -25,7 +27,8 @@ public enum TransportError: Error, Hashable, Sendable, CustomStringConvertible {
       "\(address) is in use: another process listens there; stop it or choose another address (port 0 takes a free one)"
     case .unusableAddress(let address, let problem): "\(address) cannot be used: \(problem)"
     case .needsKeys(let address):
-      "\(address) is no loopback address, and without keys anybody there could join: make keys with convoy keys, or pass --insecure on a network that you trust"
+      "\(address) is no loopback address, and without keys whoever learns the job's token there could pose as any member: make keys with convoy keys, or pass --insecure where the token is safe"
+    case .unprotected(let address): "\(address) cannot be used: over tcp both sides need keys"
     case .unknownName(let name, let known):
       "there is no key of \(name); the keys are of \(known)"
     case .unresolvable(let host, let problem, let isTemporary):

@@ -23,7 +23,7 @@ struct ZeroMQOpening {
     try socket.set(ZMQ_ROUTER_MANDATORY, 1)
     // A whole cluster may connect at once.
     try socket.set(ZMQ_BACKLOG, 1024)
-    if let protection = protection(of: address) {
+    if let protection = try protection(of: address) {
       try socket.set(ZMQ_CURVE_SERVER, 1)
       try socket.set(ZMQ_CURVE_SECRETKEY, bytes: protection.security.keys.secretBytes)
       try socket.set(ZMQ_ZAP_DOMAIN, bytes: Array(ZAPRequest.domain.utf8))
@@ -55,13 +55,13 @@ struct ZeroMQOpening {
     try socket.set(ZMQ_IMMEDIATE, 1)
     var listener: PeerIdentity?
     var watch: ConnectionWatch?
-    if let protection = protection(of: address) {
+    if let protection = try protection(of: address) {
       listener = try Self.protect(socket, protection.security, to: address, expecting: name)
       watch = try protection.connectionGuard.watchConnection(socket, waking: wakeEvent)
     }
     do throws(ZeroMQ.Failure) {
       // By name, so that a host that comes back with another number is found; the key says whether it is the same.
-      try socket.connect(listener == nil ? numeric.description : address.description)
+      try socket.connect(watch == nil ? numeric.description : address.description)
     } catch {
       throw .unusableAddress(address, error.text)
     }
@@ -70,20 +70,21 @@ struct ZeroMQOpening {
 
   private static func protect(
     _ socket: ZeroMQSocket, _ security: TransportSecurity, to address: Address, expecting name: String?
-  ) throws(TransportError) -> PeerIdentity {
-    guard let name else { throw .unusableAddress(address, "whose key its listener must have was not stated") }
-    guard let key = security.allowed.key(of: name), let listener = security.allowed.identity(of: key) else {
-      throw .unknownName(name, known: security.allowed.summary)
-    }
+  ) throws(TransportError) -> PeerIdentity? {
+    let (key, identity) = try security.listener(name, at: address)
     try socket.set(ZMQ_CURVE_SERVERKEY, bytes: key.bytes)
     try socket.set(ZMQ_CURVE_PUBLICKEY, bytes: security.keys.publicKey.bytes)
     try socket.set(ZMQ_CURVE_SECRETKEY, bytes: security.keys.secretBytes)
-    return listener
+    return identity
   }
 
-  /// The keys for an address: what stays on this machine by other means than tcp needs none.
-  private func protection(of address: Address) -> ZeroMQCore.Protection? {
-    address.isTCP ? core.protection : nil
+  /// The keys for an address. Over tcp there is no connection without: a stranger's identity or frames end libzmq 4.3,
+  /// and whoever has taken a listener's place reads what is said to it. What stays on this machine by other means needs
+  /// none.
+  private func protection(of address: Address) throws(TransportError) -> ZeroMQCore.Protection? {
+    guard address.isTCP else { return nil }
+    guard let protection = core.protection else { throw .unprotected(address) }
+    return protection
   }
 
   private func configure(_ socket: ZeroMQSocket, isIPv6: Bool) throws(TransportError) {

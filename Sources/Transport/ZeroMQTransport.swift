@@ -1,21 +1,21 @@
 /// Bytes over ZeroMQ: ROUTER where a hub listens, one DEALER for each connection, over tcp, ipc and inproc.
 ///
-/// A connection over tcp or ipc is made anew when it is lost; one over inproc is not. A message that never ends is
-/// held by the library until it does: only peers that are trusted so far may connect.
+/// A connection over tcp or ipc is made anew when it is lost; one over inproc is not.
 public final class ZeroMQTransport: Transport {
   private let core: ZeroMQCore
 
-  /// A transport with I/O threads of its own, without keys. Hubs of one transport reach each other over `inproc`.
+  /// A transport without keys, with I/O threads of its own: for ipc and inproc. Hubs of one transport reach each other
+  /// over `inproc`.
   public init() {
     core = ZeroMQCore(context: ZeroMQContext(), protection: nil)
   }
 
-  /// A transport whose connections over tcp are encrypted with CURVE, and between those on the allow-list only. It has
+  /// A transport whose connections over tcp are encrypted with CURVE, and between those who hold the keys only. It has
   /// one thread more, which answers who may connect. Fails where libzmq was built without CURVE, or has no room for
   /// more sockets or threads.
   public init(security: TransportSecurity) throws(TransportError) {
     let context = ZeroMQContext()
-    let connectionGuard = try ConnectionGuard(context, security.allowed)
+    let connectionGuard = try ConnectionGuard(context, security)
     core = ZeroMQCore(context: context, protection: .init(security: security, connectionGuard: connectionGuard))
   }
 

@@ -88,7 +88,8 @@ struct DoctorCommand: ParsableCommand {
 
   private static var loopback: Check {
     do throws(TransportError) {
-      let hub = try ZeroMQTransport().makeHub(
+      let security = try TransportSecurity(sharedSecret: [UInt8](repeating: 0, count: 16))
+      let hub = try ZeroMQTransport(security: security).makeHub(
         HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
       defer { hub.close(lingerMilliseconds: 0) }
       let address = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))

@@ -7,7 +7,7 @@ struct NetworkFlags: ParsableArguments {
     help: ArgumentHelp(
       "folder of the job's keys, as convoy keys makes it: only their holders take part", valueName: "folder"))
   var keys: String?
-  @Flag(help: "take part over any address without keys, in the clear: on a network that you trust") var insecure = false
+  @Flag(help: "take part over any address with the job's token as the only key: whoever learns it may pose as any member") var insecure = false
   @Option(
     help: ArgumentHelp(
       "network interface to listen on, by name or address (default: the one that leads to the others)",
@@ -28,7 +28,7 @@ struct ClientFlags: ParsableArguments {
       "folder of the job's keys, with client.key (default: the run folder's, where the job has one)",
       valueName: "folder"))
   var keys: String?
-  @Flag(help: "ask over any address without keys, in the clear: on a network that you trust") var insecure = false
+  @Flag(help: "ask over any address with the job's token as the only key") var insecure = false
 
   var options: NetworkOptions { NetworkOptions(keys: keys, isInsecure: insecure) }
 }

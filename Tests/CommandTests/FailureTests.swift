@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Runtime
 import TestSupport
 import Testing
 import Transport
@@ -87,7 +88,7 @@ import Transport
     _ = FileManager.default.createFile(
       atPath: token, contents: Data(String(repeating: "ab", count: 16).utf8), attributes: [.posixPermissions: 0o600])
     // A port that was free a moment ago.
-    let hub = try ZeroMQTransport().makeHub(
+    let hub = try Strangers.holder(of: [UInt8](repeating: 1, count: 16)).makeHub(
       HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
     let address = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))
     hub.close(lingerMilliseconds: 0)
@@ -104,7 +105,7 @@ import Transport
     let folder = TemporaryFolder()
     let job = "\(folder.path)/job.yaml"
     try Data("workers: 1\n".utf8).write(to: URL(fileURLWithPath: job))
-    let hub = try ZeroMQTransport().makeHub(
+    let hub = try Strangers.holder(of: [UInt8](repeating: 1, count: 16)).makeHub(
       HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
     let address = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))
     let outcome = try Convoy.run([
@@ -124,7 +125,10 @@ import Transport
       "coordinator", "--job", job, "--listen", address, "--run-dir", "\(folder.path)/run",
     ])
     #expect(coordinator.exitCode == 77)
-    #expect(coordinator.errors.contains("\(address) is no loopback address, and without keys anybody there could join"))
+    #expect(
+      coordinator.errors.contains(
+        "\(address) is no loopback address, and without keys whoever learns the job's token there could pose as any member"
+      ))
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/run"))
     let worker = try Convoy.run(["worker", "--coordinator", address, "--token-file", "\(folder.path)/none"])
     #expect(worker.exitCode == 77)
@@ -142,7 +146,7 @@ import Transport
     #expect(coordinator.waitForLine(containing: "listens on tcp://"))
     let line = try #require(coordinator.line(containing: "listens on tcp://"))
     let address = String(try #require(line.firstMatch(of: /tcp:\/\/[0-9.:]+/)).0)
-    try Strangers.speak(to: address, folder: folder.path)
+    try Strangers.speak(to: address, token: TokenFile.read("\(folder.path)/run/token"))
     #expect(coordinator.waitForLine(containing: "waiting for server.0, worker.0"))
     let members = try ["server", "worker"].map {
       try Running([$0, "--coordinator", address], environment: environment)

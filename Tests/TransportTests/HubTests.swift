@@ -6,7 +6,15 @@ import Transport
 enum Kind: String, CaseIterable, Sendable {
   case tcp, ipc, inproc, inProcess
 
-  var transport: any Transport { self == .inProcess ? InProcessTransport() : ZeroMQTransport() }
+  var transport: any Transport {
+    get throws {
+      switch self {
+      case .inProcess: InProcessTransport()
+      case .tcp: try ZeroMQTransport.holder()
+      case .ipc, .inproc: ZeroMQTransport()
+      }
+    }
+  }
 
   func address(_ folder: String) -> Address {
     switch self {
@@ -44,7 +52,7 @@ final class Folder {
   @Test("Messages come in order, and answers find their way back", arguments: Kind.allCases)
   func roundTrip(_ kind: Kind) throws {
     let folder = Folder()
-    let transport = kind.transport
+    let transport = try kind.transport
     let server = try transport.makeHub(Self.limits)
     let client = try transport.makeHub(Self.limits)
     defer {
@@ -94,7 +102,7 @@ final class Folder {
   @Test("A large payload arrives whole without a copy, and its owner is let go", arguments: Kind.allCases)
   func largePayload(_ kind: Kind) throws {
     let folder = Folder()
-    let transport = kind.transport
+    let transport = try kind.transport
     let server = try transport.makeHub(Self.limits)
     let client = try transport.makeHub(Self.limits)
     let address = try server.listen(on: kind.address(folder.path))
@@ -120,7 +128,7 @@ final class Folder {
   @Test("A message of too many frames is refused and the next one comes", arguments: Kind.allCases)
   func frameLimit(_ kind: Kind) throws {
     let folder = Folder()
-    let transport = kind.transport
+    let transport = try kind.transport
     let server = try transport.makeHub(Self.limits)
     let client = try transport.makeHub(Self.limits)
     defer {
@@ -144,7 +152,7 @@ final class Folder {
 
   @Test("A frame past the limit costs its sender the connection, not the process")
   func frameBytes() throws {
-    let transport = ZeroMQTransport()
+    let transport = try ZeroMQTransport.holder()
     let server = try transport.makeHub(HubLimits(maximumFrameBytes: 4096, maximumFrames: 2, maximumQueuedMessages: 100))
     let rude = try transport.makeHub(Self.limits)
     let polite = try transport.makeHub(Self.limits)
@@ -187,7 +195,7 @@ final class Folder {
   @Test("An address in use is named; a stale socket file is replaced, and one's own is removed")
   func addressInUse() throws {
     let folder = Folder()
-    let transport = ZeroMQTransport()
+    let transport = try ZeroMQTransport.holder()
     for kind in [Kind.tcp, .ipc, .inproc] {
       let hub = try transport.makeHub(Self.limits)
       let address = try hub.listen(on: kind.address(folder.path))
@@ -202,7 +210,7 @@ final class Folder {
 
   @Test("A peer that nobody knows is unreachable")
   func unreachable() throws {
-    let hub = try ZeroMQTransport().makeHub(Self.limits)
+    let hub = try ZeroMQTransport.holder().makeHub(Self.limits)
     _ = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))
     #expect(try hub.send([Frame(copying: [1])], to: Peer(rawValue: 99)) == .unreachable)
     hub.close(lingerMilliseconds: 0)
@@ -211,7 +219,7 @@ final class Folder {
   @Test("Two threads exchange ten thousand messages", arguments: Kind.allCases)
   func manyMessages(_ kind: Kind) throws {
     let folder = Folder()
-    let transport = kind.transport
+    let transport = try kind.transport
     let server = try transport.makeHub(Self.limits)
     let address = try server.listen(on: kind.address(folder.path))
     let limits = Self.limits

@@ -28,7 +28,7 @@ import Transport
     #expect { try address.resolved() } throws: {
       "\($0)".hasPrefix("the host \(host) cannot be found: ") && "\($0)".contains("; ")
     }
-    let hub = try ZeroMQTransport().makeHub(Meeting.limits)
+    let hub = try ZeroMQTransport.holder().makeHub(Meeting.limits)
     #expect(throws: TransportError.self) { try hub.connect(to: address) }
     #expect(throws: TransportError.self) { try hub.listen(on: address) }
     hub.close(lingerMilliseconds: 0)
@@ -88,18 +88,18 @@ import Transport
 
   @Test("Listening on another machine's number says what this one has")
   func foreignNumber() throws {
-    let hub = try ZeroMQTransport().makeHub(Meeting.limits)
+    let hub = try ZeroMQTransport.holder().makeHub(Meeting.limits)
     #expect { try hub.listen(on: .tcp(host: "192.0.2.1", port: 0)) } throws: {
       "\($0)".hasPrefix("tcp://192.0.2.1:0 cannot be used: this machine has ") && "\($0)".contains("127.0.0.1")
     }
     hub.close(lingerMilliseconds: 0)
   }
 
-  @Test("A connection by name comes about, with keys and without", arguments: [true, false])
+  @Test("A connection by name comes about, with keys of one's own and with a shared one", arguments: [true, false])
   func byName(_ hasKeys: Bool) throws {
     let ring = try KeyRing(["server.0", "worker.0"])
-    let server = try (hasKeys ? ring.transport("server.0") : ZeroMQTransport()).makeHub(Meeting.limits)
-    let worker = try (hasKeys ? ring.transport("worker.0") : ZeroMQTransport()).makeHub(Meeting.limits)
+    let server = try (hasKeys ? ring.transport("server.0") : ZeroMQTransport.holder()).makeHub(Meeting.limits)
+    let worker = try (hasKeys ? ring.transport("worker.0") : ZeroMQTransport.holder()).makeHub(Meeting.limits)
     guard case .tcp(_, let port) = try server.listen(on: .tcp(host: "localhost", port: 0)) else { return }
     let peer = try worker.connect(to: .tcp(host: "localhost", port: port), expecting: "server.0")
     _ = try worker.send(numbered(6), to: peer)

@@ -42,6 +42,13 @@ struct KeyRing {
   }
 }
 
+extension ZeroMQTransport {
+  /// The transport of one who holds a job's secret, and no key of its own.
+  static func holder(of secret: UInt8 = 1) throws -> ZeroMQTransport {
+    try ZeroMQTransport(security: TransportSecurity(sharedSecret: [UInt8](repeating: secret, count: 16)))
+  }
+}
+
 /// A connection over tcp on which a test says what it likes.
 final class RawConnection {
   private let descriptor: Int32
@@ -59,6 +66,11 @@ final class RawConnection {
       }
     }
     try #require(result == 0)
+  }
+
+  fileprivate init(accepting listener: Int32) throws {
+    descriptor = accept(listener, nil, nil)
+    try #require(descriptor >= 0)
   }
 
   deinit { close(descriptor) }
@@ -86,14 +98,32 @@ final class RawConnection {
     return [0xFF] + [UInt8](repeating: 0, count: 8) + [0x7F, 3, 0] + name
       + [UInt8](repeating: 0, count: 20 - name.count + 32)
   }
+}
 
-  /// The command that ends the handshake of a connection without keys, with the properties that a peer states.
-  static func ready(_ properties: [(name: String, value: String)]) -> [UInt8] {
-    var body: [UInt8] = [5] + Array("READY".utf8)
-    for (name, value) in properties {
-      body += [UInt8(name.utf8.count)] + Array(name.utf8)
-      body += [0, 0, 0, UInt8(value.utf8.count)] + Array(value.utf8)
+/// A port of the loopback interface at which a test says what it likes.
+final class RawListener {
+  let address: Address
+  private let descriptor: Int32
+
+  init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var name = sockaddr_in()
+    name.sin_family = sa_family_t(AF_INET)
+    name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let descriptor = descriptor
+    let result = withUnsafeMutablePointer(to: &name) { name in
+      name.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
+        bind(descriptor, name, length) == 0 && listen(descriptor, 16) == 0
+          && getsockname(descriptor, name, &length) == 0
+      }
     }
-    return [4, UInt8(body.count)] + body
+    try #require(result)
+    address = .tcp(host: "127.0.0.1", port: UInt16(bigEndian: name.sin_port))
   }
+
+  deinit { close(descriptor) }
+
+  /// The next connection.
+  func accept() throws -> RawConnection { try RawConnection(accepting: descriptor) }
 }

@@ -77,7 +77,8 @@ import Transport
     }
     #expect(
       "\(TransportError.needsKeys(far))".hasPrefix(
-        "tcp://10.0.0.1:5555 is no loopback address, and without keys anybody there could join"))
+        "tcp://10.0.0.1:5555 is no loopback address, and without keys whoever learns the job's token there could pose as any member"
+      ))
   }
 
   @Test("A routing id that another peer takes over is a new peer")

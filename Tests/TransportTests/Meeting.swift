@@ -24,7 +24,12 @@ final class Meeting {
 
   init(_ medium: Medium) throws {
     self.medium = medium
-    transport = medium == .inProcess ? InProcessTransport() : ZeroMQTransport()
+    transport =
+      switch medium {
+      case .inProcess: InProcessTransport()
+      case .tcp: try ZeroMQTransport.holder()
+      case .ipc, .inproc: ZeroMQTransport()
+      }
     folder = NSTemporaryDirectory() + "convoy-" + UUID().uuidString.prefix(8)
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
   }

@@ -187,11 +187,16 @@ import Transport
       ("", "it uses no keys"),
     ])
   func problems(_ forged: String, _ expected: String) throws {
-    let server = try (forged.isEmpty ? ZeroMQTransport() : ring.transport("server.0")).makeHub(Meeting.limits)
-    let bound = try server.listen(on: address)
+    let server = try ring.transport("server.0").makeHub(Meeting.limits)
+    // Who uses no keys is no hub of ours.
+    let raw = forged.isEmpty ? try RawListener() : nil
+    let bound = try raw?.address ?? server.listen(on: address)
     let security = try forged.isEmpty ? ring.security("worker.0") : ring.forged(forged)
     let worker = try ZeroMQTransport(security: security).makeHub(Meeting.limits)
     let peer = try worker.connect(to: bound, expecting: "server.0")
+    let guest = try raw?.accept()
+    guest?.send(RawConnection.greeting("NULL"))
+    defer { withExtendedLifetime(guest) {} }
     let state = try state(of: peer, on: worker) { $0.problem == expected }
     #expect(state?.problem == expected)
     #expect(state?.isConnected == false && state?.losses == 0)

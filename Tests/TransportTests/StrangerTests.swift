@@ -16,15 +16,13 @@ import Transport
 
   /// Those who must not get in, and the count that they go to.
   enum Stranger: String, CaseIterable, Sendable {
-    case withoutKey, unknownKey, wrongListenerKey, otherMechanism, garbage
+    case withoutKey, unknownKey, wrongListenerKey, otherSecret, otherMechanism, garbage
 
     func count(in counts: RefusedConnections) -> Int {
       switch self {
-      // Which of the two depends on whose greeting is read first.
-      case .withoutKey: counts.otherMechanism + counts.unproven
-      case .otherMechanism: counts.otherMechanism
+      case .withoutKey, .otherMechanism: counts.otherMechanism
       case .unknownKey: counts.unknownKey
-      case .wrongListenerKey: counts.wrongListenerKey
+      case .wrongListenerKey, .otherSecret: counts.wrongListenerKey
       case .garbage: counts.unproven
       }
     }
@@ -44,12 +42,12 @@ import Transport
     var hubs: [any Hub] = []
     var raw: RawConnection?
     switch stranger {
-    case .withoutKey: hubs.append(try ZeroMQTransport().makeHub(Meeting.limits))
     case .unknownKey: hubs.append(try ZeroMQTransport(security: ring.forged("worker.1")).makeHub(Meeting.limits))
     case .wrongListenerKey: hubs.append(try ZeroMQTransport(security: ring.forged("server.0")).makeHub(Meeting.limits))
-    case .otherMechanism:
+    case .otherSecret: hubs.append(try ZeroMQTransport.holder(of: 2).makeHub(Meeting.limits))
+    case .withoutKey, .otherMechanism:
       raw = try RawConnection(to: bound)
-      raw?.send(RawConnection.greeting("PLAIN"))
+      raw?.send(RawConnection.greeting(stranger == .withoutKey ? "NULL" : "PLAIN"))
     case .garbage:
       raw = try RawConnection(to: bound)
       // A greeting of CURVE, then a command that is none.
@@ -87,23 +85,50 @@ import Transport
     server.close(lingerMilliseconds: 0)
   }
 
-  @Test("A peer without a key gives itself no name")
-  func statedName() throws {
-    let server = try ZeroMQTransport().makeHub(Meeting.limits)
-    let raw = try RawConnection(to: try server.listen(on: address))
-    // ZMTP's own properties of a connection are whatever the peer says; libzmq shows them where the ZAP handler's are.
-    let ready = RawConnection.ready([("Socket-Type", "DEALER"), ("User-Id", "server.0")])
-    raw.send(RawConnection.greeting("NULL") + ready)
-    // Its greeting and its own command come first: messages may follow them only.
-    let header = raw.read(66)
-    try #require(header.count == 66)
-    _ = raw.read(Int(header[65]))
-    raw.send([0, 1, 7])
-    let (peer, frames) = try server.message()
-    #expect(frames[0].withBytes { Array($0) } == [7])
-    #expect(server.identity(of: peer) == nil)
-    withExtendedLifetime(raw) {}
-    server.close(lingerMilliseconds: 0)
+  @Test("Over tcp nobody listens or connects without a key")
+  func unprotected() throws {
+    let hub = try ZeroMQTransport().makeHub(Meeting.limits)
+    #expect(throws: TransportError.unprotected(address)) { try hub.listen(on: address) }
+    #expect(throws: TransportError.unprotected(address)) { try hub.connect(to: address) }
+    hub.close(lingerMilliseconds: 0)
+  }
+
+  @Test("Holders of a secret reach each other and have no name; those of another one are kept out")
+  func sharedSecret() throws {
+    let transport = try ZeroMQTransport.holder()
+    let server = try transport.makeHub(Meeting.limits)
+    let bound = try server.listen(on: address)
+    let worker = try ZeroMQTransport.holder().makeHub(Meeting.limits)
+    let other = try ZeroMQTransport.holder(of: 2).makeHub(Meeting.limits)
+    _ = try other.send(numbered(666), to: other.connect(to: bound))
+    let peer = try worker.connect(to: bound, expecting: "whoever")
+    _ = try worker.send(numbered(7), to: peer)
+    let (from, frames) = try server.message(while: worker, other)
+    #expect(number(of: frames) == 7)
+    #expect(server.identity(of: from) == nil && worker.identity(of: peer) == nil)
+    let counts = try transport.waitForRefusedConnections(timeoutMilliseconds: Meeting.patience) { $0.total > 0 }
+    #expect(counts.wrongListenerKey > 0 && counts.total == counts.wrongListenerKey, "\(counts)")
+    #expect(try server.receive(timeoutMilliseconds: 0).isTimeout)
+    for hub in [server, worker, other] { hub.close(lingerMilliseconds: 0) }
+  }
+
+  @Test("Who has taken a listener's place gets nothing of what its peers say, nor what lets one in")
+  func takenPlace() throws {
+    let secret = [UInt8](repeating: 1, count: 16)
+    let stranger = try RawListener()
+    let worker = try ZeroMQTransport.holder().makeHub(Meeting.limits)
+    let peer = try worker.connect(to: stranger.address)
+    _ = try worker.send([Frame(copying: secret)], to: peer)
+    let guest = try stranger.accept()
+    guest.send(RawConnection.greeting("CURVE"))
+    // A greeting, and a HELLO of 200 bytes behind its two of flags and length: all that is said to whom no key is proved.
+    let heard = guest.read(64 + 202)
+    #expect(heard.count == 266)
+    #expect(!heard.indices.contains { heard[$0...].starts(with: secret) })
+    // No WELCOME that can be opened: the connection ends without a word more.
+    guest.send([4, 168, 7] + Array("WELCOME".utf8) + [UInt8](repeating: 9, count: 160))
+    #expect(guest.read(1).isEmpty)
+    worker.close(lingerMilliseconds: 0)
   }
 
   @Test("Many connections that say nothing keep nobody out")

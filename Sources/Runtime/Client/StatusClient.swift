@@ -67,7 +67,7 @@ public struct JobStatus: Codable, Hashable, Sendable {
   public var refused: Int
   /// The same by reason, as `wrong_key`; reasons that did not occur are left out.
   public var refusals: [String: Int]
-  /// Connections refused for want of a key that the job knows, by all who listen; nil in a job without keys.
+  /// Connections refused for want of a key that the job knows, by all who listen; nil in a job that goes by no tcp.
   public var refusedConnections: Int?
   /// The same by reason: `unknown_key`, `other_mechanism`, `wrong_listener_key`, `unproven`.
   public var connectionRefusals: [String: Int]?
@@ -86,7 +86,7 @@ public struct JobStatus: Codable, Hashable, Sendable {
     case connectionRefusals = "connection_refusals"
   }
 
-  /// Takes in the connections that the coordinator's own transport refused; nil where the job has no keys.
+  /// Takes in the connections that the coordinator's own transport refused; nil where the job goes by no tcp.
   package mutating func complete(with own: RefusedConnections?) {
     guard let own else {
       refusedConnections = nil
@@ -111,7 +111,7 @@ public struct JobStatus: Codable, Hashable, Sendable {
     return parts.map { "\($0.value) \($0.key.replacing("_", with: " "))" }.joined(separator: ", ")
   }
 
-  /// Connections refused as a line for a person; nil in a job without keys.
+  /// Connections refused as a line for a person; nil in a job that goes by no tcp.
   public var connectionsText: String? {
     guard let refusedConnections, let counts = connectionRefusals else { return nil }
     let reasons = refusedConnections > 0 ? ": \(RefusedConnections(counts))" : ""
@@ -124,18 +124,16 @@ package struct StatusClient {
   private let address: Address
   private let token: JobToken
   private let transport: any Transport
-  private let access: NetworkAccess
 
   /// Milliseconds until the coordinator must have answered.
   package static let deadlineMilliseconds = 5000
   private static let repeatMilliseconds = 1000
 
   /// A client of the coordinator at an address.
-  package init(address: Address, token: JobToken, transport: any Transport = ZeroMQTransport()) {
+  package init(address: Address, token: JobToken) throws(ConvoyError) {
     self.address = address
     self.token = token
-    self.transport = transport
-    access = NetworkAccess()
+    transport = try NetworkAccess().makeTransport(towards: address, token)
   }
 
   /// A client of a run's coordinator, or of the one at an address whose token this person has on this machine.
@@ -165,11 +163,11 @@ package struct StatusClient {
     let ownKeys = "\(place)/\(RunFolder.keysName)"
     if network.keys == nil, isFolder, FileManager.default.fileExists(atPath: ownKeys) { network.keys = ownKeys }
     let keys = try network.keyFolder()
-    access = NetworkAccess(security: try keys?.security(for: "client"), isInsecure: network.isInsecure)
+    let access = NetworkAccess(security: try keys?.security(for: "client"), isInsecure: network.isInsecure)
     try access.requireAllowed(address)
-    transport = try access.makeTransport()
     if let keys {
       token = try keys.token()
+      transport = try access.makeTransport(towards: address, token)
       return
     }
     let shared = TokenFile.findShared(for: address.description) ?? TokenFile.shared(for: address.description)
@@ -181,6 +179,7 @@ package struct StatusClient {
       )
     }
     token = try TokenFile.read(file)
+    transport = try access.makeTransport(towards: address, token)
   }
 
   /// Asks, and asks for a mode where one is given; returns the answer.

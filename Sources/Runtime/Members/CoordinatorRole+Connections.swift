@@ -9,12 +9,13 @@ extension CoordinatorRole {
   package func listen(on address: Address) throws(ConvoyError) -> Address {
     try access.requireAllowed(address)
     let bound: Address
+    isGuarded = address.isTCP
     let listening = try post.listen(on: address)
     do throws(TransportError) { bound = try Interfaces.advertised(listening) } catch { throw ConvoyError(error) }
-    let keys = access.security.map { ", with keys of \($0.allowed.summary)" } ?? ""
+    let keys = access.security.map { ", with keys of \($0.allowed?.summary ?? "all")" } ?? ""
     logger.info("listens on \(bound) for \(prepared.job.servers) servers and \(prepared.job.workers) workers\(keys)")
     if access.security == nil, access.isInsecure, !address.isLoopback {
-      logger.warning("\(bound) is open to everybody who has the job's token, which travels in the clear: --insecure")
+      logger.warning("\(bound) is open to everybody who has the job's token, as any member: --insecure")
     }
     if let problem = prepared.job.precisionProblem { logger.warning("\(problem)") }
     folder.note(address: bound.description)
@@ -36,7 +37,7 @@ extension CoordinatorRole {
     guard case .status(let text) = envelope.message,
       var status = try? JSONDecoder().decode(JobStatus.self, from: Data(text.utf8))
     else { return envelope }
-    status.complete(with: access.security == nil ? nil : transport.refusedConnections)
+    status.complete(with: isGuarded ? transport.refusedConnections : nil)
     guard let data = try? JSONEncoder().encode(status) else { return envelope }
     return Envelope(
       token: envelope.token, view: envelope.view, sender: envelope.sender, incarnation: envelope.incarnation,

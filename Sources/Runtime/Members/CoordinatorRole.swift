@@ -45,6 +45,8 @@ package final class CoordinatorRole {
   var stalenessTold: (pushes: UInt64, seconds: Double) = (0, 0)
   var trained: JobProgress?
   var result: (stored: RunFolder.StoredModel, vectors: ModelVectors)?
+  /// Whether connections are held to keys, as all are over tcp.
+  var isGuarded = false
   /// What was told of connections that were refused.
   var refusedConnections = RefusedConnections()
   private var isWarnedOfMetrics = false

@@ -3,9 +3,9 @@ package import Transport
 
 /// By which addresses a process of a job may be reached, and whom it lets in there.
 package struct NetworkAccess: Sendable {
-  /// The process's keys; nil where it has none, and then it stays on this machine.
+  /// The process's keys; nil where it has none of its own: then the job's token is its key, and it stays on this machine.
   package var security: TransportSecurity?
-  /// Whether the person asked to do without keys on other addresses than the loopback interface's.
+  /// Whether the job's token is key enough on other addresses than the loopback interface's too.
   package var isInsecure: Bool
   /// The interface to listen on, by name or number; nil for the one that leads to the coordinator.
   package var interface: String?
@@ -17,15 +17,19 @@ package struct NetworkAccess: Sendable {
     self.interface = interface
   }
 
-  /// ZeroMQ, with the keys. Has I/O threads of its own, and with keys one more. Throws where the system has no room.
-  func makeTransport() throws(ConvoyError) -> ZeroMQTransport {
-    guard let security else { return ZeroMQTransport() }
-    do throws(TransportError) { return try ZeroMQTransport(security: security) } catch {
+  /// ZeroMQ for a job whose coordinator is at an address: over tcp with the process's keys, or with the one that
+  /// follows from the job's token. Has I/O threads of its own, and with keys one more. Throws where the system has no room.
+  func makeTransport(towards coordinator: Address, _ token: JobToken) throws(ConvoyError) -> ZeroMQTransport {
+    guard coordinator.isTCP else { return ZeroMQTransport() }
+    do throws(TransportError) {
+      if let security { return try ZeroMQTransport(security: security) }
+      return try ZeroMQTransport(security: TransportSecurity(sharedSecret: token.bytes))
+    } catch {
       throw ConvoyError(.failed, error.description)
     }
   }
 
-  /// Refuses (exit code 77) an address that other machines reach, where there are no keys. Looks up names, which may take
+  /// Refuses (exit code 77) an address that other machines reach, where there are no keys of its own. Looks up names, which may take
   /// seconds.
   func requireAllowed(_ address: Address) throws(ConvoyError) {
     do throws(TransportError) {

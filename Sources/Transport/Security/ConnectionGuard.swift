@@ -12,7 +12,7 @@ final class ConnectionGuard: Sendable {
   private let thread: pthread_t
 
   /// Begins to answer. No socket of the context may listen yet.
-  init(_ context: ZeroMQContext, _ allowed: AllowList) throws(TransportError) {
+  init(_ context: ZeroMQContext, _ security: TransportSecurity) throws(TransportError) {
     shared = SharedState(event: try EventDescriptor())
     let socket = try ZeroMQSocket(context, type: ZMQ_REP)
     do throws(ZeroMQ.Failure) {
@@ -20,7 +20,7 @@ final class ConnectionGuard: Sendable {
     } catch {
       throw error.during("take the place of the ZAP handler")
     }
-    let loop = Unmanaged.passRetained(GuardLoop(socket, allowed, shared, counter))
+    let loop = Unmanaged.passRetained(GuardLoop(socket, security, shared, counter))
     var thread = pthread_t()
     let code = pthread_create(&thread, nil, ConnectionGuard.main, loop.toOpaque())
     guard code == 0 else {
@@ -105,14 +105,14 @@ private final class SharedState: Sendable {
 /// The loop of the guard's thread.
 private final class GuardLoop {
   private let handler: ZeroMQSocket
-  private let allowed: AllowList
+  private let security: TransportSecurity
   private let shared: SharedState
   private let counter: ConnectionCounter
   private var monitors: [SharedState.Monitor] = []
 
-  init(_ handler: ZeroMQSocket, _ allowed: AllowList, _ shared: SharedState, _ counter: ConnectionCounter) {
+  init(_ handler: ZeroMQSocket, _ security: TransportSecurity, _ shared: SharedState, _ counter: ConnectionCounter) {
     self.handler = handler
-    self.allowed = allowed
+    self.security = security
     self.shared = shared
     self.counter = counter
   }
@@ -153,15 +153,15 @@ private final class GuardLoop {
   private func answerRequest() -> Bool {
     guard let parts = Self.message(of: handler) else { return false }
     let request = ZAPRequest(parts)
-    let identity = request.key.flatMap { allowed.identity(of: $0) }
-    if identity == nil {
+    let userID = request.key.flatMap { security.userID(of: $0) }
+    if userID == nil {
       counter.update { counts in
         counts.unknownKey += 1
         counts.lastUnknown = "\(request.address) with \(request.key?.description ?? "no key")"
       }
     }
     // Who asked may be gone by now, which is no harm.
-    _ = handler.send(routing: nil, request.answer(identity?.name))
+    _ = handler.send(routing: nil, request.answer(userID))
     return true
   }
 

@@ -87,15 +87,17 @@ public struct AllowList: Hashable, Sendable {
   }
 }
 
-/// What a process needs to prove who it is and to let in only those whom it knows.
+/// What a process needs to prove who it is and to let in only those whom it knows: a key of its own and a list of
+/// everybody's, or one key that follows from a secret of the job's, which all who hold the secret share.
 ///
 /// A process that takes the place of another of the same name uses the same key. Only connections over tcp are
-/// protected by it: ipc is by the modes of its folders and files, and inproc stays within the process.
+/// protected by it, and all of those are: ipc is by the modes of its folders and files, and inproc stays within the
+/// process.
 public struct TransportSecurity: Sendable {
-  /// This process's own name and role.
-  public let identity: PeerIdentity
-  /// The processes that may connect, and the keys that listeners prove to have.
-  public let allowed: AllowList
+  /// This process's own name and role; nil where one key is everybody's.
+  public let identity: PeerIdentity?
+  /// The processes that may connect, and the keys that listeners prove to have; nil where one key is everybody's.
+  public let allowed: AllowList?
   /// This process's own key.
   package let keys: CurveKeyPair
 
@@ -106,18 +108,45 @@ public struct TransportSecurity: Sendable {
     self.keys = keys
     self.allowed = allowed
   }
+
+  /// Security of whoever holds a secret of the job's: it lets in its other holders, and speaks to nobody else. Which of
+  /// them a holder is, nothing proves. Fails where libzmq was built without CURVE.
+  public init(sharedSecret: [UInt8]) throws(TransportError) {
+    identity = nil
+    allowed = nil
+    keys = try CurveKeyPair.derived(from: sharedSecret)
+  }
+
+  /// What the ZAP handler calls the owner of a key; nil for one who is not let in.
+  func userID(of key: CurvePublicKey) -> String? {
+    if let allowed { return allowed.identity(of: key)?.name }
+    return key == keys.publicKey ? "holder" : nil
+  }
+
+  /// The key that the listener of a name must have, and who that is; nobody where one key is everybody's.
+  func listener(
+    _ name: String?, at address: Address
+  ) throws(TransportError) -> (key: CurvePublicKey, identity: PeerIdentity?) {
+    guard let allowed else { return (keys.publicKey, nil) }
+    guard let name else { throw .unusableAddress(address, "whose key its listener must have was not stated") }
+    guard let key = allowed.key(of: name), let identity = allowed.identity(of: key) else {
+      throw .unknownName(name, known: allowed.summary)
+    }
+    return (key, identity)
+  }
 }
 
 /// The one rule of which addresses may be used.
 public enum TransportPolicy {
-  /// Refuses an address that other machines reach, unless the process has keys or is told to do without.
+  /// Refuses an address that other machines reach, unless the process has a key of its own or is told that the job's
+  /// secret suffices.
   ///
   /// A name other than `localhost` is taken for another machine's: state what it resolves to, with
   /// `Address.resolved()`, to have that judged.
   ///
   /// - Parameters:
-  ///   - security: the process's keys, or nil where it has none.
-  ///   - insecure: whether the person asked for no protection at all.
+  ///   - security: the process's keys, or nil where it has none of its own.
+  ///   - insecure: whether the person lets everybody in who holds the job's secret, wherever they are.
   public static func requireAllowed(
     _ address: Address, security: TransportSecurity?, insecure: Bool
   ) throws(TransportError) {

@@ -1,11 +1,17 @@
 import Foundation
+import ParameterServer
 import Transport
 
 /// Those who speak to a job without belonging to it.
 enum Strangers {
-  /// Sends what a coordinator must refuse, and waits for its answers.
-  static func speak(to address: String, folder: String) throws {
-    let hub = try ZeroMQTransport().makeHub(
+  /// The transport of whoever has learned a job's secret.
+  static func holder(of secret: [UInt8]) throws -> ZeroMQTransport {
+    try ZeroMQTransport(security: TransportSecurity(sharedSecret: secret))
+  }
+
+  /// Sends what a coordinator must refuse, and waits for its answers: by the token's key, nothing of it is in the messages.
+  static func speak(to address: String, token: JobToken) throws {
+    let hub = try holder(of: token.bytes).makeHub(
       HubLimits(maximumFrameBytes: 1 << 20, maximumFrames: 8, maximumQueuedMessages: 64))
     defer { hub.close(lingerMilliseconds: 0) }
     let peer = try hub.connect(to: try Address(parsing: address))
