@@ -51,7 +51,8 @@ struct Deadline {
     return now >= end ? 0 : Int((end - now + 999_999) / 1_000_000)
   }
 
-  private static var now: UInt64 {
+  /// Nanoseconds of the clock.
+  static var now: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

@@ -49,6 +49,16 @@ final class InProcessHub: Hub {
     return peer
   }
 
+  func letGo(of peer: Peer) {
+    owner.check()
+    guard let index = connections.firstIndex(where: { $0.peer == peer }) else { return forget(peer) }
+    let connection = connections.remove(at: index)
+    guard connection.link == nil else { return }
+    transport.stopWaiting(for: connection.address, inbox)
+    // Others of this hub may wait for the same place: they say so again when they look for it.
+    for index in connections.indices where connections[index].address == connection.address { flush(index) }
+  }
+
   private func makePeer() -> Peer {
     defer { nextPeer += 1 }
     return Peer(rawValue: nextPeer)
@@ -119,6 +129,8 @@ final class InProcessHub: Hub {
     for index in connections.indices where !connections[index].pending.isEmpty { flush(index) }
     if inbox.takeWake() { return .woken }
     guard let message = inbox.take() else { return nil }
+    // From one that was let go meanwhile nothing more is taken.
+    if !message.isToServer, !connections.contains(where: { $0.peer == message.link.clientPeer }) { return take() }
     let peer = message.isToServer ? number(message.link) : message.link.clientPeer
     if message.frames.count > limits.maximumFrames { return .refused(peer, limits.tooManyFrames) }
     if message.frames.contains(where: { $0.count > limits.maximumFrameBytes }) {

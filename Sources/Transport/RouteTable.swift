@@ -5,8 +5,12 @@
 package struct RouteTable {
   private struct Route {
     let peer: Peer
+    let name: String?
     let identity: PeerIdentity?
+    let meter: ConnectionMeter?
     var hasSpoken: Bool
+    /// What has come of a message so far, where messages come in pieces.
+    var incoming = IncomingMessage()
   }
 
   private let maximumPeers: Int
@@ -17,7 +21,7 @@ package struct RouteTable {
   private var hand = 0
 
   /// A table that remembers at most so many peers.
-  package init(maximumPeers: Int = 65_536) {
+  package init(maximumPeers: Int = 16_384) {
     precondition(maximumPeers > 0, "a table of \(maximumPeers) peers")
     self.maximumPeers = maximumPeers
   }
@@ -30,18 +34,41 @@ package struct RouteTable {
   ///
   /// - Parameter name: who the peer proved to be, or nil.
   package mutating func peer(for routing: [UInt8], name: String? = nil, new: () -> Peer) -> Peer {
+    peer(for: routing, name: name, meter: nil, new: new)
+  }
+
+  /// The same, of a peer whose connection has a meter: it is forgotten once the connection is over.
+  mutating func peer(
+    for routing: [UInt8], name: String?, meter: @autoclosure () -> ConnectionMeter?, new: () -> Peer
+  ) -> Peer {
     if let index = routes.index(forKey: routing) {
-      if routes.values[index].identity?.name == name {
+      if routes.values[index].name == name {
         routes.values[index].hasSpoken = true
         return routes.values[index].peer
       }
       forget(routes.values[index].peer)
     }
+    forgetOver()
     let peer = new()
     makeRoom(for: peer)
-    routes[routing] = Route(peer: peer, identity: name.flatMap { PeerIdentity(name: $0) }, hasSpoken: false)
+    routes[routing] = Route(
+      peer: peer, name: name, identity: name.flatMap { PeerIdentity(name: $0) }, meter: meter(), hasSpoken: false)
     routings[peer] = routing
     return peer
+  }
+
+  /// Takes a piece of a message from a routing id that is known.
+  mutating func take(_ piece: UnsafeRawBufferPointer, from routing: [UInt8], _ limits: HubLimits)
+    -> IncomingMessage.Outcome
+  {
+    guard let index = routes.index(forKey: routing) else { return .waiting }
+    routes.values[index].meter?.count(piece.count)
+    return routes.values[index].incoming.take(piece, limits)
+  }
+
+  /// Forgets those whose connections are over, and what had come of their messages.
+  mutating func forgetOver() {
+    for peer in routes.values.filter({ $0.meter?.isOver == true }).map(\.peer) { forget(peer) }
   }
 
   /// The routing id of a peer, or nil.
@@ -62,6 +89,10 @@ package struct RouteTable {
   private mutating func makeRoom(for peer: Peer) {
     guard clock.count >= maximumPeers else {
       clock.append(peer)
+      return
+    }
+    if let free = clock.firstIndex(where: { routings[$0] == nil }) {
+      clock[free] = peer
       return
     }
     while true {

@@ -90,6 +90,13 @@ public protocol Hub: AnyObject {
   /// What has become of a connection that this hub made with keys, as of now; nil for any other. When one is over, the
   /// hub is woken.
   func state(of peer: Peer) -> ConnectionState?
+  /// Lets go of a peer: its connection is closed, what waits for it or was not taken yet is dropped, and its number is
+  /// nobody's any more. Over ipc and inproc one that connected to this hub stays connected, and is a new peer when it
+  /// speaks again.
+  func letGo(of peer: Peer)
+  /// States how many bytes of a peer's messages may wait for this hub; over tcp a peer that lets more wait loses its
+  /// connection.
+  func limitWaiting(toBytes bytes: Int)
   /// Sends a message of at least one frame, whole or not at all, without waiting.
   ///
   /// - Returns: `full` where too many wait for this peer already. `unreachable` where the peer had connected to this
@@ -109,6 +116,9 @@ extension Hub {
   public func connect(to address: Address) throws(TransportError) -> Peer {
     try connect(to: address, expecting: nil)
   }
+
+  /// Within a process nobody is held to it.
+  public func limitWaiting(toBytes bytes: Int) {}
 
   /// Nothing is known.
   public func state(of peer: Peer) -> ConnectionState? { nil }

@@ -111,6 +111,9 @@ package final class ZeroMQMessage {
     UnsafeRawBufferPointer(start: zmq_msg_data(storage), count: zmq_msg_size(storage))
   }
 
+  /// The descriptor of the connection that it came by, which may be another's by now; negative where that is none of tcp.
+  var descriptor: Int32 { zmq_msg_get(storage, ZMQ_SRCFD) }
+
   /// What the ZAP handler called the sender. On a socket without one the sender may have put anything there.
   var userID: String? { zmq_msg_gets(storage, "User-Id").map { String(cString: $0) } }
 }
@@ -229,13 +232,35 @@ final class ZeroMQSocket {
     return ZeroMQ.text(of: buffer)
   }
 
+  /// Sends a message of one frame, without waiting; nil when it went, the reason otherwise.
+  func send(
+    routing: [UInt8]?, count: Int, filledBy fill: (UnsafeMutableRawBufferPointer) -> Void
+  ) -> ZeroMQ.Failure? {
+    if let failure = sendRouting(routing) { return failure }
+    var message = zmq_msg_t()
+    precondition(zmq_msg_init_size(&message, count) == 0, "libzmq has no memory for a message")
+    fill(UnsafeMutableRawBufferPointer(start: zmq_msg_data(&message), count: count))
+    return send(&message, flags: 0)
+  }
+
+  private func sendRouting(_ routing: [UInt8]?) -> ZeroMQ.Failure? {
+    guard let routing else { return nil }
+    var message = zmq_msg_t()
+    routing.withUnsafeBytes { Self.fill(&message, copying: $0) }
+    return send(&message, flags: ZMQ_SNDMORE)
+  }
+
+  /// Ends the connection of a peer of a ROUTER that gives ids itself.
+  func end(routing: [UInt8]) {
+    if sendRouting(routing) != nil { return }
+    var message = zmq_msg_t()
+    zmq_msg_init(&message)
+    _ = send(&message, flags: 0)
+  }
+
   /// Sends a message whole or not at all, without waiting; nil when it went, the reason otherwise.
   func send(routing: [UInt8]?, _ frames: [Frame]) -> ZeroMQ.Failure? {
-    if let routing {
-      var message = zmq_msg_t()
-      routing.withUnsafeBytes { Self.fill(&message, copying: $0) }
-      if let failure = send(&message, flags: ZMQ_SNDMORE) { return failure }
-    }
+    if let failure = sendRouting(routing) { return failure }
     var failure: ZeroMQ.Failure?
     for (index, frame) in frames.enumerated() {
       var message = zmq_msg_t()

@@ -6,25 +6,43 @@ final class ZeroMQHub: Hub {
   /// A connection that this hub made.
   private struct Connection {
     let peer: Peer
-    /// Who must be at its other end; nil where nobody proves it.
+    let address: Address
+    /// Who was to be expected at its other end.
+    let name: String?
+    /// Who must be there; nil where nobody proves it.
     let identity: PeerIdentity?
     /// What becomes of it; nil without keys.
-    let watch: ConnectionWatch?
-    let socket: ZeroMQSocket
+    var watch: ConnectionWatch?
+    var socket: ZeroMQSocket
     /// Messages that wait until the other side is there; bounded as the library's own queue is.
-    var pending: [[Frame]] = []
+    var pending: [OutgoingMessage] = []
+    /// What has come of a message so far, where messages come in pieces.
+    var incoming = IncomingMessage()
+    /// When one that the library gave up is made anew.
+    var renewal: Deadline?
   }
+
+  /// Milliseconds until a connection that the library gave up is made anew.
+  private static let renewalMilliseconds = 500
+  /// Milliseconds between two tries to send the rest of a message to who takes nothing.
+  private static let restMilliseconds = 5
+  /// Pieces that are taken from one socket before another has its turn.
+  private static let piecesOfTurn = 256
 
   private let opening: ZeroMQOpening
   private let limits: HubLimits
   private let wakeEvent: EventDescriptor
+  private let pulse: HubPulse
+  /// Whether the sockets were looked at to the last message.
+  private var isDrained = true
   let waker: Waker
 
   private var router: ZeroMQSocket?
   private var bound: Address?
-  private var routerProvesNames = false
   private var connections: [Connection] = []
   private var routes = RouteTable()
+  /// Messages to peers of the router that have begun to leave; their rest comes before all else.
+  private var begun: [Peer: OutgoingMessage] = [:]
   private var nextPeer: UInt64 = 1
   /// Where the next look for messages begins, so that no socket starves another.
   private var turn = 0
@@ -35,7 +53,8 @@ final class ZeroMQHub: Hub {
     self.limits = limits
     let event = try EventDescriptor()
     wakeEvent = event
-    opening = ZeroMQOpening(core: core, limits: limits, wakeEvent: event)
+    pulse = HubPulse(event)
+    opening = ZeroMQOpening(core: core, limits: limits, wakeEvent: event, pulse: pulse)
     waker = Waker { event.signal() }
   }
 
@@ -59,6 +78,11 @@ final class ZeroMQHub: Hub {
   private func flushAll(until deadline: Deadline) {
     while true {
       for index in connections.indices { flush(index) }
+      sendRests()
+      if !begun.isEmpty, deadline.remainingMilliseconds > 0 {
+        usleep(UInt32(1000 * Self.restMilliseconds))
+        continue
+      }
       var items = connections.filter { !$0.pending.isEmpty }.map {
         zmq_pollitem_t(socket: $0.socket.handle, fd: 0, events: Int16(ZMQ_POLLOUT), revents: 0)
       }
@@ -74,8 +98,6 @@ final class ZeroMQHub: Hub {
     precondition(router == nil, "a hub listens on one address")
     let (socket, bound) = try opening.listener(at: address)
     router = socket
-    // Without a ZAP handler a peer could state any name.
-    routerProvesNames = opening.core.protection != nil && bound.isTCP
     self.bound = bound
     return bound
   }
@@ -84,8 +106,51 @@ final class ZeroMQHub: Hub {
     owner.check()
     let (socket, identity, watch) = try opening.connection(to: address, expecting: listener)
     let peer = makePeer()
-    connections.append(Connection(peer: peer, identity: identity, watch: watch, socket: socket))
+    connections.append(
+      Connection(peer: peer, address: address, name: listener, identity: identity, watch: watch, socket: socket))
     return peer
+  }
+
+  func letGo(of peer: Peer) {
+    owner.check()
+    if let index = connections.firstIndex(where: { $0.peer == peer }) {
+      connections.remove(at: index).socket.close(lingerMilliseconds: 0)
+    } else if let router, let routing = routes.routing(of: peer) {
+      if cutsMessages { router.end(routing: routing) }
+      forget(peer)
+    }
+  }
+
+  func limitWaiting(toBytes bytes: Int) {
+    pulse.maximumWaitingBytes = UInt64(max(bytes, 0))
+  }
+
+  private func forget(_ peer: Peer) {
+    routes.forget(peer)
+    begun[peer] = nil
+  }
+
+  /// Whether messages of the router come and go in pieces.
+  private var cutsMessages: Bool { bound?.isTCP == true }
+
+  /// Makes connections anew that the library gave up because of who was there: milliseconds until the next has its turn,
+  /// or nil.
+  private func renewConnections() throws(TransportError) -> Int? {
+    var next: Int?
+    for index in connections.indices where connections[index].watch?.isGivenUp == true {
+      let deadline = connections[index].renewal ?? Deadline(milliseconds: Self.renewalMilliseconds)
+      connections[index].renewal = deadline
+      let remaining = deadline.remainingMilliseconds
+      guard remaining == 0 else {
+        next = min(next ?? remaining, remaining)
+        continue
+      }
+      connections[index].socket.close(lingerMilliseconds: 0)
+      let (socket, _, watch) = try opening.connection(
+        to: connections[index].address, expecting: connections[index].name)
+      (connections[index].socket, connections[index].watch, connections[index].renewal) = (socket, watch, nil)
+    }
+    return next
   }
 
   func identity(of peer: Peer) -> PeerIdentity? {
@@ -109,26 +174,60 @@ final class ZeroMQHub: Hub {
     precondition(!frames.isEmpty, "a message without frames")
     if let index = connections.firstIndex(where: { $0.peer == peer }) { return send(frames, on: index) }
     guard let router, let routing = routes.routing(of: peer) else { return .unreachable }
-    guard let failure = router.send(routing: routing, frames) else { return .sent }
-    if failure.code == EAGAIN { return .full }
-    routes.forget(peer)
+    if let failure = sendRest(to: peer, routing, on: router) {
+      if failure.code == EAGAIN { return .full }
+      return try ended(peer, failure)
+    }
+    var message = OutgoingMessage(frames, isCut: cutsMessages)
+    guard let failure = message.send(on: router, routing: routing) else { return .sent }
+    guard failure.code == EAGAIN else { return try ended(peer, failure) }
+    if !message.hasBegun { return .full }
+    begun[peer] = message
+    return .sent
+  }
+
+  private func ended(_ peer: Peer, _ failure: ZeroMQ.Failure) throws(TransportError) -> SendOutcome {
+    forget(peer)
     if failure.code == EHOSTUNREACH { return .unreachable }
     throw failure.during("send a message")
   }
 
+  /// Sends the rest of a message that has begun to leave for a peer; nil when none is left.
+  private func sendRest(to peer: Peer, _ routing: [UInt8], on router: ZeroMQSocket) -> ZeroMQ.Failure? {
+    guard var message = begun[peer] else { return nil }
+    let failure = message.send(on: router, routing: routing)
+    begun[peer] = failure == nil ? nil : message
+    return failure
+  }
+
+  /// Sends what is left of messages that have begun to leave, as far as peers take it.
+  private func sendRests() {
+    guard let router else { return }
+    for peer in Array(begun.keys) {
+      guard let routing = routes.routing(of: peer) else {
+        begun[peer] = nil
+        continue
+      }
+      if let failure = sendRest(to: peer, routing, on: router), failure.code != EAGAIN { forget(peer) }
+    }
+  }
+
   private func send(_ frames: [Frame], on index: Int) -> SendOutcome {
     flush(index)
-    if connections[index].pending.isEmpty, connections[index].socket.send(routing: nil, frames) == nil { return .sent }
-    guard connections[index].pending.count < limits.maximumQueuedMessages else { return .full }
-    connections[index].pending.append(frames)
+    var message = OutgoingMessage(frames, isCut: connections[index].address.isTCP)
+    if connections[index].pending.isEmpty, message.send(on: connections[index].socket, routing: nil) == nil {
+      return .sent
+    }
+    guard message.hasBegun || connections[index].pending.count < limits.maximumQueuedMessages else { return .full }
+    connections[index].pending.append(message)
     return .sent
   }
 
   /// Sends what waits for a connection, as far as it takes it.
   private func flush(_ index: Int) {
     var sent = 0
-    for frames in connections[index].pending {
-      guard connections[index].socket.send(routing: nil, frames) == nil else { break }
+    while sent < connections[index].pending.count {
+      guard connections[index].pending[sent].send(on: connections[index].socket, routing: nil) == nil else { break }
       sent += 1
     }
     connections[index].pending.removeFirst(sent)
@@ -143,7 +242,11 @@ final class ZeroMQHub: Hub {
     // A wait may end with nothing for the caller: a connection takes messages again.
     while true {
       let remaining = deadline.remainingMilliseconds
-      try poll(remaining)
+      var wait = remaining
+      for sooner in [try renewConnections(), begun.isEmpty ? nil : Self.restMilliseconds] {
+        if let sooner { wait = wait < 0 ? sooner : min(wait, sooner) }
+      }
+      try poll(wait)
       if let received = try take() { return received }
       if remaining == 0 { return .timeout }
     }
@@ -152,6 +255,8 @@ final class ZeroMQHub: Hub {
   /// The next message of the sockets in turn, or a wake; nil when there is none.
   private func take() throws(TransportError) -> Received? {
     if wakeEvent.take() { return .woken }
+    if !begun.isEmpty { sendRests() }
+    isDrained = true
     let sockets = connections.count + 1
     for offset in 0..<sockets {
       let index = (turn + offset) % sockets
@@ -161,23 +266,58 @@ final class ZeroMQHub: Hub {
         return received
       }
     }
+    if isDrained { pulse.drain() }
     return nil
   }
 
   private func takeFromConnection(_ index: Int) throws(TransportError) -> Received? {
     if !connections[index].pending.isEmpty { flush(index) }
-    guard let (first, hasMore) = try connections[index].socket.receivePart() else { return nil }
-    return try message(beginning: first, hasMore, from: connections[index].peer, on: connections[index].socket)
+    let (peer, socket) = (connections[index].peer, connections[index].socket)
+    for _ in 0..<Self.piecesOfTurn {
+      guard let (first, hasMore) = try socket.receivePart() else { return nil }
+      guard connections[index].address.isTCP else {
+        return try message(beginning: first, hasMore, from: peer, on: socket)
+      }
+      connections[index].watch?.meter.count(first.bytes.count)
+      let outcome = hasMore ? try passOver(on: socket) : connections[index].incoming.take(first.bytes, limits)
+      if let received = Self.received(outcome, from: peer) { return received }
+    }
+    isDrained = false
+    return nil
   }
 
   private func takeFromRouter() throws(TransportError) -> Received? {
-    guard let router, let (routing, hasMore) = try router.receivePart() else { return nil }
-    guard hasMore, let (first, hasMore) = try router.receivePart() else {
-      return .refused(nil, "a message without frames")
+    for _ in 0..<Self.piecesOfTurn {
+      guard let router, let (routing, hasMore) = try router.receivePart() else { return nil }
+      guard hasMore, let (first, hasMore) = try router.receivePart() else {
+        return .refused(nil, "a message without frames")
+      }
+      let key = [UInt8](routing.bytes)
+      guard cutsMessages, let protection = opening.core.protection else {
+        return try message(beginning: first, hasMore, from: routes.peer(for: key) { makePeer() }, on: router)
+      }
+      let meters = protection.connectionGuard.meters
+      let peer = routes.peer(
+        for: key, name: first.userID, meter: meters.meter(ofDescriptor: first.descriptor), new: makePeer)
+      let outcome = hasMore ? try passOver(on: router) : routes.take(first.bytes, from: key, limits)
+      if let received = Self.received(outcome, from: peer) { return received }
     }
-    let name = routerProvesNames ? first.userID : nil
-    let peer = routes.peer(for: [UInt8](routing.bytes), name: name) { makePeer() }
-    return try message(beginning: first, hasMore, from: peer, on: router)
+    isDrained = false
+    return nil
+  }
+
+  private static func received(_ outcome: IncomingMessage.Outcome, from peer: Peer) -> Received? {
+    switch outcome {
+    case .waiting: nil
+    case .message(let frames): .message(peer, frames)
+    case .refused(let problem): .refused(peer, problem)
+    }
+  }
+
+  /// Lets go of the other frames of what should have one.
+  private func passOver(on socket: ZeroMQSocket) throws(TransportError) -> IncomingMessage.Outcome {
+    while let (_, hasMore) = try socket.receivePart(), hasMore {}
+    return .refused("a piece of several frames")
   }
 
   /// The rest of a message; past a limit the frames are let go as they come, so that no more than the limits is held.

@@ -7,29 +7,30 @@ struct ZeroMQOpening {
   let limits: HubLimits
   /// What wakes the hub.
   let wakeEvent: EventDescriptor
+  /// What the hub tells the guard.
+  let pulse: HubPulse
 
-  /// Bytes that CURVE adds to a frame, and some more. The hub looks at the limit again, to the byte.
+  /// Bytes that CURVE adds to a frame, and some more: a handshake's longest command has some 300 in all.
   private static let curveBytes = 64
-
-  /// Bytes of a frame that every socket takes: with CURVE a handshake's longest command has some 300.
-  private static let handshakeBytes = 512
 
   /// A ROUTER that listens, and where: with the port that it got.
   func listener(at address: Address) throws(TransportError) -> (socket: ZeroMQSocket, bound: Address) {
     try Self.prepare(address)
     let numeric = try address.resolved()
     let socket = try ZeroMQSocket(core.context, type: ZMQ_ROUTER)
-    try configure(socket, isIPv6: numeric.isIPv6)
+    try configure(socket, numeric)
     try socket.set(ZMQ_ROUTER_MANDATORY, 1)
     // A whole cluster may connect at once.
     try socket.set(ZMQ_BACKLOG, 1024)
+    // The modes of folders and files may let others in; the kernel knows who they are.
+    if case .ipc = address { try socket.set(ZMQ_IPC_FILTER_UID, Int32(bitPattern: geteuid())) }
     if let protection = try protection(of: address) {
       try socket.set(ZMQ_CURVE_SERVER, 1)
       try socket.set(ZMQ_CURVE_SECRETKEY, bytes: protection.security.keys.secretBytes)
       try socket.set(ZMQ_ZAP_DOMAIN, bytes: Array(ZAPRequest.domain.utf8))
       // Without a handler nobody is let in, instead of everybody.
       try socket.set(ZeroMQ.zapEnforceDomain, 1)
-      try protection.connectionGuard.watchListener(socket)
+      try protection.connectionGuard.watchListener(socket, pulse)
     }
     do throws(ZeroMQ.Failure) {
       try socket.bind(numeric.description)
@@ -40,7 +41,11 @@ struct ZeroMQOpening {
       default: throw .unusableAddress(address, error.text)
       }
     }
-    return (socket, address.isTCP ? try Address(parsing: socket.boundEndpoint()) : address)
+    guard address.isTCP else { return (socket, address) }
+    // From here on the socket gives every peer an id of its own making. Those that peers state collide with the ids that
+    // it gives to others, and libzmq 4.3 ends the process for it. The listener was made before, and speaks ZMTP.
+    try socket.set(ZMQ_ROUTER_RAW, 1)
+    return (socket, try Address(parsing: socket.boundEndpoint()))
   }
 
   /// A DEALER that connects, and with keys who must be at the other end.
@@ -49,7 +54,7 @@ struct ZeroMQOpening {
   ) throws(TransportError) -> (socket: ZeroMQSocket, listener: PeerIdentity?, watch: ConnectionWatch?) {
     let numeric = try address.resolved()
     let socket = try ZeroMQSocket(core.context, type: ZMQ_DEALER)
-    try configure(socket, isIPv6: numeric.isIPv6)
+    try configure(socket, numeric)
     // Nothing is queued for who is not there: a connection that is lost loses what was queued, so the queue for an
     // absent peer is ours.
     try socket.set(ZMQ_IMMEDIATE, 1)
@@ -57,7 +62,7 @@ struct ZeroMQOpening {
     var watch: ConnectionWatch?
     if let protection = try protection(of: address) {
       listener = try Self.protect(socket, protection.security, to: address, expecting: name)
-      watch = try protection.connectionGuard.watchConnection(socket, waking: wakeEvent)
+      watch = try protection.connectionGuard.watchConnection(socket, waking: wakeEvent, pulse)
     }
     do throws(ZeroMQ.Failure) {
       // By name, so that a host that comes back with another number is found; the key says whether it is the same.
@@ -87,15 +92,22 @@ struct ZeroMQOpening {
     return protection
   }
 
-  private func configure(_ socket: ZeroMQSocket, isIPv6: Bool) throws(TransportError) {
+  private func configure(_ socket: ZeroMQSocket, _ address: Address) throws(TransportError) {
     let queued = Int32(clamping: limits.maximumQueuedMessages)
-    try socket.set(ZMQ_SNDHWM, queued)
-    try socket.set(ZMQ_RCVHWM, queued)
-    let overhead = core.protection == nil ? 0 : Self.curveBytes
-    try socket.set(ZMQ_MAXMSGSIZE, long: Int64(max(limits.maximumFrameBytes + overhead, Self.handshakeBytes)))
+    if address.isTCP {
+      try socket.set(ZMQ_SNDHWM, Int32(clamping: Int(queued) * Pieces.perMessage))
+      // Without end for the library; the guard looks at what waits.
+      try socket.set(ZMQ_RCVHWM, 0)
+      // Of a handshake's commands too: whoever sends them has proved nothing yet.
+      try socket.set(ZMQ_MAXMSGSIZE, long: Int64(Pieces.maximumBytes + Self.curveBytes))
+    } else {
+      try socket.set(ZMQ_SNDHWM, queued)
+      try socket.set(ZMQ_RCVHWM, queued)
+      try socket.set(ZMQ_MAXMSGSIZE, long: Int64(limits.maximumFrameBytes))
+    }
     try socket.set(ZMQ_LINGER, 0)
     // Only where it is asked for: a socket of both families states addresses of IPv4 in IPv6's form.
-    if isIPv6 { try socket.set(ZMQ_IPV6, 1) }
+    if address.isIPv6 { try socket.set(ZMQ_IPV6, 1) }
     try watchForSilence(socket)
     try socket.set(ZMQ_HANDSHAKE_IVL, 5000)
     try socket.set(ZMQ_CONNECT_TIMEOUT, 5000)

@@ -128,7 +128,6 @@ import Transport
       try #require(sent < 500)
     }
     #expect(sent >= 4)
-    #expect(try server.send(numbered(sent) + [ballast], to: peer) == .full)
     for expected in 0..<sent { #expect(try number(of: client.message(while: server).frames) == expected) }
     #expect(try server.send(numbered(sent), to: peer) == .sent)
     #expect(try number(of: client.message(while: server).frames) == sent)

@@ -150,7 +150,7 @@ final class Folder {
     #expect(wasRefused)
   }
 
-  @Test("A frame past the limit costs its sender the connection, not the process")
+  @Test("A frame past the limit is never heard, and its sender keeps nobody else out")
   func frameBytes() throws {
     let transport = try ZeroMQTransport.holder()
     let server = try transport.makeHub(HubLimits(maximumFrameBytes: 4096, maximumFrames: 2, maximumQueuedMessages: 100))

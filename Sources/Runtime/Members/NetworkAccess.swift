@@ -78,6 +78,7 @@ extension ConnectionRefusals {
     unknownKey = UInt64(counts.unknownKey)
     otherMechanism = UInt64(counts.otherMechanism)
     wrongListenerKey = UInt64(counts.wrongListenerKey)
-    unproven = UInt64(counts.unproven)
+    // Messages between members know no reason of its own for those that sent without end.
+    unproven = UInt64(counts.unproven + counts.excessive)
   }
 }

@@ -12,6 +12,8 @@ public struct RefusedConnections: Hashable, Sendable, CustomStringConvertible {
   /// The peer was gone, or did not speak as the protocol has it, before it had proved to hold any key. libzmq's own
   /// peers without keys are counted here or under `otherMechanism`: they leave when they see that keys are wanted.
   public var unproven = 0
+  /// The peer sent more than its messages may have before one was whole; it was let in before.
+  public var excessive = 0
   /// Where the last one with an unknown key came from, and the key; nil where there was none.
   public var lastUnknown: String?
 
@@ -24,25 +26,26 @@ public struct RefusedConnections: Hashable, Sendable, CustomStringConvertible {
     otherMechanism = counts["other_mechanism"] ?? 0
     wrongListenerKey = counts["wrong_listener_key"] ?? 0
     unproven = counts["unproven"] ?? 0
+    excessive = counts["excessive"] ?? 0
   }
 
   /// Each count with what programs know it by.
   public var counts: [(name: String, count: Int)] {
     [
       ("unknown_key", unknownKey), ("other_mechanism", otherMechanism), ("wrong_listener_key", wrongListenerKey),
-      ("unproven", unproven),
+      ("unproven", unproven), ("excessive", excessive),
     ]
   }
 
   /// All of them.
-  public var total: Int { unknownKey + otherMechanism + wrongListenerKey + unproven }
+  public var total: Int { unknownKey + otherMechanism + wrongListenerKey + unproven + excessive }
 
   /// One line for a person: the counts that are not zero.
   public var description: String {
     let parts = [
       (unknownKey, "with an unknown key"), (otherMechanism, "without CURVE"),
       (wrongListenerKey, "meant for another key"),
-      (unproven, "without proof of a key"),
+      (unproven, "without proof of a key"), (excessive, "that sent without end"),
     ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
     return parts.isEmpty ? "none" : parts.joined(separator: ", ")
   }

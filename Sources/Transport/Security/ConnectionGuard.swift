@@ -8,6 +8,8 @@ import Synchronization
 final class ConnectionGuard: Sendable {
   /// Counts of refused connections.
   let counter = ConnectionCounter()
+  /// What connections to its listeners deliver.
+  let meters = ConnectionMeters()
   private let shared: SharedState
   private let thread: pthread_t
 
@@ -20,7 +22,7 @@ final class ConnectionGuard: Sendable {
     } catch {
       throw error.during("take the place of the ZAP handler")
     }
-    let loop = Unmanaged.passRetained(GuardLoop(socket, security, shared, counter))
+    let loop = Unmanaged.passRetained(GuardLoop(socket, security, shared, counter, meters))
     var thread = pthread_t()
     let code = pthread_create(&thread, nil, ConnectionGuard.main, loop.toOpaque())
     guard code == 0 else {
@@ -44,19 +46,21 @@ final class ConnectionGuard: Sendable {
     return nil
   }
 
-  /// Counts what a listening socket refuses. The socket does not listen yet.
-  func watchListener(_ socket: ZeroMQSocket) throws(TransportError) {
-    let events = ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    shared.add(.init(socket: try socket.makeMonitor(events | ZMQ_EVENT_MONITOR_STOPPED), watch: nil))
+  /// Counts what a listening socket refuses, and cuts off who sends without end. The socket does not listen yet.
+  func watchListener(_ socket: ZeroMQSocket, _ pulse: HubPulse) throws(TransportError) {
+    let events =
+      ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_LISTENING
+      | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_DISCONNECTED
+    shared.add(.init(socket: try socket.makeMonitor(events | ZMQ_EVENT_MONITOR_STOPPED), watch: nil, pulse: pulse))
   }
 
   /// Keeps track of what becomes of a socket's connection, for the hub of this event. The socket is not connected yet.
   func watchConnection(
-    _ socket: ZeroMQSocket, waking hubEvent: EventDescriptor
+    _ socket: ZeroMQSocket, waking hubEvent: EventDescriptor, _ pulse: HubPulse
   ) throws(TransportError) -> ConnectionWatch {
     let watch = ConnectionWatch(waking: hubEvent)
     let monitor = try socket.makeMonitor(ConnectionWatch.events | ZMQ_EVENT_MONITOR_STOPPED)
-    shared.add(.init(socket: monitor, watch: watch))
+    shared.add(.init(socket: monitor, watch: watch, pulse: pulse))
     return watch
   }
 }
@@ -69,6 +73,8 @@ private final class SharedState: Sendable {
     let socket: ZeroMQSocket
     /// Who is told of the events; nil where they are counted as a listener's.
     let watch: ConnectionWatch?
+    /// The hub whose socket it is.
+    let pulse: HubPulse
   }
 
   private struct State {
@@ -108,9 +114,25 @@ private final class GuardLoop {
   private let security: TransportSecurity
   private let shared: SharedState
   private let counter: ConnectionCounter
-  private var monitors: [SharedState.Monitor] = []
+  private let meters: ConnectionMeters
+  private var monitored: [Monitored] = []
+  private var reserve = DescriptorReserve()
 
-  init(_ handler: ZeroMQSocket, _ security: TransportSecurity, _ shared: SharedState, _ counter: ConnectionCounter) {
+  /// A socket, and its connections.
+  private final class Monitored {
+    let monitor: SharedState.Monitor
+    var connections = ConnectionTable()
+    /// Where it listens.
+    var listener: (descriptor: Int32, number: UInt64)?
+
+    init(_ monitor: SharedState.Monitor) { self.monitor = monitor }
+  }
+
+  init(
+    _ handler: ZeroMQSocket, _ security: TransportSecurity, _ shared: SharedState, _ counter: ConnectionCounter,
+    _ meters: ConnectionMeters
+  ) {
+    self.meters = meters
     self.handler = handler
     self.security = security
     self.shared = shared
@@ -118,29 +140,36 @@ private final class GuardLoop {
   }
 
   func run() {
+    defer { reserve.close() }
     while true {
       _ = shared.event.take()
       guard let new = shared.take() else { return }
-      monitors += new
+      monitored += new.map(Monitored.init)
       while answerRequest() {}
-      monitors.removeAll { monitor in
-        while let event = Self.event(of: monitor.socket) {
+      monitored.removeAll { each in
+        while let event = Self.event(of: each.monitor.socket) {
           if event.kind == ZMQ_EVENT_MONITOR_STOPPED { return true }
-          if let watch = monitor.watch { watch.note(event.kind, event.value) } else { count(event) }
+          note(event, each)
         }
         return false
       }
+      let excessive = monitored.reduce(0) { $0 + $1.connections.cutExcessive($1.monitor.pulse) }
+      if excessive > 0 { counter.update { $0.excessive += excessive } }
       wait()
     }
   }
 
+  /// Milliseconds between two looks at what connections have sent.
+  private static let lookMilliseconds = 20
+
   private func wait() {
     var items = [zmq_pollitem_t(socket: nil, fd: shared.event.descriptor, events: Int16(ZMQ_POLLIN), revents: 0)]
-    items += ([handler] + monitors.map(\.socket)).map {
+    items += ([handler] + monitored.map(\.monitor.socket)).map {
       zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0)
     }
     do throws(ZeroMQ.Failure) {
-      try ZeroMQ.poll(&items, milliseconds: -1)
+      let isIdle = monitored.allSatisfy { $0.connections.isEmpty }
+      try ZeroMQ.poll(&items, milliseconds: isIdle ? -1 : Self.lookMilliseconds)
     } catch {
       // The sockets are the loop's own and open: who may connect must not depend on a failure that cannot be.
       preconditionFailure("the connection guard cannot wait: \(error.text)")
@@ -172,6 +201,29 @@ private final class GuardLoop {
     guard first.count >= 6 else { return (0, 0) }
     return first.withUnsafeBytes { bytes in
       (Int32(bytes.loadUnaligned(as: UInt16.self)), bytes.loadUnaligned(fromByteOffset: 2, as: UInt32.self))
+    }
+  }
+
+  private func note(_ event: (kind: Int32, value: UInt32), _ each: Monitored) {
+    let descriptor = Int32(bitPattern: event.value)
+    switch event.kind {
+    case ZMQ_EVENT_LISTENING:
+      each.listener = ConnectionDescriptor.number(of: descriptor).map { (descriptor, $0) }
+      return
+    case ZMQ_EVENT_ACCEPTED: return each.connections.add(descriptor, meters)
+    case ZMQ_EVENT_ACCEPT_FAILED:
+      guard let listener = each.listener, [EMFILE, ENFILE].contains(descriptor) else { return }
+      each.connections.cutSomeSilent()
+      return reserve.turnAway(at: listener.descriptor, number: listener.number)
+    case ZMQ_EVENT_CONNECTED:
+      if let watch = each.monitor.watch { each.connections.add(descriptor, meter: watch.meter) }
+    case ZMQ_EVENT_DISCONNECTED: each.connections.remove(descriptor, meters)
+    default: break
+    }
+    if let watch = each.monitor.watch {
+      watch.note(event.kind, event.value)
+    } else if event.kind != ZMQ_EVENT_DISCONNECTED {
+      count(event)
     }
   }
 

@@ -9,8 +9,8 @@ public struct ConnectionState: Hashable, Sendable {
   public var losses = 0
   /// Why it is not there, as far as is known: one line for a person.
   public var problem: String?
-  /// Whether the listener refused it for good, so that it is not tried again: the two would have to change their keys.
-  /// Connecting anew to the same address makes a new try.
+  /// Whether the listener, which has proved who it is, refused it for good, so that it is not tried again: the two would
+  /// have to change their keys. Connecting anew to the same address makes a new try.
   public var isOver = false
 
   /// A connection that nothing is known of yet.
@@ -21,24 +21,36 @@ public struct ConnectionState: Hashable, Sendable {
 final class ConnectionWatch: Sendable {
   static let events =
     ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED
+    | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED
 
-  private let stored = Mutex(ConnectionState())
+  private struct Stored {
+    var state = ConnectionState()
+    var isGivenUp = false
+  }
+
+  /// What its connection delivers.
+  let meter = ConnectionMeter()
+  private let stored = Mutex(Stored())
   private let hubEvent: EventDescriptor
 
   init(waking hubEvent: EventDescriptor) {
     self.hubEvent = hubEvent
   }
 
-  var state: ConnectionState { stored.withLock { $0 } }
+  var state: ConnectionState { stored.withLock { $0.state } }
+
+  /// Whether libzmq has given the connection up because of what somebody said who has proved nothing: whoever is at its
+  /// address now may not be who was named, and leave again.
+  var isGivenUp: Bool { stored.withLock { $0.isGivenUp } }
 
   /// Takes an event of the connection's socket.
   func note(_ kind: Int32, _ value: UInt32) {
-    let isOver = stored.withLock { state in
-      Self.change(&state, kind, value)
-      return state.isOver
+    let wakes = stored.withLock { stored in
+      Self.change(&stored.state, kind, value)
+      if kind == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL { stored.isGivenUp = true }
+      return stored.state.isOver || stored.isGivenUp
     }
-    if isOver { hubEvent.signal() }
+    if wakes { hubEvent.signal() }
   }
 
   private static func change(_ state: inout ConnectionState, _ kind: Int32, _ value: UInt32) {
@@ -53,6 +65,7 @@ final class ConnectionWatch: Sendable {
       state.losses += 1
       state.problem = "the connection was lost"
     case ZMQ_EVENT_CLOSED: state.problem = "nobody answers there"
+    case ZMQ_EVENT_CONNECTED: break
     // libzmq gives up a connection whose listener says that it is wrong.
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
       state.problem = "it does not know this process's key"
@@ -61,7 +74,6 @@ final class ConnectionWatch: Sendable {
       state.problem =
         Int32(bitPattern: value) == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
         ? "it uses no keys" : "what it says is not as the protocol has it"
-      state.isOver = true
     default: state.problem = "it has another key than the one that was named, or broke off"
     }
   }
