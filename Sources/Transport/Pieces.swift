@@ -8,15 +8,15 @@ import Glibc
 ///
 /// A piece's first byte is 1 where a message begins and 0 where it goes on. At the beginning follow the number of frames,
 /// one byte, and the length of each, four bytes, little-endian. The rest is the frames' bytes, one after the other.
-enum Pieces {
+package enum Pieces {
   /// Bytes of a piece at most.
-  static let maximumBytes = 64 << 10
+  package static let maximumBytes = 64 << 10
 
   /// Pieces of the largest chunk and some more: what a queue of messages is counted in.
   static let perMessage = 17
 
   /// Bytes of a message's own that come before its frames' in the first piece.
-  static func headerBytes(frames: Int) -> Int { 2 + 4 * frames }
+  package static func headerBytes(frames: Int) -> Int { 2 + 4 * frames }
 }
 
 /// A message on its way out: over tcp piece by piece, elsewhere whole.
@@ -77,9 +77,9 @@ struct OutgoingMessage {
 /// A message on its way in, until its last piece has come.
 ///
 /// Memory is taken for lengths that the limits allow, and filled as bytes come.
-struct IncomingMessage {
+package struct IncomingMessage {
   /// What a piece makes of it.
-  enum Outcome {
+  package enum Outcome {
     /// More is to come, or what came belongs to nothing that is looked at.
     case waiting
     case message([Frame])
@@ -93,9 +93,12 @@ struct IncomingMessage {
   private var offset = 0
   private var left = 0
 
+  /// Nothing has come.
+  package init() {}
+
   /// Takes the next piece. The rest of a message that was refused, or whose beginning was lost with another connection, is
   /// passed over.
-  mutating func take(_ piece: UnsafeRawBufferPointer, _ limits: HubLimits) -> Outcome {
+  package mutating func take(_ piece: UnsafeRawBufferPointer, _ limits: HubLimits) -> Outcome {
     guard let first = piece.first, first <= 1 else { return refuse("a piece without a beginning") }
     var content = UnsafeRawBufferPointer(rebasing: piece.dropFirst())
     if first == 1 {

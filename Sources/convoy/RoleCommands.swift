@@ -18,6 +18,7 @@ struct RoleProcess {
   ///   open for as long as it lives.
   init(readsSecrets: Bool = false) throws(ConvoyError) {
     environment = ProcessInfo.processInfo.environment
+    DescriptorLimit.raise()
     isLaunched = readsSecrets || environment[Lifeline.environmentName] == "1"
     SignalThread.start(stop, underLauncher: isLaunched) { [isLaunched] signal in
       // A launcher that stops says so to a process that whoever stopped the launcher may have told before; it kills what

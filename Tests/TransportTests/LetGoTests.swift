@@ -1,8 +1,7 @@
 import Foundation
 import Glibc
 import Testing
-
-@testable import Transport
+import Transport
 
 /// Peers that are gone, and what is left of them.
 @Suite(.timeLimit(.minutes(30))) struct LetGoTests {
@@ -75,7 +74,7 @@ import Testing
     var table = RouteTable(maximumPeers: 100)
     var number: UInt64 = 0
     for id in 0..<1000 {
-      let peer = table.peer(for: [UInt8](String(id).utf8), name: nil, meter: nil) {
+      let peer = table.peer(for: [UInt8](String(id).utf8), name: nil) {
         number += 1
         return Peer(rawValue: number)
       }

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Transport
+import Transport
 
 /// Messages over tcp in pieces: what is cut is put together again, and what a peer invents is refused.
 struct PieceTests {

@@ -88,6 +88,20 @@ package final class Post {
     }
   }
 
+  /// Lets go of a peer: its connection is closed.
+  package func letGo(of peer: Peer) { hub.letGo(of: peer) }
+
+  /// States what a view makes possible: of a peer's messages no more waits here than its chunks' values and states, for
+  /// each of the sums that it may push.
+  package func adopt(_ view: View) {
+    let chunks = view.rules.chunks
+    let bytes = (0..<chunks.count).reduce(0) { $0 + chunks.bytes(of: $1) }
+    hub.limitWaiting(toBytes: 16 * bytes + Self.maximumOtherBytes)
+  }
+
+  /// Bytes of messages without payloads that may wait.
+  private static let maximumOtherBytes = 8 << 20
+
   /// What has become of a connection that was made with keys; nil for any other.
   package func state(of peer: Peer) -> ConnectionState? { hub.state(of: peer) }
 

@@ -83,7 +83,10 @@ extension CoordinatorRole {
 
   /// The state that goes along with a message: a chunk of the loaded checkpoint, as the view cuts it.
   func restored(_ message: Message, _ chunk: Int?) throws(ConvoyError) -> Frame? {
-    if case .view(let view) = message { self.view = view }
+    if case .view(let view) = message {
+      self.view = view
+      post.adopt(view)
+    }
     guard chunk != nil, case .restore(let position) = message else { return nil }
     guard let loaded, let view else { throw ConvoyError(.failed, "a chunk is to be restored and nothing is loaded") }
     return loaded.state(of: position, view.rules.chunks)

@@ -24,12 +24,17 @@ extension CoordinatorRole {
   }
 
   /// Tells of connections that were refused since it did so last.
-  func tellRefusedConnections() {
+  ///
+  /// - Parameter isLast: whether it is told now or never.
+  func tellRefusedConnections(isLast: Bool = false) {
     let refused = transport.refusedConnections
     guard refused != refusedConnections else { return }
-    refusedConnections = refused
     let last = refused.lastUnknown.map { "; the last of an unknown key came from \($0)" } ?? ""
-    logger.warning("connections refused so far: \(refused)\(last)")
+    let text = "connections refused so far: \(refused)\(last)"
+    // What a line leaves out the next one counts too.
+    guard isLast || connectionLog.line(text, at: MonotonicClock.seconds) != nil else { return }
+    refusedConnections = refused
+    logger.warning("\(text)")
   }
 
   /// A message as it leaves: how the job does is known to the machine, who was not let in to the transport.

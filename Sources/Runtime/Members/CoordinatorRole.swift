@@ -49,6 +49,8 @@ package final class CoordinatorRole {
   var isGuarded = false
   /// What was told of connections that were refused.
   var refusedConnections = RefusedConnections()
+  var refusalLog = RefusalLog()
+  var connectionLog = RefusalLog()
   private var isWarnedOfMetrics = false
   private var isFailureTold = false
   /// What could not be stored of what the run should have at its end, and why.
@@ -181,7 +183,7 @@ package final class CoordinatorRole {
       perform: { effect throws(ConvoyError) in try perform(effect) })
     journal.settle()
     tellFailure(reason)
-    tellRefusedConnections()
+    tellRefusedConnections(isLast: true)
     if let passedOver = loop.machine.drops.summary { logger.info("events passed over: \(passedOver)") }
     if post.undelivered > 0 { logger.info("\(post.undelivered) messages could not be sent: nobody took them") }
     if loop.machine.refusals.total > 0 { logger.warning("\(loop.machine.refusals.total) messages were refused") }

@@ -12,17 +12,17 @@ struct ServerLinks {
 
   private var links: [Member: Link] = [:]
   private var members: [Peer: Member] = [:]
-  /// Ways to lives that are over: what still comes by them is dropped.
-  private var retired: Set<Peer> = []
 
-  /// Connects to the servers of a view but to the member itself.
+  /// Connects to the servers of a view but to the member itself, and lets go of those that are in it no more: their
+  /// connections would be tried for ever.
   mutating func adopt(
-    _ view: View, besides own: Member, connect: (Address, _ name: String) throws(ConvoyError) -> Peer
+    _ view: View, besides own: Member, connect: (Address, _ name: String) throws(ConvoyError) -> Peer,
+    letGo: (Peer) -> Void
   ) throws(ConvoyError) {
     for (member, link) in links where !view.servers.contains(where: { Self.isSame(link, $0) && $0.member == member }) {
       links[member] = nil
       members[link.peer] = nil
-      retired.insert(link.peer)
+      letGo(link.peer)
     }
     for server in view.servers where server.member != own && links[server.member] == nil {
       let address: Address
@@ -34,7 +34,6 @@ struct ServerLinks {
       let peer = try connect(address, server.member.description)
       links[server.member] = Link(incarnation: server.incarnation, address: server.address, peer: peer)
       members[peer] = server.member
-      retired.remove(peer)
     }
   }
 
@@ -47,7 +46,4 @@ struct ServerLinks {
 
   /// The server at the other end, or nil.
   func member(of peer: Peer) -> Member? { members[peer] }
-
-  /// Whether the way led to a life that is over.
-  func isRetired(_ peer: Peer) -> Bool { retired.contains(peer) }
 }

@@ -22,6 +22,7 @@ package final class ServerRole {
   private var view: View?
   private var primaries: Set<UInt32> = []
   private var applies = 0
+  private var refusalLog = RefusalLog()
 
   /// Serves until the job is over: when the job removed this member while it was away, as another life. Errors say why
   /// it ended before.
@@ -82,12 +83,11 @@ package final class ServerRole {
   private func event(for incoming: Post.Incoming) throws(ConvoyError) -> ServerEvent? {
     switch incoming {
     case .message(let envelope, let peer, let frame):
-      guard !links.isRetired(peer) else { return nil }
       activity.receives(envelope.message)
       note(envelope, peer)
       return .message(envelope, from: destination(peer), payload: frame.map { payloads.keep($0) })
     case .unreadable(let refusal, let peer):
-      return links.isRetired(peer) ? nil : .unreadable(refusal, from: destination(peer))
+      return .unreadable(refusal, from: destination(peer))
     case .woken:
       try context.requireTaken(coordinator.flatMap { post.state(of: $0) })
       return nil
@@ -150,13 +150,20 @@ package final class ServerRole {
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
     if case .refused(let refusal) = envelope.message {
-      logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+      log(refusal)
     }
     let peer = try peer(destination)
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
     activity.sends(envelope.message)
     try post.send(completed(envelope), payload: frame, to: peer)
+  }
+
+  private func log(_ refusal: Refusal) {
+    if refusal.logLevel < .warning { return logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)") }
+    if let line = refusalLog.line("refused: \(refusal.explanation)", at: MonotonicClock.seconds) {
+      logger.log(level: refusal.logLevel, "\(line)")
+    }
   }
 
   /// A message as it leaves: who was not let in is known to the transport.
@@ -234,9 +241,11 @@ package final class ServerRole {
     guard let prepared else { throw ConvoyError(.failed, "a view came before the job") }
     try prepared.requireFit(view.rules)
     let own = loop.machine.member
-    try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
-      try context.connect(post, to: address, expecting: name)
-    }
+    post.adopt(view)
+    try links.adopt(
+      view, besides: own,
+      connect: { address, name throws(ConvoyError) in try context.connect(post, to: address, expecting: name) },
+      letGo: { post.letGo(of: $0) })
     if store == nil || self.view?.era != view.era {
       store = ChunkStore(rules: view.rules, settings: try prepared.updateSettings())
     } else {

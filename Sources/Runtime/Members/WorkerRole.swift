@@ -221,9 +221,11 @@ package final class WorkerRole {
     guard let work else { throw ConvoyError(.failed, "a view came before the job") }
     try work.requireFit(view.rules)
     let own = loop.machine.member
-    try links.adopt(view, besides: own) { address, name throws(ConvoyError) in
-      try context.connect(post, to: address, expecting: name)
-    }
+    post.adopt(view)
+    try links.adopt(
+      view, besides: own,
+      connect: { address, name throws(ConvoyError) in try context.connect(post, to: address, expecting: name) },
+      letGo: { post.letGo(of: $0) })
     self.view = view
     let mine = view.worker(own)?.nodes ?? []
     logger.info("\(own) in view \(view.number.rawValue), era \(view.era): shards \(mine)")
