@@ -46,7 +46,7 @@ let package = Package(
       ]),
     .target(name: "Datasets", dependencies: ["Tensors", "CKernels", "CZlib"]),
     .target(name: "WireFormat", dependencies: ["ParameterServer", "CMessages", "CProtobufC"]),
-    .target(name: "Transport", dependencies: ["CZeroMQ", "COpenSSL"]),
+    .target(name: "Transport", dependencies: ["CZeroMQ"]),
     .target(name: "ModelFiles", dependencies: ["Tensors"]),
     .target(name: "Observability", dependencies: [logging]),
     // 4

@@ -88,7 +88,7 @@ struct DoctorCommand: ParsableCommand {
 
   private static var loopback: Check {
     do throws(TransportError) {
-      let security = try TransportSecurity(sharedSecret: [UInt8](repeating: 0, count: 16))
+      let security = try TransportSecurity(sharedSecret: [UInt8](repeating: 0, count: 32))
       let hub = try ZeroMQTransport(security: security).makeHub(
         HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
       defer { hub.close(lingerMilliseconds: 0) }

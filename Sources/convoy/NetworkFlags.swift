@@ -7,7 +7,8 @@ struct NetworkFlags: ParsableArguments {
     help: ArgumentHelp(
       "folder of the job's keys, as convoy keys makes it: only their holders take part", valueName: "folder"))
   var keys: String?
-  @Flag(help: "take part over any address with the job's token as the only key: whoever learns it may pose as any member") var insecure = false
+  @Flag(help: "take part over any address with the job's token as the only key: who learns it may pose as any member")
+  var insecure = false
   @Option(
     help: ArgumentHelp(
       "network interface to listen on, by name or address (default: the one that leads to the others)",

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import ParameterServer
 import Runtime
 import TestSupport
 import Testing
@@ -88,7 +89,7 @@ import Transport
     _ = FileManager.default.createFile(
       atPath: token, contents: Data(String(repeating: "ab", count: 16).utf8), attributes: [.posixPermissions: 0o600])
     // A port that was free a moment ago.
-    let hub = try Strangers.holder(of: [UInt8](repeating: 1, count: 16)).makeHub(
+    let hub = try Strangers.holder(of: #require(JobToken([UInt8](repeating: 1, count: 16)))).makeHub(
       HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
     let address = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))
     hub.close(lingerMilliseconds: 0)
@@ -105,7 +106,7 @@ import Transport
     let folder = TemporaryFolder()
     let job = "\(folder.path)/job.yaml"
     try Data("workers: 1\n".utf8).write(to: URL(fileURLWithPath: job))
-    let hub = try Strangers.holder(of: [UInt8](repeating: 1, count: 16)).makeHub(
+    let hub = try Strangers.holder(of: #require(JobToken([UInt8](repeating: 1, count: 16)))).makeHub(
       HubLimits(maximumFrameBytes: 1024, maximumFrames: 2, maximumQueuedMessages: 16))
     let address = try hub.listen(on: .tcp(host: "127.0.0.1", port: 0))
     let outcome = try Convoy.run([

@@ -45,7 +45,7 @@ struct KeyRing {
 extension ZeroMQTransport {
   /// The transport of one who holds a job's secret, and no key of its own.
   static func holder(of secret: UInt8 = 1) throws -> ZeroMQTransport {
-    try ZeroMQTransport(security: TransportSecurity(sharedSecret: [UInt8](repeating: secret, count: 16)))
+    try ZeroMQTransport(security: TransportSecurity(sharedSecret: [UInt8](repeating: secret, count: 32)))
   }
 }
 

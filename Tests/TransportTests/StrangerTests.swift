@@ -114,7 +114,7 @@ import Transport
 
   @Test("Who has taken a listener's place gets nothing of what its peers say, nor what lets one in")
   func takenPlace() throws {
-    let secret = [UInt8](repeating: 1, count: 16)
+    let secret = [UInt8](repeating: 1, count: 32)
     let stranger = try RawListener()
     let worker = try ZeroMQTransport.holder().makeHub(Meeting.limits)
     let peer = try worker.connect(to: stranger.address)

@@ -1,4 +1,5 @@
-import ParameterServer
+package import ParameterServer
+import Tensors
 package import Transport
 
 /// By which addresses a process of a job may be reached, and whom it lets in there.
@@ -23,7 +24,7 @@ package struct NetworkAccess: Sendable {
     guard coordinator.isTCP else { return ZeroMQTransport() }
     do throws(TransportError) {
       if let security { return try ZeroMQTransport(security: security) }
-      return try ZeroMQTransport(security: TransportSecurity(sharedSecret: token.bytes))
+      return try ZeroMQTransport(security: token.sharedSecurity())
     } catch {
       throw ConvoyError(.failed, error.description)
     }
@@ -80,5 +81,14 @@ extension ConnectionRefusals {
     wrongListenerKey = UInt64(counts.wrongListenerKey)
     // Messages between members know no reason of its own for those that sent without end.
     unproven = UInt64(counts.unproven + counts.excessive)
+  }
+}
+
+extension JobToken {
+  /// The security of whoever holds the token and no key of its own: the key is a digest of the token, which nobody finds
+  /// from it.
+  package func sharedSecurity() throws(TransportError) -> TransportSecurity {
+    let label = Array("convoy: the key of all who hold this job's token, 1".utf8)
+    return try TransportSecurity(sharedSecret: SHA256.digest(of: label + bytes).bytes)
   }
 }

@@ -1,5 +1,3 @@
-import COpenSSL
-
 /// The public half of a process's key, as CURVE uses it: 32 bytes. Not a secret.
 public struct CurvePublicKey: Hashable, Sendable, CustomStringConvertible {
   /// The bytes, 32 of them.
@@ -57,19 +55,16 @@ public struct CurveKeyPair: Sendable, CustomStringConvertible, CustomReflectable
     self.init(publicKey: publicKey, secretBytes: secret)
   }
 
-  /// The key that follows from a secret: whoever holds the secret has it, and nobody finds the secret from it. CURVE
-  /// takes any 32 bytes as a secret key. Fails where libzmq was built without CURVE.
+  /// The key whose secret half is 32 bytes that a job's processes have in common; CURVE takes any. Fails where libzmq was
+  /// built without CURVE.
   ///
-  /// - Precondition: the secret has at least 16 bytes.
-  static func derived(from secret: [UInt8]) throws(TransportError) -> CurveKeyPair {
-    precondition(secret.count >= 16, "a secret of \(secret.count) bytes")
-    let label = Array("convoy: the key of all who hold this job's token, 1".utf8)
-    var bytes = [UInt8](repeating: 0, count: CurvePublicKey.byteCount)
-    var count: UInt32 = 0
-    guard HMAC(EVP_sha256(), secret, Int32(secret.count), label, label.count, &bytes, &count) != nil,
-      Int(count) == bytes.count, let pair = CurveKeyPair(secretText: Z85.encode(bytes))
-    else { throw .system("derive the job's key from its token", "libzmq or OpenSSL cannot") }
-    return pair
+  /// - Precondition: there are 32 bytes.
+  init(sharedSecret: [UInt8]) throws(TransportError) {
+    precondition(sharedSecret.count == CurvePublicKey.byteCount, "a secret key of \(sharedSecret.count) bytes")
+    guard let pair = CurveKeyPair(secretText: Z85.encode(sharedSecret)) else {
+      throw .system("use a key", "libzmq \(ZeroMQ.version) was built without CURVE")
+    }
+    self = pair
   }
 
   /// The secret half as 40 characters of Z85: for its file of mode 0600, and nothing else.

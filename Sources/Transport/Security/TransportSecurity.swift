@@ -109,12 +109,12 @@ public struct TransportSecurity: Sendable {
     self.allowed = allowed
   }
 
-  /// Security of whoever holds a secret of the job's: it lets in its other holders, and speaks to nobody else. Which of
-  /// them a holder is, nothing proves. Fails where libzmq was built without CURVE.
+  /// Security of whoever holds a secret of the job's, 32 bytes: it lets in its other holders, and speaks to nobody else.
+  /// Which of them a holder is, nothing proves. Fails where libzmq was built without CURVE.
   public init(sharedSecret: [UInt8]) throws(TransportError) {
     identity = nil
     allowed = nil
-    keys = try CurveKeyPair.derived(from: sharedSecret)
+    keys = try CurveKeyPair(sharedSecret: sharedSecret)
   }
 
   /// What the ZAP handler calls the owner of a key; nil for one who is not let in.

@@ -1,17 +1,18 @@
 import Foundation
 import ParameterServer
+import Runtime
 import Transport
 
 /// Those who speak to a job without belonging to it.
 enum Strangers {
   /// The transport of whoever has learned a job's secret.
-  static func holder(of secret: [UInt8]) throws -> ZeroMQTransport {
-    try ZeroMQTransport(security: TransportSecurity(sharedSecret: secret))
+  static func holder(of token: JobToken) throws -> ZeroMQTransport {
+    try ZeroMQTransport(security: token.sharedSecurity())
   }
 
   /// Sends what a coordinator must refuse, and waits for its answers: by the token's key, nothing of it is in the messages.
   static func speak(to address: String, token: JobToken) throws {
-    let hub = try holder(of: token.bytes).makeHub(
+    let hub = try holder(of: token).makeHub(
       HubLimits(maximumFrameBytes: 1 << 20, maximumFrames: 8, maximumQueuedMessages: 64))
     defer { hub.close(lingerMilliseconds: 0) }
     let peer = try hub.connect(to: try Address(parsing: address))
