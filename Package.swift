@@ -106,8 +106,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "convoy", "Runtime", "ParameterServer", "WireFormat", "Transport", "Datasets", "Engines", "ModelFiles",
-        "Networks",
-        "Tensors", "TestSupport",
+        "Networks", "Tensors", "TestSupport", "CZeroMQ",
       ]),
   ]
 )

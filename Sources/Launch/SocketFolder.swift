@@ -7,22 +7,23 @@ import Transport
 ///
 /// A socket's path is short, the folder above must be one that nobody else can rename things in, and some file systems
 /// hold no sockets: what the environment names is tried first, then where temporary files usually are.
-struct SocketFolder {
+package struct SocketFolder {
   /// Its path.
-  let path: String
+  package let path: String
   /// Why each place that comes before it was passed over, a sentence each.
-  let passedOver: [String]
+  package let passedOver: [String]
 
   /// Where there is no such folder: why not, for each place.
-  struct Failure: Error {
-    let reasons: [String]
+  package struct Failure: Error {
+    /// One for each place.
+    package let reasons: [String]
   }
 
   /// The longest name of a socket in it: a server's, its life's number in hexadecimal.
   private static let longestName = String(repeating: "f", count: 16)
 
   /// Makes a folder in the first of the places that can hold one.
-  static func make(in places: [String] = usualPlaces) throws(Failure) -> SocketFolder {
+  package static func make(in places: [String] = usualPlaces) throws(Failure) -> SocketFolder {
     var passedOver: [String] = []
     for place in places {
       do throws(Reason) {
@@ -35,7 +36,7 @@ struct SocketFolder {
   }
 
   /// Where to look, in this order.
-  static var usualPlaces: [String] {
+  package static var usualPlaces: [String] {
     let environment = ProcessInfo.processInfo.environment
     var places: [String] = []
     for place in [environment["TMPDIR"], "/tmp", environment["XDG_RUNTIME_DIR"], "/var/tmp", "/dev/shm"] {

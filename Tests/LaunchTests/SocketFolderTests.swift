@@ -1,8 +1,7 @@
 import Foundation
 import Glibc
+import Launch
 import Testing
-
-@testable import Launch
 
 /// Where a job's sockets are, whatever the environment names.
 @Suite struct SocketFolderTests {

@@ -1,3 +1,6 @@
+package import Logging
+package import ParameterServer
+
 /// Decides which of many like lines are logged: a few at once, then one a second, which says how many were left out.
 ///
 /// Who refuses does so as often as others please: counters count each, and the log stays readable.
@@ -28,5 +31,12 @@ package struct RefusalLog {
   package mutating func takeLeftOut() -> String {
     defer { leftOut = 0 }
     return leftOut == 0 ? "" : " (and \(leftOut) more since the line before)"
+  }
+
+  /// Logs a refusal: quiet kinds always, as they are shown only to who asks for them, the others within the limit.
+  package mutating func log(_ refusal: Refusal, to logger: Logger) {
+    let text = "refused: \(refusal.explanation)"
+    if refusal.logLevel < .warning { return logger.log(level: refusal.logLevel, "\(text)") }
+    if let line = line(text, at: MonotonicClock.seconds) { logger.log(level: refusal.logLevel, "\(line)") }
   }
 }

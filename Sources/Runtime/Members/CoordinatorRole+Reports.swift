@@ -17,7 +17,7 @@ extension CoordinatorRole {
       metrics.add(.computes(member, milliseconds: milliseconds))
       // Of those that the job begins with the first step tells.
       if isLate { report(.notice(text)) }
-    case .refused(let refusal): log(refusal)
+    case .refused(let refusal): refusalLog.log(refusal, to: logger)
     case .outranked(let term):
       let text = "members have heard a coordinator of term \(term), of which the journal does not tell"
       logger.warning("\(text)")
@@ -43,13 +43,6 @@ extension CoordinatorRole {
       try tell(progress)
       tellStaleness(progress)
       trained = progress
-    }
-  }
-
-  private func log(_ refusal: Refusal) {
-    if refusal.logLevel < .warning { return logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)") }
-    if let line = refusalLog.line("refused: \(refusal.explanation)", at: MonotonicClock.seconds) {
-      logger.log(level: refusal.logLevel, "\(line)")
     }
   }
 

@@ -137,7 +137,7 @@ package final class ServerRole {
     case .forgetSnapshot(let chunk):
       store?.forgetSnapshot(chunk)
       activity.snapshot(chunk, isKept: false)
-    case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+    case .refused(let refusal): refusalLog.log(refusal, to: logger)
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
@@ -149,21 +149,12 @@ package final class ServerRole {
   private func send(
     _ envelope: Envelope, to destination: Destination, _ payload: ServerPayload?
   ) throws(ConvoyError) {
-    if case .refused(let refusal) = envelope.message {
-      log(refusal)
-    }
+    if case .refused(let refusal) = envelope.message { refusalLog.log(refusal, to: logger) }
     let peer = try peer(destination)
     var frame: Frame?
     if let payload { frame = self.frame(payload, for: envelope.message, to: peer) }
     activity.sends(envelope.message)
     try post.send(completed(envelope), payload: frame, to: peer)
-  }
-
-  private func log(_ refusal: Refusal) {
-    if refusal.logLevel < .warning { return logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)") }
-    if let line = refusalLog.line("refused: \(refusal.explanation)", at: MonotonicClock.seconds) {
-      logger.log(level: refusal.logLevel, "\(line)")
-    }
   }
 
   /// A message as it leaves: who was not let in is known to the transport.

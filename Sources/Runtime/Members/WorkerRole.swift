@@ -25,6 +25,7 @@ package final class WorkerRole {
 
   private var coordinator: Peer?
   private var links = ServerLinks()
+  private var refusalLog = RefusalLog()
   private var payloads = Payloads()
   private var work: PreparedWork?
   private var model: ModelVectors?
@@ -145,7 +146,7 @@ package final class WorkerRole {
     case .readAhead(let order): work?.readAhead(order)
     case .compute(let order): try begin(order)
     case .discard(let order, let node): openSums.removeAll { $0.order == order && $0.node == node }
-    case .refused(let refusal): logger.log(level: refusal.logLevel, "refused: \(refusal.explanation)")
+    case .refused(let refusal): refusalLog.log(refusal, to: logger)
     case .timer(let moment): loop.setTimer(moment)
     case .stop(let reason): return reason
     }
