@@ -33,6 +33,7 @@ struct TrainCommand: ParsableCommand {
     let folder = runDir ?? resumed ?? Self.defaultRunDirectory(job)
     try RunFolder.requireFree(folder, resuming: resume)
     try PreparedJob.requireGoodData(of: job)
+    if hosts == nil { try PreparedJob.requireThreads(of: job) }
     let isNamed = runDir ?? resumed != nil
     let claim = try isNamed ? RunClaim.take(folder, resuming: resume) : RunClaim.takeNext(folder)
     let stop = StopRequest()

@@ -204,6 +204,7 @@ extension Coordinator {
     }
     if isRestoring { return restore([chunk], to: member, &effects) }
     disturb(at: now)
+    futileReturns.note("\(member) had no state of chunk \(chunk)")
     lose(at: now, &effects)
   }
 
@@ -215,6 +216,7 @@ extension Coordinator {
       refusedMark = nil
     }
     isPlaced = false
+    if let problem = futileReturns.goBack() { return end(.failed(problem), at: now, &effects) }
     gatherServers(at: now)
     if roster.readyCount(.server) >= plan.servers { startRecovery(at: now, &effects) }
   }

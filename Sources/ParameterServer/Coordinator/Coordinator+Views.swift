@@ -137,6 +137,7 @@ extension Coordinator {
     guard !accepted.contains(member) else { return drops.count(.repeated) }
     accepted.append(member)
     closedSteps = max(closedSteps, Int(closed))
+    if closedSteps > view.origin.step { futileReturns.stepped() }
     guard accepted.count == view.servers.count else { return }
     if let wanted = wantedMode, switchMode(to: wanted, at: now, &effects) { return }
     isPlaced = true

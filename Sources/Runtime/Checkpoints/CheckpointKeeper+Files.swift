@@ -48,6 +48,7 @@ extension CheckpointKeeper.Context {
   func write(
     _ cut: CutVectors, _ mark: CheckpointMark, data: [UInt8], era: UInt32
   ) throws(ConvoyError) -> RunFolder.StoredModel {
+    AnsweringThread.requireOther("a checkpoint")
     let job = prepared.job
     var metadata = ["job": job.yaml, "mode": "\(mark.rules.consistency(ofStep: max(mark.step - 1, 0)))"]
     if validates {
@@ -188,7 +189,8 @@ extension CheckpointKeeper.Context {
   }
 
   private func read(_ name: String, from store: CheckpointStore) throws(ModelFileError) -> Checkpoint {
-    try store.read(
+    AnsweringThread.requireOther("a checkpoint")
+    return try store.read(
       name,
       expecting: CheckpointExpectation(
         network: network, layouts: (prepared.network.parameterLayout, prepared.network.bufferLayout)))

@@ -47,6 +47,7 @@ package struct CutVectors {
 
   /// Puts the states of all chunks together; refuses one that cannot be read or is of another version.
   package init(_ mark: CheckpointMark, states: [Frame], form: CutForm) throws(ConvoyError) {
+    AnsweringThread.requireOther("a cut's vectors")
     self.form = form
     chunks = mark.rules.chunks
     model = ModelVectors(chunks)
