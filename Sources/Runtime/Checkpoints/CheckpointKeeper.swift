@@ -140,9 +140,6 @@ package final class CheckpointKeeper {
     }
   }
 
-  /// Why the job cannot go on from a checkpoint: its steps must be of the same samples. Nil where it can.
-  func problem(of cut: LoadedCut) -> String? { context.problem(of: cut.mark, metadata: cut.metadata) }
-
   /// Loads the newest good checkpoint of the run.
   package func load() {
     tasks.put { [context, report] in
