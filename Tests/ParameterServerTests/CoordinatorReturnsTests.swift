@@ -4,7 +4,7 @@ import Testing
 /// A job that goes back to its beginning again and again.
 @Suite struct CoordinatorReturnsTests {
   private func failure(_ effects: [CoordinatorEffect]) -> String? {
-    effects.stopped.lazy.compactMap { if case .failed(let text) = $0 { text } else { nil } }.first
+    effects.stopped.lazy.compactMap { if case .failed(let text, _) = $0 { text } else { nil } }.first
   }
 
   /// Server 0 is silent, is removed, comes back as another life, and the job begins again: what was done.

@@ -220,7 +220,7 @@ struct Simulation: ~Copyable {
     deadline = min(deadline, context.world.now + Self.shutdownBound)
     context.monitor.violations.now = context.world.now
     let era = context.monitor.log.newestEra
-    if case .failed(let sentence) = reason, isCutOff(sentence) { return context.coverage.count(.cutOff) }
+    if case .failed(let sentence, _) = reason, isCutOff(sentence) { return context.coverage.count(.cutOff) }
     guard reason == .completed else { return context.monitor.failed("the job ends: \(reason), era \(era)") }
     context.monitor.completed(with: disk.newest)
   }
