@@ -11,6 +11,10 @@ public protocol Engine: Sendable {
   ///
   /// Where it does not, an engine may still compute in it, many times slower than in fp32: for tests.
   func supports(_ precision: Precision) -> Bool
+  /// Looks how many threads of a number the environment grants to what computes; a plan for more than that is refused.
+  ///
+  /// - Throws: where not even the calling thread may compute.
+  func grantedThreads(of wanted: Int) throws(EngineError) -> ThreadGrant
   /// Compiles a network for up to `batch` samples at once. All memory is taken here.
   func compile(_ network: Network, batch: Int, options: CompileOptions) throws(EngineError) -> any Plan
 }
@@ -161,11 +165,14 @@ public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   case memory(samples: Int, needed: Int, bound: Int, isMachine: Bool)
   /// A library that computes failed.
   case library(String)
+  /// The process's environment does not let the engine compute as it should: what it is, and what to do.
+  case environment(String)
 
   /// One line for a person.
   public var description: String {
     switch self {
     case .library(let what): what
+    case .environment(let what): what
     case .memory(let samples, let needed, let bound, let isMachine):
       "a batch of \(samples) takes at least \(MemorySize(needed)); "
         + (isMachine

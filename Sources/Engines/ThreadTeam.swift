@@ -9,20 +9,21 @@ package protocol ParallelWork: AnyObject {
 
 /// Threads that compute together: the caller's and others of its own, parked while there is nothing to do.
 ///
-/// Which thread does which task is left to chance, so tasks must not care.
+/// Which thread does which task is left to chance, so tasks must not care. Where the system starts no more threads there
+/// are fewer than were asked for: those that there are do all tasks.
 package final class ThreadTeam {
   /// Number of threads, the caller's included.
   package let count: Int
   private let shared: Shared
-  private var threads: [pthread_t] = []
+  private let threads: [pthread_t]
 
   /// A team of so many threads.
   package init(count: Int) {
     precondition(count > 0, "a team of \(count) threads")
-    self.count = count
     shared = Shared()
+    var threads: [pthread_t] = []
     for number in 1..<max(count, 1) {
-      let member = Member(shared: shared, number: number)
+      let member = Unmanaged.passRetained(Member(shared: shared, number: number))
       var thread = pthread_t()
       let result = pthread_create(
         &thread, nil,
@@ -31,10 +32,15 @@ package final class ThreadTeam {
           Unmanaged<Member>.fromOpaque(argument!).takeRetainedValue().run()
           convoy_restore_denormals(mode)
           return nil
-        }, Unmanaged.passRetained(member).toOpaque())
-      precondition(result == 0, "no thread could be started: \(String(cString: strerror(result)))")
+        }, member.toOpaque())
+      guard result == 0 else {
+        member.release()
+        break
+      }
       threads.append(thread)
     }
+    self.threads = threads
+    self.count = 1 + threads.count
   }
 
   deinit {

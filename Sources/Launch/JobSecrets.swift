@@ -17,6 +17,8 @@ struct JobSecrets {
   ///
   /// Keys are taken from the folder that was stated, or made where the coordinator is reached from other machines.
   ///
+  /// The run's folder is the launcher's: see `RunClaim`.
+  ///
   /// - Parameter address: where the coordinator listens.
   static func make(
     for job: Job, runDirectory: String, address: String, network: NetworkOptions
@@ -35,7 +37,7 @@ struct JobSecrets {
         secrets: LaunchSecrets(token: try keys.token()), keys: keys, isInsecure: false, ownFiles: [path])
     }
     let file = "\(runDirectory)/token"
-    let secrets = LaunchSecrets(token: try TokenFile.create(at: file))
+    let secrets = LaunchSecrets(token: try TokenFile.replace(at: file))
     return JobSecrets(secrets: secrets, keys: nil, isInsecure: network.isInsecure, ownFiles: [file])
   }
 

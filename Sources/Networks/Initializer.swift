@@ -23,36 +23,43 @@ public enum Initializer: Hashable, Sendable {
   /// Uniform on [−bound, bound).
   case uniform(bound: Double)
 
-  /// Writes a tensor's first values.
+  /// Writes a part of a tensor's first values.
   ///
   /// - Parameters:
+  ///   - first: the index in the tensor of the first element to write.
   ///   - shape: `[out, in / groups, kernel …]` or `[out, in]`: fans are counted from it as PyTorch does.
   ///   - random: the tensor's own stream.
-  func fill(_ values: inout MutableSpan<Float>, shape: Shape, random: CounterRandom) {
+  func fill(_ values: inout MutableSpan<Float>, from first: Int, shape: Shape, random: CounterRandom) {
     let receptive = shape.extents.dropFirst(2).reduce(1, *)
     let fanOut = Double(shape.extents.first ?? 1) * Double(receptive)
     let fanIn = Double(shape.rank > 1 ? shape[1] : 1) * Double(receptive)
     switch self {
     case .constant(let value):
       for index in values.indices { values[index] = value }
-    case .xavier(.uniform): Self.fillUniform(&values, bound: (6 / (fanIn + fanOut)).squareRoot(), random)
-    case .he(.uniform): Self.fillUniform(&values, bound: (6 / fanIn).squareRoot(), random)
-    case .uniform(let bound): Self.fillUniform(&values, bound: bound, random)
-    case .xavier(.normal): Self.fillNormal(&values, deviation: (2 / (fanIn + fanOut)).squareRoot(), random)
-    case .he(.normal): Self.fillNormal(&values, deviation: (2 / fanIn).squareRoot(), random)
-    case .gaussian(let deviation): Self.fillNormal(&values, deviation: deviation, random)
+    case .xavier(.uniform): Self.fillUniform(&values, first, bound: (6 / (fanIn + fanOut)).squareRoot(), random)
+    case .he(.uniform): Self.fillUniform(&values, first, bound: (6 / fanIn).squareRoot(), random)
+    case .uniform(let bound): Self.fillUniform(&values, first, bound: bound, random)
+    case .xavier(.normal): Self.fillNormal(&values, first, deviation: (2 / (fanIn + fanOut)).squareRoot(), random)
+    case .he(.normal): Self.fillNormal(&values, first, deviation: (2 / fanIn).squareRoot(), random)
+    case .gaussian(let deviation): Self.fillNormal(&values, first, deviation: deviation, random)
     }
   }
 
-  private static func fillUniform(_ values: inout MutableSpan<Float>, bound: Double, _ random: CounterRandom) {
+  private static func fillUniform(
+    _ values: inout MutableSpan<Float>, _ first: Int, bound: Double, _ random: CounterRandom
+  ) {
     // Four numbers of 32 random bits from each counter: more than an fp32 holds.
+    var words = random.words(at: UInt64(first / 4))
     for index in values.indices {
-      let word = random.words(at: UInt64(index / 4))[index % 4]
-      values[index] = Float((Double(word) * 0x1p-31 - 1) * bound)
+      let element = first + index
+      if element % 4 == 0 { words = random.words(at: UInt64(element / 4)) }
+      values[index] = Float((Double(words[element % 4]) * 0x1p-31 - 1) * bound)
     }
   }
 
-  private static func fillNormal(_ values: inout MutableSpan<Float>, deviation: Double, _ random: CounterRandom) {
-    for index in values.indices { values[index] = Float(random.normal(at: UInt64(index)) * deviation) }
+  private static func fillNormal(
+    _ values: inout MutableSpan<Float>, _ first: Int, deviation: Double, _ random: CounterRandom
+  ) {
+    for index in values.indices { values[index] = Float(random.normal(at: UInt64(first + index)) * deviation) }
   }
 }

@@ -83,13 +83,22 @@ public struct Network: Hashable, Sendable {
 
   /// The parameters before the first step: the same for a seed on every machine.
   public func initialParameters(seed: UInt64) -> FlatVector {
-    let vector = FlatVector(count: parameterLayout.count)
+    initialParameters(in: 0..<parameterLayout.count, seed: seed)
+  }
+
+  /// A part of the parameters before the first step: the very elements of the whole, without the time for the rest.
+  public func initialParameters(in range: Range<Int>, seed: UInt64) -> FlatVector {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= parameterLayout.count, "\(range) of \(parameterLayout.count)")
+    let vector = FlatVector(count: range.count)
     let parameters = nodes.flatMap { $0.layer.parameters(inputShape: $0.inputShape) }
     vector.withMutableSpan { span in
-      for (index, entry) in parameterLayout.entries.enumerated() {
-        var values = span._mutatingExtracting(entry.range)
+      for (index, entry) in parameterLayout.entries.enumerated() where entry.range.overlaps(range) {
+        let part = entry.range.clamped(to: range)
+        var values = span._mutatingExtracting(part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound)
         parameters[index].initializer.fill(
-          &values, shape: entry.shape, random: CounterRandom(seed, UInt64(index), Self.purpose))
+          &values, from: part.lowerBound - entry.range.lowerBound, shape: entry.shape,
+          random: CounterRandom(seed, UInt64(index), Self.purpose))
       }
     }
     return vector

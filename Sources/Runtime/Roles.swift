@@ -116,11 +116,14 @@ package func runCoordinator(
     options.sharesToken && keys == nil
     ? try TokenFile.share(token, for: address.description, notice: { logger.warning("\($0)") }) : nil
   if let shared { Leftovers.add(shared) }
-  if tokenFile == ownToken { Leftovers.add(ownToken) }
+  // A token that somebody else made stays: a launcher's goes with the launcher.
+  let isOwn = options.sharesToken && tokenFile == ownToken
+  if isOwn { Leftovers.add(ownToken) }
+  // While the address is still this coordinator's: whoever listens there next leaves its own.
+  coordinator.beforeClosing = { if let shared { unlink(shared) } }
   defer {
-    if let shared { unlink(shared) }
-    // The job is over, whichever way: a token that somebody else made stays.
-    if tokenFile == ownToken { unlink(ownToken) }
+    // The job is over, whichever way.
+    if isOwn { unlink(ownToken) }
   }
   return try coordinator.run()
 }
@@ -186,15 +189,21 @@ private func parseAddress(_ text: String) throws(ConvoyError) -> Address {
 }
 
 /// Runs a whole job as threads of this process, over ZeroMQ's `inproc` transport or another.
+///
+/// - Parameter claim: the run folder's claim, where the caller has it.
 package func runInProcess(
-  job: Job, runDirectory: String, resume: String? = nil, stop: StopRequest = StopRequest(),
+  job: Job, runDirectory: String, claim: RunClaim? = nil, resume: String? = nil, stop: StopRequest = StopRequest(),
   transport: (any Transport)? = nil,
   logger: @escaping @Sendable (String) -> Logger, report: @escaping @Sendable (JobEvent) -> Void
 ) throws(ConvoyError) -> JobSummary {
   let transport = transport ?? ZeroMQTransport()
   let launchedAt = MonotonicClock.seconds
+  var own = try claim == nil ? RunClaim.existing(runDirectory) : claim
+  try ResumeCheck.require(job, from: resume, in: runDirectory)
+  if own == nil { own = try RunClaim.take(runDirectory) }
+  defer { withExtendedLifetime(own) {} }
   let folder = try RunFolder(path: runDirectory)
-  let token = try TokenFile.create(at: "\(runDirectory)/token")
+  let token = try TokenFile.replace(at: "\(runDirectory)/token")
   defer { unlink("\(runDirectory)/token") }
   let coordinator = try CoordinatorRole(
     job: job, transport: transport, folder: folder, token: token, resume: resume,

@@ -2,12 +2,13 @@ import Glibc
 
 /// Memory for a fixed number of elements, aligned to a cache line and freed with its one owner.
 ///
-/// Elements start as zero bytes. Cost of making one: an allocation and a clear.
+/// Elements start as zero bytes. Cost of making one: an allocation and a clear; a large one is cleared by the system page
+/// by page as it is used, so that it is made at once however large.
 public struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
   /// Bytes that the first element's address is a multiple of: a cache line, and a vector of AVX-512.
   public static var alignment: Int { 64 }
 
-  /// Buffers of at least so many bytes ask for huge pages.
+  /// Buffers of at least so many bytes are the system's own pages, and ask for huge ones.
   private static var largeBytes: Int { 4 << 20 }
   private static var hugePageBytes: Int { 2 << 20 }
 
@@ -24,21 +25,42 @@ public struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
     precondition(count >= 0, "a buffer of \(count) elements")
     let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
     precondition(!overflow, "a buffer of \(count) elements is larger than memory")
-    // Whole cache lines, so that a vector load of the tail stays inside the allocation.
-    let rounded = (Swift.max(bytes, 1) + Self.alignment - 1) / Self.alignment * Self.alignment
-    let isLarge = rounded >= Self.largeBytes
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: rounded, alignment: isLarge ? Self.hugePageBytes : Self.alignment)
-    // Kernels that go through gigabytes otherwise wait for addresses to be looked up. Only a wish: where the system has
-    // no huge pages left it gives others.
-    if isLarge { madvise(raw, rounded, MADV_HUGEPAGE) }
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
+    let rounded = Self.allocatedBytes(bytes)
+    let raw: UnsafeMutableRawPointer
+    if rounded >= Self.largeBytes {
+      raw = Self.map(rounded)
+    } else {
+      raw = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
+      raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
+    }
     self.count = count
     self.pointer = raw.bindMemory(to: Element.self, capacity: count)
   }
 
   deinit {
-    UnsafeMutableRawPointer(pointer).deallocate()
+    let bytes = Self.allocatedBytes(count * MemoryLayout<Element>.stride)
+    if bytes >= Self.largeBytes { munmap(pointer, bytes) } else { UnsafeMutableRawPointer(pointer).deallocate() }
+  }
+
+  /// Whole cache lines, so that a vector load of the tail stays inside the allocation; of a large buffer whole pages.
+  private static func allocatedBytes(_ bytes: Int) -> Int {
+    let unit = bytes >= largeBytes ? Int(sysconf(Int32(_SC_PAGESIZE))) : alignment
+    return (Swift.max(bytes, 1) + unit - 1) / unit * unit
+  }
+
+  /// Pages that are zero, from the start of a huge one on.
+  private static func map(_ bytes: Int) -> UnsafeMutableRawPointer {
+    let whole = bytes + hugePageBytes
+    guard let mapped = mmap(nil, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      mapped != MAP_FAILED
+    else { preconditionFailure("no memory for a buffer of \(bytes) bytes: \(String(cString: strerror(errno)))") }
+    let before = (hugePageBytes - Int(bitPattern: mapped) % hugePageBytes) % hugePageBytes
+    if before > 0 { munmap(mapped, before) }
+    if hugePageBytes > before { munmap(mapped + before + bytes, hugePageBytes - before) }
+    // Kernels that go through gigabytes otherwise wait for addresses to be looked up. Only a wish: where the system has
+    // no huge pages left it gives others.
+    madvise(mapped + before, bytes, MADV_HUGEPAGE)
+    return mapped + before
   }
 
   /// Reads the elements.

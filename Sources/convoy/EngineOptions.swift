@@ -64,9 +64,6 @@ struct EngineOptions: ParsableArguments {
 
   /// The exit code and the line for what an engine cannot do.
   static func failure(_ error: EngineError) -> ConvoyError {
-    switch error {
-    case .unsupported, .memory: ConvoyError(.configuration, error.description)
-    default: ConvoyError(.failed, error.description)
-    }
+    ConvoyError(error)
   }
 }

@@ -82,10 +82,12 @@ struct CoordinatorCommand: ParsableCommand {
     let named = runDir ?? resume.flatMap(RunFolder.run(of:))
     var folder = named ?? TrainCommand.defaultRunDirectory(job)
     var claim: RunClaim?
-    if !process.isLaunched { try RunFolder.requireFree(folder, resuming: resume) }
     if !process.isLaunched {
+      if named != nil { try RunFolder.requireFree(folder, resuming: resume) }
       try PreparedJob.requireGoodData(of: job)
-      let taken = try named == nil ? RunClaim.takeNext(folder) : RunClaim.take(folder, resuming: resume)
+      let running = try named.flatMap { name in try RunClaim.existing(name) }
+      try ResumeCheck.require(job, from: resume, in: folder)
+      let taken = try running ?? (named == nil ? RunClaim.takeNext(folder) : RunClaim.take(folder, resuming: resume))
       (claim, folder) = (taken, taken.path)
     }
     var options = CoordinatorOptions(
@@ -93,6 +95,7 @@ struct CoordinatorCommand: ParsableCommand {
       sharesToken: !process.isLaunched, launchedAt: process.launchedAt, resume: resume)
     options.words = process.words
     options.network = network.options
+    defer { withExtendedLifetime(claim) {} }
     let presenter = Presenter(
       style: .standardError(environment: process.environment), job: job, runDirectory: folder)
     let logger = process.logger("coordinator")

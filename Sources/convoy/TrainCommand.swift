@@ -31,10 +31,20 @@ struct TrainCommand: ParsableCommand {
     var job = try Job.resolve(flags: self.job.values, environment: environment, file: file)
     let hosts = try processes.place(&job)
     let folder = runDir ?? resumed ?? Self.defaultRunDirectory(job)
-    try RunFolder.requireFree(folder, resuming: resume)
-    try PreparedJob.requireGoodData(of: job)
     let isNamed = runDir ?? resumed != nil
-    let claim = try isNamed ? RunClaim.take(folder, resuming: resume) : RunClaim.takeNext(folder)
+    if isNamed { try RunFolder.requireFree(folder, resuming: resume) }
+    try PreparedJob.requireGoodData(of: job)
+    if hosts == nil { try PreparedJob.requireThreads(of: job) }
+    // A run that another process has is not even looked at; and where the job is refused, nothing is made.
+    let running = try isNamed ? RunClaim.existing(folder) : nil
+    try ResumeCheck.require(job, from: resume, in: folder)
+    let claim: RunClaim
+    if let running {
+      claim = running
+    } else {
+      claim = try isNamed ? RunClaim.take(folder, resuming: resume) : RunClaim.takeNext(folder)
+    }
+    defer { withExtendedLifetime(claim) {} }
     let stop = StopRequest()
     let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: claim.path)
     presenter.begin()
@@ -67,7 +77,7 @@ struct TrainCommand: ParsableCommand {
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
-        job: job, runDirectory: folder, resume: resume, stop: stop, logger: { logs.logger($0) },
+        job: job, runDirectory: folder, claim: claim, resume: resume, stop: stop, logger: { logs.logger($0) },
         report: report)
     }
     let jobFile = try RunFolder(path: folder).prepare(job)
@@ -79,6 +89,7 @@ struct TrainCommand: ParsableCommand {
     return try cluster.run(stop: stop)
   }
 
+  /// The name of a run's folder where none is stated: see `RunClaim.takeNext` for a second run in the same second.
   static func defaultRunDirectory(_ job: Job) -> String {
     var now = time(nil)
     var calendar = tm()
@@ -86,14 +97,6 @@ struct TrainCommand: ParsableCommand {
     var buffer = [CChar](repeating: 0, count: 32)
     strftime(&buffer, buffer.count, "%Y%m%d-%H%M%S", &calendar)
     let stamp = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let base = "runs/\(job.model)-\(stamp)"
-    // A second run in the same second gets a folder of its own.
-    var path = base
-    var number = 2
-    while FileManager.default.fileExists(atPath: path) {
-      path = "\(base)-\(number)"
-      number += 1
-    }
-    return path
+    return "runs/\(job.model)-\(stamp)"
   }
 }

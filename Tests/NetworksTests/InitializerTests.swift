@@ -39,6 +39,23 @@ import Testing
     if bound.isFinite { #expect(values.contains { abs($0) > 0.999 * bound / deviation }) }
   }
 
+  @Test(arguments: distributions.indices) func aPartIsThatOfTheWhole(index: Int) throws {
+    let weights = Self.distributions[index].0
+    let network = try Network("t", input: [3, 5, 5]) {
+      Convolution("conv", channels: 7, kernel: 3, weights: weights, biases: .constant(0.25))
+      FullyConnected("fc", 11, weights: weights)
+      SoftmaxCrossEntropy("loss")
+    }
+    let whole = network.initialParameters(seed: 4).array
+    // Parts of any length begin anywhere in a counter's four words, and go over the ends of tensors.
+    for length in [1, 3, 64, 189, 200, whole.count] {
+      for first in stride(from: 0, to: whole.count, by: length) {
+        let range = first..<min(first + length, whole.count)
+        #expect(network.initialParameters(in: range, seed: 4).array == Array(whole[range]), "\(range)")
+      }
+    }
+  }
+
   @Test func constantsAreConstant() throws {
     #expect(try values(.constant(-1.5)).allSatisfy { $0 == -1.5 })
     #expect(try values(.constant(-1.5), tensor: "conv.bias") == Array(repeating: 0.25, count: 40))

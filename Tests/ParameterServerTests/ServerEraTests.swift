@@ -17,9 +17,42 @@ import Testing
     var bench = ServerBench(unstarted: Job.view(rules))
     bench.join()
     let adopted = bench.adopt(bench.view)
-    #expect(adopted.contains(.initialise(chunks: [0, 1])) && adopted.accepted.isEmpty)
+    #expect(adopted.contains(.initialise(chunks: [0, 1], era: 1)) && adopted.accepted.isEmpty)
     #expect(bench.push(0, node(2, 0)).refusals == [.misplaced])
-    #expect(bench.handle(.initialised).accepted == [0])
+    #expect(bench.handle(.initialised(chunks: [0, 1], era: 1)).accepted == [0])
+  }
+
+  @Test func aViewIsAcceptedOnceTheLastOfItsChunksIsFilled() {
+    var bench = ServerBench(unstarted: Job.view(rules))
+    bench.join()
+    _ = bench.adopt(bench.view)
+    #expect(bench.handle(.initialised(chunks: [1], era: 1)).accepted.isEmpty)
+    #expect(bench.server.position(of: 0) == nil && bench.server.position(of: 1)?.version == 0)
+    // The coordinator tells the view once more, and signs of life are due, while the rest is filled.
+    #expect(bench.adopt(bench.view).accepted.isEmpty)
+    #expect(bench.tick().signsOfLife == 1)
+    #expect(bench.handle(.initialised(chunks: [0], era: 1)).accepted == [0])
+    #expect(bench.handle(.initialised(chunks: [0, 1], era: 1)).accepted.isEmpty, "filled twice, for two views")
+  }
+
+  @Test func chunksThatAreFilledForAViewOfBeforeCountWhereTheyAreStillWanted() {
+    var bench = ServerBench(unstarted: Job.view(rules, chunks: [[0], [1]]))
+    bench.join()
+    _ = bench.adopt(bench.view)
+    // The other server is gone before anybody works: its chunk comes here, and then goes to a third.
+    #expect(bench.adopt(Job.view(rules, 2, chunks: [[0, 1]])).contains(.initialise(chunks: [0, 1], era: 1)))
+    #expect(bench.adopt(Job.view(rules, 3, chunks: [[0], [1]])).contains(.initialise(chunks: [0], era: 1)))
+    let filled = bench.handle(.initialised(chunks: [0, 1], era: 1))
+    #expect(filled.accepted == [0] && filled.contains(.drop(chunk: 1)))
+  }
+
+  @Test func whatWasFilledForAnEarlierEraIsVoid() {
+    var bench = ServerBench(unstarted: Job.view(rules))
+    bench.join()
+    _ = bench.adopt(bench.view)
+    #expect(bench.adopt(Job.view(rules, 2, era: 2)).contains(.initialise(chunks: [0, 1], era: 2)))
+    #expect(bench.handle(.initialised(chunks: [0, 1], era: 1)).isEmpty)
+    #expect(bench.handle(.initialised(chunks: [0, 1], era: 2)).accepted == [0])
   }
 
   @Test func aCheckpointIsInstalledBeforeTheViewIsAccepted() {

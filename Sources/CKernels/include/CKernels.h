@@ -7,6 +7,7 @@
 #include "codecs.h"
 #include "columns.h"
 #include "crc32c.h"
+#include "illegal.h"
 #include "layers.h"
 #include "optimizers.h"
 #include "peak.h"

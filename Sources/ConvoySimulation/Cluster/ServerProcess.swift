@@ -48,6 +48,9 @@ struct ServerProcess: ~Copyable {
   /// Scales of norms that are being added, by the number of the order.
   private var scales: [UInt64: UInt64] = [:]
   private var installations: UInt32 = 0
+  /// Chunks whose first values are being made, by the number of the order.
+  private var fills: [UInt64: (chunks: [Int], era: UInt32)] = [:]
+  private var fillsOrdered: UInt64 = 0
   /// For planted bugs: occasions, and a worker that was heard.
   private var occasions = 0
   private var worker: Connection?
@@ -96,7 +99,7 @@ struct ServerProcess: ~Copyable {
   mutating func finish(_ argument: UInt64, _ context: inout SimulationContext) {
     switch Done(rawValue: argument >> 32) {
     case .prepared: handle(.prepared(context.shape.ready(.server, slot: slot)), &context)
-    case .initialised: handle(.initialised, &context)
+    case .initialised: finishFill(argument & 0xffff_ffff, &context)
     case .applied: finishApply(Int(argument & 0xffff_ffff), &context)
     case .scaled:
       guard let scale = scales.removeValue(forKey: argument & 0xffff_ffff) else { return }
@@ -126,7 +129,7 @@ struct ServerProcess: ~Copyable {
     case .send(let envelope, let destination, let payload): send(envelope, to: destination, payload, &context)
     case .prepare: context.world.finish(Done.prepared.rawValue << 32, process: slot, after: 500)
     case .adopt(let view): adopt(view, &context)
-    case .initialise(let chunks): initialise(chunks, &context)
+    case .initialise(let chunks, let era): initialise(chunks, era, &context)
     case .install(let position, let payload): install(position, payload, &context)
     case .drop(let chunk): if held.indices.contains(chunk) { hold(nil, chunk) }
     case .combine(let left, let right, let sum):
@@ -174,12 +177,24 @@ struct ServerProcess: ~Copyable {
     context.monitor.applied(fact.taken(in: view.number))
   }
 
-  private mutating func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
-    for chunk in chunks where held.indices.contains(chunk) {
-      installations += 1
-      hold(Held(chunk: ToyChunk(bits: context.shape.model.initial(chunk)), installation: installations), chunk)
+  /// Orders the first values of chunks.
+  private mutating func initialise(_ chunks: [Int], _ era: UInt32, _ context: inout SimulationContext) {
+    fillsOrdered += 1
+    fills[fillsOrdered] = (chunks, era)
+    context.world.finish(Done.initialised.rawValue << 32 | fillsOrdered, process: slot, after: 200)
+  }
+
+  /// What an order has made is held, but for what is held already or is of an era that is over.
+  private mutating func finishFill(_ order: UInt64, _ context: inout SimulationContext) {
+    guard let (chunks, era) = fills.removeValue(forKey: order) else { return }
+    if era == view?.era {
+      for chunk in chunks where held.indices.contains(chunk) && held[chunk] == nil {
+        installations += 1
+        hold(Held(chunk: ToyChunk(bits: context.shape.model.initial(chunk)), installation: installations), chunk)
+      }
     }
-    context.world.finish(Done.initialised.rawValue << 32, process: slot, after: 200)
+    training?.initialise(chunks, era: era, &context)
+    handle(.initialised(chunks: chunks, era: era), &context)
   }
 
   private mutating func install(

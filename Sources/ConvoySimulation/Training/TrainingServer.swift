@@ -37,7 +37,6 @@ final class TrainingServer {
   func perform(_ effect: ServerEffect, as member: Member, _ context: inout SimulationContext) {
     switch effect {
     case .adopt(let view): adopt(view, member)
-    case .initialise(let chunks): initialise(chunks, &context)
     case .install(let position, let handle):
       guard let frame = frames.removeValue(forKey: handle), let store else { return }
       do throws(ConvoyError) {
@@ -58,14 +57,17 @@ final class TrainingServer {
     case .apply(let update, let gradient): order(update, gradient)
     case .snapshot(let position): if holds(Int(position.chunk)) { store?.takeSnapshot(Int(position.chunk)) }
     case .forgetSnapshot(let chunk): store?.forgetSnapshot(chunk)
-    case .send, .prepare, .measure, .addNorm, .refused, .timer, .stop: break
+    case .initialise, .send, .prepare, .measure, .addNorm, .refused, .timer, .stop: break
     }
   }
 
-  private func initialise(_ chunks: [Int], _ context: inout SimulationContext) {
+  /// The first values of chunks that were ordered in an era are made.
+  func initialise(_ chunks: [Int], era: UInt32, _ context: inout SimulationContext) {
     guard let store else { return context.misuse(slot, "fills chunks before it has a view") }
-    store.initialise(chunks, from: ModelVectors(initialOf: model.prepared.network, seed: model.prepared.job.seed))
-    for chunk in chunks {
+    guard era == view?.era else { return }
+    let initial = InitialValues(of: model.prepared, chunks: store.rules.chunks)
+    for chunk in chunks where !isHeld[chunk] {
+      store.initialise(chunk, initial.values(of: chunk))
       isHeld[chunk] = true
       check(chunk, version: 0, store, &context)
     }

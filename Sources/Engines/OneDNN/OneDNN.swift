@@ -1,6 +1,5 @@
 #if OneDNN
   import COneDNN
-  import Glibc
 
   /// The one door to oneDNN: its engine, and what every call's status becomes.
   enum OneDNN {
@@ -10,6 +9,7 @@
       let handle: dnnl_engine_t
 
       init() {
+        OneDNN.configure()
         var engine: dnnl_engine_t?
         let status = dnnl_engine_create(&engine, dnnl_cpu, 0)
         guard status == dnnl_success, let engine else { preconditionFailure("oneDNN has no engine for a processor") }
@@ -22,6 +22,20 @@
     /// The engine that computes on this processor.
     static var engine: dnnl_engine_t { processor.handle }
 
+    private static let configured: Void = {
+      // What it would print goes to standard output, where results go, and to files of the current folder.
+      dnnl_set_verbose(0)
+      dnnl_set_jit_dump(0)
+      // Workers that a fingerprint takes for equal must compute alike: fp32 is fp32, and the instruction set says which
+      // kernels there are.
+      dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict)
+      dnnl_set_cpu_isa_hints(dnnl_cpu_isa_no_hints)
+    }()
+
+    /// Takes what the library does out of its variables' hands: DNNL_VERBOSE, DNNL_JIT_DUMP, DNNL_DEFAULT_FPMATH_MODE and
+    /// DNNL_CPU_ISA_HINTS, and the same with ONEDNN. It reads them when it is asked for anything first: this comes before.
+    static func configure() { _ = configured }
+
     /// The library's version, as in `2.6.3`.
     static var version: String {
       guard let version = dnnl_version()?.pointee else { return "unknown" }
@@ -33,7 +47,8 @@
 
     /// The instruction set that the library uses at most on this processor.
     static var instructionSet: String {
-      switch dnnl_get_effective_cpu_isa() {
+      configure()
+      return switch dnnl_get_effective_cpu_isa() {
       case dnnl_cpu_isa_sse41: "sse41"
       case dnnl_cpu_isa_avx: "avx"
       case dnnl_cpu_isa_avx2: "avx2"
@@ -48,6 +63,7 @@
 
     /// Whether this processor has instructions for bfloat16: a set's number has the bits of those that it includes.
     static var hasBFloat16: Bool {
+      configure()
       let bits = dnnl_cpu_isa_avx512_core_bf16.rawValue
       return dnnl_get_effective_cpu_isa().rawValue & bits == bits
     }
@@ -55,6 +71,7 @@
     /// Whether the library computes bfloat16 on this processor at all: with AVX-512, if need be without instructions of
     /// its own.
     static var emulatesBFloat16: Bool {
+      configure()
       let bits = dnnl_cpu_isa_avx512_core.rawValue
       return dnnl_get_effective_cpu_isa().rawValue & bits == bits
     }
@@ -72,21 +89,6 @@
         }
       throw .library("oneDNN \(version) could not \(action()): \(reason)")
     }
-
-    /// Sets how many threads the library computes on when this thread calls it.
-    ///
-    /// The library runs on OpenMP, whose setting belongs to the thread that makes it. It is found at run time, because
-    /// which OpenMP that is was decided when the library was built.
-    static func setThreads(_ count: Int) {
-      setter?(Int32(clamping: count))
-    }
-
-    private typealias Setter = @convention(c) (Int32) -> Void
-
-    private static let setter: Setter? = {
-      guard let symbol = dlsym(nil, "omp_set_num_threads") else { return nil }
-      return unsafeBitCast(symbol, to: Setter.self)
-    }()
 
     /// c = a · b + beta · c, row-major, on the threads that were set; a is m × k and b is k × n once transposed as said.
     static func multiply(_ p: MatrixProduct<Float>) {

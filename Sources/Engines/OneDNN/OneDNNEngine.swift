@@ -24,6 +24,12 @@
       }
     }
 
+    /// What the library's OpenMP grants.
+    public func grantedThreads(of wanted: Int) throws(EngineError) -> ThreadGrant {
+      try OpenBLAS.requireUsable()
+      return OpenMP.grant(of: wanted)
+    }
+
     /// Compiles a network for up to `batch` samples at once.
     ///
     /// A step with a number of samples that is new takes memory for the library's primitives of that number; other
@@ -36,6 +42,9 @@
         throw .unsupported(
           "bf16 needs a processor with AVX-512; this one's instruction set is \(OneDNN.instructionSet)")
       }
+      // The library shares a layer's work among as many threads as it was planned for: what fewer leave undone is missing
+      // in the result, or waited for without end.
+      try requireThreads(options.threads)
       return try MicroBatches.compile(network, batch: batch, options: options) {
         samples, limit throws(EngineError) in
         var options = options

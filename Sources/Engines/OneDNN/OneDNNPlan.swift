@@ -45,7 +45,7 @@
     /// The graph for a number of samples, made when it is asked for first.
     private func graph(_ key: GraphKey) throws(EngineError) -> CompiledGraph {
       if let known = graphs[key] { return known }
-      OneDNN.setThreads(threads)
+      OpenMP.setThreads(threads)
       let graph = try MemoryPlanning(
         network: network, samples: key.samples, seed: key.isForTraining ? seed : nil, threads: threads,
         precision: precision, team: { self.team }
@@ -134,7 +134,7 @@
       let mode = convoy_flush_denormals()
       defer { convoy_restore_denormals(mode) }
       let graph = try graph(GraphKey(samples: batch.count, isForTraining: gradient != nil))
-      OneDNN.setThreads(threads)
+      OpenMP.setThreads(threads)
       return graph
     }
 

@@ -1,20 +1,18 @@
 #if OneDNN
-  import Glibc
-
   extension OneDNN {
     /// Runs the body once for each part, on the threads that the library itself computes on.
     ///
     /// A second team would compete with the library's, whose threads go on looking for work for a while. Its OpenMP is
     /// found at run time; where that is another than GNU's the parts run one after the other.
     fileprivate static func runParts(_ job: PartsJob) {
-      guard job.parts > 1, let team else {
+      guard job.parts > 1, let team = OpenMP.team else {
         for part in 0..<job.parts { job.command.runPart(part, job) }
         return
       }
       withUnsafePointer(to: job) { address in
         team.parallel(
           { data in
-            guard let data, let team = OneDNN.team else { return }
+            guard let data, let team = OpenMP.team else { return }
             let job = data.assumingMemoryBound(to: PartsJob.self).pointee
             // The team may have fewer threads than were asked for.
             for part in stride(from: Int(team.number()), to: job.parts, by: Int(team.count())) {
@@ -23,26 +21,6 @@
           }, UnsafeMutableRawPointer(mutating: address), UInt32(job.parts), 0)
       }
     }
-
-    /// What GNU's OpenMP offers to compiled code.
-    private struct Team: Sendable {
-      typealias Body = @convention(c) (UnsafeMutableRawPointer?) -> Void
-
-      let parallel: @convention(c) (Body, UnsafeMutableRawPointer?, UInt32, UInt32) -> Void
-      let number: @convention(c) () -> Int32
-      let count: @convention(c) () -> Int32
-    }
-
-    private static let team: Team? = {
-      guard let parallel = dlsym(nil, "GOMP_parallel"), let number = dlsym(nil, "omp_get_thread_num"),
-        let count = dlsym(nil, "omp_get_num_threads")
-      else { return nil }
-      return Team(
-        parallel: unsafeBitCast(
-          parallel, to: (@convention(c) (Team.Body, UnsafeMutableRawPointer?, UInt32, UInt32) -> Void).self),
-        number: unsafeBitCast(number, to: (@convention(c) () -> Int32).self),
-        count: unsafeBitCast(count, to: (@convention(c) () -> Int32).self))
-    }()
   }
 
   /// One phase of a command, as its threads see it.

@@ -1,4 +1,7 @@
+import CKernels
 import COpenBLAS
+import Glibc
+import Tensors
 
 /// The one door to OpenBLAS.
 ///
@@ -9,6 +12,22 @@ enum OpenBLAS {
   /// To be called before the first product.
   static func prepare() {
     _ = prepared
+  }
+
+  /// Whether the kernels that a person asked for have instructions that this processor has not.
+  private static let isIllegal: Bool = {
+    guard getenv("OPENBLAS_CORETYPE") != nil else { return false }
+    prepare()
+    let matrices = AlignedBuffer<Float>(count: 3 * 96 * 96)
+    return convoy_is_illegal(convoy_openblas_try, matrices.pointer) != 0
+  }()
+
+  /// Refuses kernels that would end the process.
+  static func requireUsable() throws(EngineError) {
+    guard isIllegal else { return }
+    throw .environment(
+      "OPENBLAS_CORETYPE=\(getenv("OPENBLAS_CORETYPE").map { String(cString: $0) } ?? "") asks for OpenBLAS's kernels for \(core), which have instructions that this processor has not: unset it"
+    )
   }
 
   /// The library's version, as in `0.3.21`.

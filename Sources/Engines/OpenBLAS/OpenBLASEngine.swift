@@ -21,6 +21,12 @@ public struct OpenBLASEngine: Engine {
   /// fp32 only: the library's products are of 32-bit floats.
   public func supports(_ precision: Precision) -> Bool { precision == .fp32 }
 
+  /// All of them: its threads are its own, and what one does not do another does.
+  public func grantedThreads(of wanted: Int) throws(EngineError) -> ThreadGrant {
+    try OpenBLAS.requireUsable()
+    return ThreadGrant(count: wanted)
+  }
+
   /// Compiles a network for up to `batch` samples at once.
   public func compile(
     _ network: Network, batch: Int, options: CompileOptions
@@ -29,6 +35,7 @@ public struct OpenBLASEngine: Engine {
     guard options.precision == .fp32 else {
       throw .unsupported("the openblas engine computes in fp32 only, not in \(options.precision.rawValue)")
     }
+    try OpenBLAS.requireUsable()
     return try MicroBatches.compile(network, batch: batch, options: options) { samples, limit throws(EngineError) in
       try OpenBLASPlan<Float>.make(network, batch: samples, options: options, limit: limit)
     }

@@ -204,6 +204,7 @@ extension Coordinator {
     }
     if isRestoring { return restore([chunk], to: member, &effects) }
     disturb(at: now)
+    futileReturns.note("\(member) had no state of chunk \(chunk)")
     lose(at: now, &effects)
   }
 
@@ -215,6 +216,7 @@ extension Coordinator {
       refusedMark = nil
     }
     isPlaced = false
+    if let problem = futileReturns.goBack() { return end(.failed(problem), at: now, &effects) }
     gatherServers(at: now)
     if roster.readyCount(.server) >= plan.servers { startRecovery(at: now, &effects) }
   }
@@ -231,11 +233,22 @@ extension Coordinator {
 
   mutating func loaded(_ mark: CheckpointMark?, at now: Moment, _ effects: inout [CoordinatorEffect]) {
     guard case .loading = recovery else { return drops.count(.outdated) }
+    guard let rules else { return end(.failed("the job has no step to begin with"), at: now, &effects) }
     guard let mark else {
       newestCheckpoint = nil
-      return beginEra(.initial, covered: UnitSet(), at: now, &effects)
+      return beginEra(.initial, rules, covered: UnitSet(), at: now, &effects)
+    }
+    guard let resumed = resumedRules(rules, mark) else {
+      return end(.failed("the checkpoint of step \(mark.step) does not fit the job's steps"), at: now, &effects)
     }
     newestCheckpoint = mark
-    beginEra(.checkpoint(step: mark.step), covered: mark.covered, at: now, &effects)
+    beginEra(.checkpoint(step: mark.step), resumed, covered: mark.covered, at: now, &effects)
+  }
+
+  /// The rules by which the job goes on from a checkpoint; nil where it cannot.
+  private func resumedRules(_ rules: JobRules, _ mark: CheckpointMark) -> JobRules? {
+    guard view == nil, plan.keepsModes else { return rules.resuming(mark) }
+    let segments = mark.rules.segments.filter { $0.firstStep < rules.steps }
+    return (rules.with(segments) ?? rules).resuming(mark)
   }
 }

@@ -54,6 +54,9 @@ extension Coordinator {
         return refuse(outOfBounds(sender, problem), connection, &effects)
       }
       roster.record(progress, of: sender, isCurrent: isCurrent)
+      if isCurrent, sender.role == .server, let view, progress.steps > UInt64(view.origin.step) {
+        futileReturns.stepped()
+      }
       if let (milliseconds, isLate) = roster.begins(sender, at: now) {
         effects.append(.report(.computes(sender, milliseconds: milliseconds, isLate: isLate)))
       }
@@ -212,6 +215,7 @@ extension Coordinator {
     guard let first = wereInView.first else { return }
     disturb(at: since)
     guard recovery == nil else { return }
+    futileReturns.note("\(first) was gone: \(text)")
     revise(.removed(first, text), at: now, &effects)
   }
 

@@ -2,7 +2,7 @@
 extension Coordinator {
   /// All members are ready: the first view, from a checkpoint where the job resumes.
   mutating func begin(at now: Moment, _ effects: inout [CoordinatorEffect]) {
-    guard let agreed, let samples = Int(exactly: agreed.samples), plan.rules(samples: samples) != nil else {
+    guard let agreed, let samples = Int(exactly: agreed.samples), let rules = plan.rules(samples: samples) else {
       return end(
         .failed("the job has no step, or too many to be counted: it needs at least one sample and one step"), at: now,
         &effects)
@@ -13,17 +13,18 @@ extension Coordinator {
       recovery = .loading
       effects.append(.load)
     } else {
-      beginEra(.initial, covered: UnitSet(), at: now, &effects)
+      beginEra(.initial, rules, covered: UnitSet(), at: now, &effects)
     }
   }
 
+  /// The rules of the job: those of its views, or of the plan before the first.
+  var rules: JobRules? { view?.rules ?? agreed.flatMap { plan.rules(samples: Int(clamping: $0.samples)) } }
+
   /// Begins an era: every chunk is placed anew on the servers that are there.
   mutating func beginEra(
-    _ origin: View.Origin, covered: UnitSet, at now: Moment, _ effects: inout [CoordinatorEffect]
+    _ origin: View.Origin, _ rules: JobRules, covered: UnitSet, at now: Moment,
+    _ effects: inout [CoordinatorEffect]
   ) {
-    guard let rules = view?.rules ?? agreed.flatMap({ plan.rules(samples: Int(clamping: $0.samples)) }) else {
-      return end(.failed("the job has no step to begin with"), at: now, &effects)
-    }
     recovery = nil
     eraBegan = false
     let servers = Array(roster.ready(.server).prefix(plan.servers))
@@ -113,12 +114,12 @@ extension Coordinator {
 
   /// Sends a server what chunks of its begin the era with.
   mutating func restore(_ chunks: [UInt32], to member: Member, _ effects: inout [CoordinatorEffect]) {
-    guard let mark = newestCheckpoint else {
+    guard let mark = newestCheckpoint, let rules = view?.rules else {
       return note(Refusal(.misplaced, "\(member) is to begin from a checkpoint, and none is loaded"), &effects)
     }
     for chunk in chunks {
       let position = ChunkPosition(
-        chunk: chunk, version: mark.version, closed: UInt64(mark.step), covered: mark.covered)
+        chunk: chunk, version: mark.version(in: rules), closed: UInt64(mark.step), covered: mark.covered)
       send(.restore(position), to: roster[member]?.connection, restoring: Int(chunk), &effects)
     }
   }
@@ -137,6 +138,7 @@ extension Coordinator {
     guard !accepted.contains(member) else { return drops.count(.repeated) }
     accepted.append(member)
     closedSteps = max(closedSteps, Int(closed))
+    if closedSteps > view.origin.step { futileReturns.stepped() }
     guard accepted.count == view.servers.count else { return }
     if let wanted = wantedMode, switchMode(to: wanted, at: now, &effects) { return }
     isPlaced = true

@@ -28,6 +28,7 @@ public struct Coordinator: Sendable {
   /// Whether every server works in the view, and the workers know it.
   var isPlaced = false
   var recovery: Recovery?
+  var futileReturns = FutileReturns()
   var book: LeaseBook?
   var cuts = CutBook()
   /// The checkpoint that the era began with.

@@ -34,6 +34,9 @@ public struct JobPlan: Hashable, Sendable {
   public var clipsNorm = false
   /// Whether the job goes on from the newest checkpoint that is there.
   public var resumes = false
+  /// Whether a job that goes on keeps the modes that its checkpoint's steps have, as somebody may have switched them:
+  /// the plan's mode is the one that the job had before.
+  public var keepsModes = false
   /// The job's settings as text, which every member is given.
   public var job: String
   /// The digests that members must agree with; `data` is empty where the coordinator reads no training data.

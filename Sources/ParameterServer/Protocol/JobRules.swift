@@ -107,10 +107,14 @@ public struct JobRules: Hashable, Sendable {
 
   /// The same rules with another consistency from a step on; what was planned for later steps is dropped.
   public func switched(to consistency: Consistency, fromStep step: Int) -> JobRules? {
+    with(segments.filter { $0.firstStep < step } + [Segment(firstStep: step, consistency: consistency)])
+  }
+
+  /// The same rules with other segments, or nil where they are none.
+  func with(_ segments: [Segment]) -> JobRules? {
     JobRules(
-      schedule: schedule, steps: steps, chunks: chunks,
-      segments: segments.filter { $0.firstStep < step } + [Segment(firstStep: step, consistency: consistency)],
-      slots: slots, checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness, clipsNorm: clipsNorm)
+      schedule: schedule, steps: steps, chunks: chunks, segments: segments, slots: slots,
+      checkpointEvery: checkpointEvery, maximumStaleness: maximumStaleness, clipsNorm: clipsNorm)
   }
 
   /// The segment of a step.

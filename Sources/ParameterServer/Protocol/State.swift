@@ -42,10 +42,16 @@ public struct ChunkPosition: Hashable, Sendable {
 }
 
 extension ChunkPosition {
-  /// Whether a job of these rules can come to it: every update closes a step or covers a unit.
+  /// Whether a job of these rules can come to it.
   func isSound(_ rules: JobRules) -> Bool {
-    Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && version <= UInt64(rules.units)
-      && rules.contains(covered) && previous.map { $0.version < version && $0.closed <= closed } ?? true
+    Int(chunk) < rules.chunks.count && closed <= UInt64(rules.steps) && rules.contains(covered)
+      && version <= Self.largestVersion(closed: closed, covered: covered, rules)
+      && previous.map { $0.version < version && $0.closed <= closed } ?? true
+  }
+
+  /// The most updates that a chunk can have seen where so many steps are closed: each closes a step or covers a unit.
+  static func largestVersion(closed: UInt64, covered: UnitSet, _ rules: JobRules) -> UInt64 {
+    closed * UInt64(rules.schedule.tree.shards) + UInt64(covered.count)
   }
 }
 

@@ -128,8 +128,12 @@ extension Server {
     if view.isBeginning, isNewEra || isInitialising || unrestored > 0 || !missing.isEmpty {
       switch view.origin {
       case .initial:
-        isInitialising = true
-        effects.append(.initialise(chunks: missing))
+        isInitialising = !missing.isEmpty
+        guard isInitialising else {
+          accept(&effects)
+          return finishIfOver(&effects)
+        }
+        effects.append(.initialise(chunks: missing, era: view.era))
       case .checkpoint:
         unrestored = missing.count
         if unrestored == 0 {
@@ -139,6 +143,7 @@ extension Server {
       }
       return
     }
+    isInitialising = false
     if let lost = missing.first(where: { chunks[$0]?.isPrimary == true }) {
       send(.stateLost(chunk: UInt32(lost)), to: .coordinator, &effects)
       return
@@ -170,15 +175,25 @@ extension Server {
     accept(&effects)
   }
 
-  /// The first parameters are there.
-  mutating func initialised(_ effects: inout [ServerEffect]) {
-    guard isInitialising else { return drops.count(.outdated) }
-    isInitialising = false
-    for chunk in chunks.indices where chunks[chunk].map({ !$0.holdsState }) ?? false {
+  /// The first parameters of some chunks are there. Views may have come while they were made.
+  mutating func initialised(_ filled: [Int], era: UInt32, _ effects: inout [ServerEffect]) {
+    guard let view, view.era == era else { return drops.count(.outdated) }
+    for chunk in filled where chunks.indices.contains(chunk) {
+      guard let state = chunks[chunk], isInitialising || state.holdsState else {
+        // It went to another server meanwhile, or its state comes from one.
+        effects.append(.drop(chunk: chunk))
+        continue
+      }
+      guard !state.holdsState else {
+        drops.count(.repeated)
+        continue
+      }
       chunks[chunk]?.begin(at: ChunkPosition(chunk: UInt32(chunk), version: 0, closed: 0))
       // Every server makes the same first parameters.
       chunks[chunk]?.isReplicaSynced = true
     }
+    guard isInitialising, !chunks.contains(where: { $0.map { !$0.holdsState } ?? false }) else { return }
+    isInitialising = false
     accept(&effects)
     finishIfOver(&effects)
   }

@@ -79,8 +79,8 @@ public struct Server: Sendable {
       } else {
         drops.count(.outdated)
       }
-    case .initialised:
-      initialised(&effects)
+    case .initialised(let chunks, let era):
+      initialised(chunks, era: era, &effects)
     case .applied(let chunk, let version):
       applied(chunk, version, &effects)
     case .scaled(let order, let scale):

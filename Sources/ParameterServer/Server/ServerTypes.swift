@@ -36,8 +36,8 @@ public enum ServerEvent: Sendable {
   indirect case unreadable(Refusal, from: Destination)
   /// The job was read.
   indirect case prepared(Ready)
-  /// The chunks of the view hold their first parameters.
-  case initialised
+  /// These chunks hold their first parameters, as was ordered in an era.
+  case initialised(chunks: [Int], era: UInt32)
   /// An ordered update was made: the version that the chunk has become.
   case applied(chunk: Int, version: UInt64)
   /// The parts of a norm were added as ordered: the scale that follows, as the bits of a double.
@@ -70,8 +70,10 @@ public enum ServerEffect: Hashable, Sendable {
   indirect case prepare(Welcome)
   /// Work in this view: know the ways to its servers. Of an earlier era nothing is kept.
   indirect case adopt(View)
-  /// Take memory for these chunks and fill it with the first parameters, then say `initialised`.
-  case initialise(chunks: [Int])
+  /// Take memory for these chunks and fill it with the first parameters, then say `initialised`: of all at once or of
+  /// some after the others. That may take long, and the machine answers meanwhile; a chunk that was ordered before and is
+  /// not filled yet may be ordered again, and what is held of a chunk already stays as it is.
+  case initialise(chunks: [Int], era: UInt32)
   /// Replace all that is held of a chunk by a state that came, and let go of the payload. A state that cannot be read is
   /// a failure of this member.
   indirect case install(ChunkPosition, payload: GradientHandle)

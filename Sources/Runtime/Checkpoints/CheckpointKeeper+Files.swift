@@ -26,19 +26,25 @@ extension CheckpointKeeper.Context {
     }
   }
 
-  /// Refuses to resume a run that has checkpoints and none that the job can go on from: it would begin anew, over them.
+  /// Refuses to resume from a run folder or a checkpoint that the job cannot go on from, before anything is written: the
+  /// job would begin anew, over what is there, or could not end.
   ///
-  /// - Parameter isSameJob: whether the job is the run's own; another may be of another network.
-  func requireUsable(isSameJob: Bool) throws(ConvoyError) {
-    guard FileManager.default.fileExists(atPath: store.folder) else { return }
+  /// The job's own run need not have a checkpoint yet: it goes on from its beginning.
+  package func requireUsable(_ path: String) throws(ConvoyError) {
+    if RunFolder.isSame(folder, as: path) {
+      guard FileManager.default.fileExists(atPath: store.folder), try hasGood() else { return }
+    }
+    _ = try origin(path)
+  }
+
+  /// Whether the run has a good checkpoint; refuses one that has only others.
+  private func hasGood() throws(ConvoyError) -> Bool {
     do throws(ModelFileError) {
-      if let newest = try store.newest() {
-        if !isSameJob { try requireSameSamples(try read(newest.name, from: store)) }
-        return
-      }
+      if try store.newest() != nil { return true }
       for entry in try store.verify().reversed() {
         if case .damaged(let error) = entry.state { throw error }
       }
+      return false
     } catch {
       throw ConvoyError(.badData, "--resume: \(error)")
     }
@@ -48,8 +54,9 @@ extension CheckpointKeeper.Context {
   func write(
     _ cut: CutVectors, _ mark: CheckpointMark, data: [UInt8], era: UInt32
   ) throws(ConvoyError) -> RunFolder.StoredModel {
+    AnsweringThread.requireOther("a checkpoint")
     let job = prepared.job
-    var metadata = ["job": job.yaml, "mode": "\(mark.rules.consistency(ofStep: max(mark.step - 1, 0)))"]
+    var metadata = [ResumeOrigin.jobName: job.yaml, "mode": "\(mark.rules.consistency(ofStep: max(mark.step - 1, 0)))"]
     if validates {
       metadata[ValidationScore.samplesName] = "\(prepared.holdout.count)"
       metadata[ValidationScore.seedName] = "\(job.seed)"
@@ -148,29 +155,6 @@ extension CheckpointKeeper.Context {
     }
   }
 
-  /// Why the job cannot go on from a checkpoint: its steps must be of the same samples. Nil where it can.
-  func problem(of mark: CheckpointMark, metadata: [String: String]) -> String? {
-    let (job, schedule, holdout) = (prepared.job, mark.rules.schedule, prepared.holdout)
-    if schedule.batch != job.batch {
-      return "the checkpoint of step \(mark.step) counts steps of \(schedule.batch) samples, the job of \(job.batch)"
-    }
-    if schedule.samples != holdout.trainingCount {
-      let heldOut = holdout.count + holdout.trainingCount - schedule.samples
-      return
-        "the checkpoint of step \(mark.step) was trained with \(heldOut) samples held out, the job holds out \(holdout.count): resume with --validation \(heldOut)"
-    }
-    guard validates, let seed = metadata[ValidationScore.seedName], seed != "\(job.seed)" else { return nil }
-    return
-      "the checkpoint of step \(mark.step) was trained with samples held out by seed \(seed), the job holds out others: resume with --seed \(seed)"
-  }
-
-  private func requireSameSamples(_ checkpoint: Checkpoint) throws(ModelFileError) {
-    guard let cut = try? LoadedCut(checkpoint, form: form),
-      let problem = problem(of: cut.mark, metadata: checkpoint.metadata)
-    else { return }
-    throw ModelFileError(path: store.folder, problem: problem, kind: .mismatched)
-  }
-
   /// The newest good checkpoint; nil where there is none.
   func newest() throws(ConvoyError) -> (LoadedCut?, passedOver: [String]) {
     let checkpoint: Checkpoint
@@ -188,7 +172,8 @@ extension CheckpointKeeper.Context {
   }
 
   private func read(_ name: String, from store: CheckpointStore) throws(ModelFileError) -> Checkpoint {
-    try store.read(
+    AnsweringThread.requireOther("a checkpoint")
+    return try store.read(
       name,
       expecting: CheckpointExpectation(
         network: network, layouts: (prepared.network.parameterLayout, prepared.network.bufferLayout)))
@@ -196,23 +181,57 @@ extension CheckpointKeeper.Context {
 
   /// Takes a checkpoint of another run over into this one: the newest of a run folder, or one that is named.
   func adopt(_ path: String) throws(ConvoyError) {
+    let checkpoint = try origin(path)
     do throws(ModelFileError) {
-      let url = URL(fileURLWithPath: path).standardizedFileURL
-      let checkpoint: Checkpoint
-      if FileManager.default.fileExists(atPath: "\(path)/\(CheckpointStore.manifestName)") {
-        let source = CheckpointStore(folder: url.deletingLastPathComponent().path)
-        checkpoint = try read(url.lastPathComponent, from: source)
-      } else {
-        let source = CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)")
-        guard FileManager.default.fileExists(atPath: source.folder), let newest = try source.newest() else {
-          throw ModelFileError(path: path, problem: "it holds no good checkpoint to resume from", kind: .missing)
-        }
-        checkpoint = try read(newest.name, from: source)
-      }
-      try requireSameSamples(checkpoint)
       _ = try store.write(checkpoint)
     } catch {
-      throw ConvoyError(.badData, error.description)
+      throw ConvoyError(.failed, error.description)
     }
+  }
+
+  /// The checkpoint that a path names, or the newest good one of the run that it names; refuses one that the job cannot
+  /// go on from.
+  private func origin(_ path: String) throws(ConvoyError) -> Checkpoint {
+    let source: CheckpointStore
+    let name: String
+    let entry: CheckpointStore.Entry
+    do throws(ModelFileError) {
+      (source, name) = try Self.place(of: path)
+      entry = try source.inspect(name, .sizes)
+    } catch {
+      throw ConvoyError(.badData, "--resume: \(error)")
+    }
+    // What the settings say is told by their names, before the network's form is compared.
+    if let origin = ResumeOrigin(entry) { try require(origin) }
+    let checkpoint: Checkpoint
+    do throws(ModelFileError) { checkpoint = try read(name, from: source) } catch {
+      throw ConvoyError(.badData, "--resume: \(error)")
+    }
+    try require(LoadedCut(checkpoint, form: form).origin)
+    return checkpoint
+  }
+
+  private static func place(of path: String) throws(ModelFileError) -> (CheckpointStore, name: String) {
+    if FileManager.default.fileExists(atPath: "\(path)/\(CheckpointStore.manifestName)") {
+      let url = URL(fileURLWithPath: path).standardizedFileURL
+      return (CheckpointStore(folder: url.deletingLastPathComponent().path), url.lastPathComponent)
+    }
+    let source = CheckpointStore(folder: "\(path)/\(CheckpointStore.folderName)")
+    guard FileManager.default.fileExists(atPath: source.folder), let newest = try source.newest() else {
+      throw ModelFileError(path: path, problem: "it holds no good checkpoint to resume from", kind: .missing)
+    }
+    return (source, newest.name)
+  }
+
+  private func require(_ origin: ResumeOrigin) throws(ConvoyError) {
+    if let refusal = try ResumeCheck(prepared).refusal(of: origin) {
+      throw ConvoyError(refusal.code, "--resume: \(refusal.message)")
+    }
+  }
+
+  /// Whether nobody has stated another mode than the run's newest checkpoint was made in.
+  func keepsMode() -> Bool {
+    let newest = ((try? store.list()) ?? []).last { $0.state == .good }
+    return newest.flatMap(ResumeOrigin.init).map { ResumeCheck(prepared).keepsMode(since: $0) } ?? false
   }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import ModelFiles
 package import ParameterServer
 package import Transport
@@ -46,8 +45,7 @@ package final class CheckpointKeeper {
   }
 
   private let context: Context
-  private let tasks = BlockingQueue<@Sendable () -> Void>()
-  private let ended = DispatchSemaphore(value: 0)
+  private let tasks = WorkThread(name: "checkpoints")
   private let report: @Sendable (Outcome) -> Void
   private var states: [Int: [UInt32: Frame]] = [:]
   /// Those of the last cut, which may have to be stored once more.
@@ -67,13 +65,6 @@ package final class CheckpointKeeper {
       ? Validator(context.prepared) { [tasks] request, outcome in
         tasks.put { report(choice.settle(request, outcome)) }
       } : nil
-    let thread = Thread { [tasks, ended] in
-      while let task = tasks.take() { task() }
-      ended.signal()
-    }
-    thread.name = "checkpoints"
-    thread.stackSize = 8 << 20
-    thread.start()
     guard let validator else { return }
     tasks.put {
       for request in context.unscored(most: validator.maximumWaiting) { choice.evaluate(request, validator) }
@@ -86,8 +77,6 @@ package final class CheckpointKeeper {
   package func close() {
     validator?.close()
     tasks.close()
-    ended.wait()
-    ended.signal()
   }
 
   /// Whether checkpoints are still being evaluated.
@@ -150,9 +139,6 @@ package final class CheckpointKeeper {
       }
     }
   }
-
-  /// Why the job cannot go on from a checkpoint: its steps must be of the same samples. Nil where it can.
-  func problem(of cut: LoadedCut) -> String? { context.problem(of: cut.mark, metadata: cut.metadata) }
 
   /// Loads the newest good checkpoint of the run.
   package func load() {

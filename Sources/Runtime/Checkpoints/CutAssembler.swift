@@ -47,6 +47,7 @@ package struct CutVectors {
 
   /// Puts the states of all chunks together; refuses one that cannot be read or is of another version.
   package init(_ mark: CheckpointMark, states: [Frame], form: CutForm) throws(ConvoyError) {
+    AnsweringThread.requireOther("a cut's vectors")
     self.form = form
     chunks = mark.rules.chunks
     model = ModelVectors(chunks)
@@ -89,8 +90,10 @@ package struct CutVectors {
 package struct LoadedCut: Sendable {
   /// What the coordinator knows of it.
   package let mark: CheckpointMark
-  /// What its manifest says beside.
-  let metadata: [String: String]
+  /// What it says of the job that it is of.
+  package let origin: ResumeOrigin
+  /// Whether the optimizer's state is another optimizer's, and the job's begins anew.
+  let lacksState: Bool
   private let model: ModelVectors
   private let slots: [(name: String, vector: FlatVector)]
   private let updates: UInt64
@@ -114,8 +117,14 @@ package struct LoadedCut: Sendable {
     }
     model = ModelVectors(parameters: checkpoint.parameters, buffers: checkpoint.buffers)
     slots = checkpoint.slots.map { ($0.name, $0.vector) }
-    metadata = checkpoint.metadata
-    updates = checkpoint.counters[Self.updatesName]?.first ?? mark.version
+    origin = ResumeOrigin(
+      step: checkpoint.step, network: checkpoint.network.name, data: checkpoint.data.name,
+      metadata: checkpoint.metadata, mark: mark)
+    // A state of each worker's counts: whoever of them is there has one.
+    let names = Set(slots.map { $0.name.split(separator: "/").first.map(String.init) ?? $0.name })
+    lacksState = !slots.isEmpty && !form.optimizer.stateVectors.allSatisfy { names.contains($0.name) }
+    // What a state counts begins with it.
+    updates = lacksState ? 0 : checkpoint.counters[Self.updatesName]?.first ?? mark.version
     guard updates <= Bounds.count else {
       throw ConvoyError(.badData, "the checkpoint of step \(checkpoint.step) counts \(updates) steps of its optimizer")
     }

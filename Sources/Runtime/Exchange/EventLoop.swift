@@ -33,6 +33,12 @@ package final class EventLoop<Machine: StateMachine> {
     events.append(event)
   }
 
+  /// Adds what the machine is told of work beside the loop that failed; the error has the exit code.
+  package func follow(_ event: Machine.Event, after error: ConvoyError) {
+    if failure == nil { failure = error }
+    events.append(event)
+  }
+
   /// Sets the moment of the next timer event.
   package func setTimer(_ moment: Moment) {
     deadline = moment
@@ -46,6 +52,16 @@ package final class EventLoop<Machine: StateMachine> {
   ///   - failure: the event for an effect that could not be performed.
   ///   - perform: performs one effect; returns why the loop ends, or nil.
   package func run(
+    first: Machine.Event, incoming: (Post.Incoming) throws(ConvoyError) -> Machine.Event?,
+    failure: (ConvoyError) -> Machine.Event,
+    perform: (Machine.Effect) throws(ConvoyError) -> StopReason?
+  ) throws(ConvoyError) -> StopReason {
+    try AnsweringThread.run { () throws(ConvoyError) in
+      try answer(first: first, incoming: incoming, failure: failure, perform: perform)
+    }
+  }
+
+  private func answer(
     first: Machine.Event, incoming: (Post.Incoming) throws(ConvoyError) -> Machine.Event?,
     failure: (ConvoyError) -> Machine.Event,
     perform: (Machine.Effect) throws(ConvoyError) -> StopReason?

@@ -1,4 +1,3 @@
-package import Networks
 package import ParameterServer
 package import Tensors
 package import Transport
@@ -23,11 +22,6 @@ package struct ModelVectors: Sendable {
   /// Vectors of zeros for what a table cuts.
   package init(_ chunks: ChunkTable) {
     self.init(parameters: FlatVector(count: chunks.elements), buffers: FlatVector(count: chunks.bufferElements))
-  }
-
-  /// A network's vectors before the first step.
-  package init(initialOf network: Network, seed: UInt64) {
-    self.init(parameters: network.initialParameters(seed: seed), buffers: network.initialBuffers())
   }
 
   /// The vector that chunks of a kind are parts of.

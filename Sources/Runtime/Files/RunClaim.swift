@@ -12,7 +12,7 @@ package final class RunClaim: Sendable {
   package let path: String
   /// Folders that were made for it, innermost first.
   private let made: [String]
-  /// The folder, locked for as long as the command lives; -1 where another run is gone on with, or it cannot be locked.
+  /// The folder, locked for as long as the command lives; -1 where it cannot be locked.
   private let descriptor: Int32
   private let isNew: Bool
   private let isKept = Atomic(false)
@@ -36,7 +36,7 @@ package final class RunClaim: Sendable {
   package static func take(_ path: String, resuming resume: String? = nil) throws(ConvoyError) -> RunClaim {
     let path = trimmed(path)
     try RunFolder.requireFree(path, resuming: resume)
-    guard try isEmpty(path) else { return RunClaim(path: path, made: [], descriptor: -1, isNew: false) }
+    if let claim = try existing(path) { return claim }
     let made = try make(path)
     var descriptor: Int32 = -1
     do throws(ConvoyError) {
@@ -50,6 +50,39 @@ package final class RunClaim: Sendable {
       throw error
     }
     return RunClaim(path: path, made: made, descriptor: descriptor, isNew: true)
+  }
+
+  /// Takes the folder of a run that is gone on with, as it is; nil where there is none, or nothing in it. A run that another
+  /// process has is refused.
+  package static func existing(_ path: String) throws(ConvoyError) -> RunClaim? {
+    let path = trimmed(path)
+    guard try !isEmpty(path) else { return nil }
+    let claim = RunClaim(path: path, made: [], descriptor: try lock(path), isNew: false)
+    // A coordinator whose launcher is gone leaves soon; and where folders cannot be locked its journal is.
+    let deadline = MonotonicClock.seconds + leavingSeconds
+    while let holder = journalHolder(path) {
+      guard MonotonicClock.seconds < deadline else { throw inUse(path, by: holder) }
+      usleep(20_000)
+    }
+    return claim
+  }
+
+  /// Seconds that a coordinator has to leave whose launcher is gone.
+  private static let leavingSeconds = 5.0
+
+  /// The process that has a run's journal; nil where none has.
+  private static func journalHolder(_ path: String) -> String? {
+    let descriptor = open("\(path)/journal.lock", O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK else { return nil }
+    let text = FileManager.default.contents(atPath: "\(path)/journal.lock").map { String(decoding: $0, as: UTF8.self) }
+    return text.flatMap { Int($0.prefix { $0 != "\n" }) }.map { "process \($0)" } ?? "another process"
+  }
+
+  private static func inUse(_ path: String, by holder: String) -> ConvoyError {
+    ConvoyError(
+      .refused, "the run folder \(path) is in use: \(holder) has it: stop that one first, or name another folder")
   }
 
   /// Makes a folder that was not there: one of this name, or where that is another run's of this name and a number.
@@ -136,7 +169,7 @@ package final class RunClaim: Sendable {
     let isTaken = errno == EWOULDBLOCK
     close(descriptor)
     guard !isTaken else {
-      throw ConvoyError(.refused, "another command begins a run in \(path): name another folder with --run-dir")
+      throw inUse(path, by: journalHolder(path) ?? "another command")
     }
     return -1
   }

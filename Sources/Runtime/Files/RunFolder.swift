@@ -136,15 +136,18 @@ package final class RunFolder {
     try write(Data(job.yaml.utf8), to: "\(path)/job.yaml")
   }
 
-  /// Whether the folder's processes were started by this launcher, by the mark that it left; then leaves the mark.
+  private var launchFile: String { "\(path)/launch" }
+
+  /// Whether the folder's processes were started by this launcher, by the mark that it left.
   ///
   /// Where the launcher is another, the processes of the one before are gone: they end with it.
-  package func isLaunched(by launch: String) throws(ConvoyError) -> Bool {
-    let file = "\(path)/launch"
-    let known = FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
-    if known == launch { return true }
-    try write(Data(launch.utf8), to: file)
-    return false
+  package func isMarked(by launch: String) -> Bool {
+    FileManager.default.contents(atPath: launchFile).map { String(decoding: $0, as: UTF8.self) } == launch
+  }
+
+  /// Leaves a launcher's mark.
+  package func mark(_ launch: String) throws(ConvoyError) {
+    if !isMarked(by: launch) { try write(Data(launch.utf8), to: launchFile) }
   }
 
   /// The folder of the keys that a launcher made for the run, for as long as the job lasts.
@@ -165,7 +168,10 @@ package final class RunFolder {
   }
 
   /// Whether a path leads to this folder.
-  package func isSame(as other: String) -> Bool {
+  package func isSame(as other: String) -> Bool { Self.isSame(path, as: other) }
+
+  /// Whether two paths lead to one folder.
+  package static func isSame(_ path: String, as other: String) -> Bool {
     URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath()
       == URL(fileURLWithPath: other).standardizedFileURL.resolvingSymlinksInPath()
   }

@@ -13,6 +13,12 @@ package enum TokenFile {
     return JobToken(bytes)!
   }
 
+  /// Writes a fresh token in the place of one that an earlier process has left, in a folder that is the caller's.
+  package static func replace(at path: String) throws(ConvoyError) -> JobToken {
+    unlink(path)
+    return try create(at: path)
+  }
+
   private static func write(_ bytes: [UInt8], to path: String) throws(ConvoyError) {
     let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw failure("cannot write the job's token to", path) }

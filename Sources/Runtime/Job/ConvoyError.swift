@@ -1,3 +1,5 @@
+package import Engines
+
 /// How a command ends, as `sysexits.h` numbers it.
 public enum ExitCode: Int32, Sendable {
   /// It did what it was asked.
@@ -33,6 +35,14 @@ public struct ConvoyError: Error, Hashable, Sendable, CustomStringConvertible {
   public init(_ code: ExitCode, _ message: String) {
     self.code = code
     self.message = message
+  }
+
+  /// An engine's error: where the settings do not fit together, or with this machine, the exit code says so.
+  package init(_ error: EngineError) {
+    switch error {
+    case .unsupported, .memory, .environment: self.init(.configuration, error.description)
+    default: self.init(.failed, error.description)
+    }
   }
 
   /// The message.

@@ -1,3 +1,4 @@
+import Datasets
 import Engines
 import Logging
 import ParameterServer
@@ -30,12 +31,13 @@ extension CoordinatorRole {
         logger.warning("a checkpoint is passed over: \(text)")
         report(.notice("a checkpoint is passed over: \(text)"))
       }
-      if let cut, let problem = problem(of: cut) { return .failed(problem, .badData) }
+      if let cut, let refusal = refusal(of: cut) { return .failed(refusal.message, refusal.kind) }
       loaded = cut
       let place = cut.map { "the checkpoint of step \($0.mark.step)" } ?? "the beginning: there is no checkpoint"
       let text = meter.hasBegun ? "the job goes back to \(place)" : "the job goes on from \(place)"
       logger.info("\(text)")
       report(.notice(text))
+      if let cut, view == nil { tellChanges(since: cut) }
       return .loaded(cut?.mark)
     case .notLoaded(let error): return .failed(error.message, error.kind)
     case .validated(let step, let evaluation, let milliseconds, let isBest):
@@ -58,21 +60,27 @@ extension CoordinatorRole {
     report(.notice(text))
   }
 
-  /// Why a job by the settings here cannot go on from a checkpoint, or nil: its steps must be the same samples.
-  private func problem(of cut: LoadedCut) -> String? {
-    let (job, mark, schedule) = (prepared.job, cut.mark, cut.mark.rules.schedule)
-    if let problem = keeper.problem(of: cut) { return problem }
-    // A view's rules know which mode each step has; a job that begins anew has one for all.
-    if !mark.covered.isEmpty, view == nil, job.mode.isSummed {
-      let mode = mark.rules.consistency(ofStep: min(mark.step, mark.rules.steps - 1))
-      return
-        "the checkpoint of step \(mark.step) holds parts of later steps, which \(job.mode) cannot go on from: resume with --mode \(mode)"
+  /// Why a job by the settings here cannot go on from a checkpoint; nil where it can.
+  private func refusal(of cut: LoadedCut) -> ConvoyError? {
+    do throws(ConvoyError) { return try ResumeCheck(prepared).refusal(of: cut.origin) } catch { return error }
+  }
+
+  /// Tells what of the job is not as it was when the checkpoint was stored, and where nothing is left to train.
+  private func tellChanges(since cut: LoadedCut) {
+    var lines: [String] = []
+    let changes = ResumeCheck(prepared).changes(since: cut.origin)
+    if !changes.isEmpty {
+      lines.append("other settings than the checkpoint's, in brackets: \(changes.joined(separator: ", "))")
     }
-    if !mark.covered.isEmpty, schedule.tree.shards != job.shards {
-      return
-        "the checkpoint of step \(mark.step) holds parts of steps in \(schedule.tree.shards) shards: resume with --shards \(schedule.tree.shards)"
+    if cut.lacksState { lines.append("the checkpoint has no state of \(prepared.job.optimizer): it begins anew") }
+    let rules = try? Self.plan(prepared).rules(samples: prepared.holdout.trainingCount)
+    if let steps = rules?.steps, cut.mark.step == steps {
+      lines.append("the job's last step, \(steps), is applied already: nothing is left to train")
     }
-    return nil
+    for line in lines {
+      logger.info("\(line)")
+      report(.notice(line))
+    }
   }
 
   func store(_ mark: CheckpointMark) {

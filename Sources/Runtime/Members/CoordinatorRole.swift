@@ -28,6 +28,8 @@ package final class CoordinatorRole {
   let loop: EventLoop<Coordinator>
   let launchedAt: Double
   private let byte: StateByte?
+  /// Called at the end, while the address is still this coordinator's.
+  var beforeClosing: () -> Void = {}
 
   private var payloads = Payloads()
   /// The newest view, and why it came; what it was told to no member yet counts too.
@@ -93,12 +95,13 @@ package final class CoordinatorRole {
     }
     var hasCheckpoint = try context.open()
     let isSameJob = try folder.holds(job)
-    // What is refused leaves the run as it was.
-    if let resume, folder.isSame(as: resume) { try context.requireUsable(isSameJob: isSameJob) }
     var isSameLaunch = true
-    if let launch { isSameLaunch = try folder.isLaunched(by: launch) }
+    if let launch { isSameLaunch = folder.isMarked(by: launch) }
     let isOver = isSameJob && journal.records.contains(.completed)
     let isSuccessor = isOver || isSameJob && isSameLaunch
+    // What is refused leaves the run as it was. A coordinator that takes another's place goes on by its views.
+    if let resume, !isSuccessor, !hasCheckpoint || folder.isSame(as: resume) { try context.requireUsable(resume) }
+    if let launch { try folder.mark(launch) }
     records = isSuccessor ? journal.records : try journal.reset(keepsTotals: hasCheckpoint)
     if !isSameJob { try folder.replace(job) }
     if !hasCheckpoint, let resume, !folder.isSame(as: resume) {
@@ -107,6 +110,7 @@ package final class CoordinatorRole {
     }
     var plan = try Self.plan(prepared)
     plan.resumes = hasCheckpoint
+    plan.keepsModes = hasCheckpoint && context.keepsMode()
     post = try Post(transport, takesStates: true)
     outcomes = Mailbox(waker: post.waker)
     keeper = CheckpointKeeper(context) { [outcomes] in outcomes.put($0) }
@@ -168,10 +172,11 @@ package final class CoordinatorRole {
   /// Coordinates until the job is over, then evaluates the model. Errors say why it ended before.
   package func run() throws(ConvoyError) -> JobSummary {
     defer {
+      beforeClosing()
+      folder.note(address: nil)
       // What is still to be sent tells the members that the job is over.
       post.close(lingerMilliseconds: 1000)
       keeper.close()
-      folder.note(address: nil)
     }
     if isCompleted { return try finishAgain() }
     stop.listen { [mailbox = loop.mailbox] signal in

@@ -23,6 +23,20 @@ package final class ServerRole {
   private var primaries: Set<UInt32> = []
   private var applies = 0
   private var refusalLog = RefusalLog()
+  /// Where chunks' first values are made.
+  private let filler = WorkThread(name: "initial values")
+  /// What gives up those that are being made.
+  private var filling = Cancellation()
+  /// What the filler has handed over.
+  private let fills: Mailbox<Fill>
+  /// Chunks of the era that are being filled, or were.
+  private var ordered: Set<Int> = []
+
+  /// The first values of chunks, as was ordered in an era.
+  private struct Fill: Sendable {
+    let chunks: [(chunk: Int, values: FlatVector)]
+    let era: UInt32
+  }
 
   /// Serves until the job is over: when the job removed this member while it was away, as another life. Errors say why
   /// it ended before.
@@ -41,6 +55,7 @@ package final class ServerRole {
     logger = context.logger
     activity = ServerActivity(StateByte(name: context.name))
     post = try Post(context.transport, takesStates: true)
+    fills = Mailbox(waker: post.waker)
     loop = EventLoop(
       Server(
         name: context.name, token: context.token, incarnation: context.incarnation, deadlines: context.deadlines),
@@ -48,8 +63,12 @@ package final class ServerRole {
   }
 
   private func run() throws(ConvoyError) -> StopReason {
-    // What is still to be sent tells others why this member leaves.
-    defer { post.close(lingerMilliseconds: 1000) }
+    defer {
+      filling.cancel()
+      filler.close()
+      // What is still to be sent tells others why this member leaves.
+      post.close(lingerMilliseconds: 1000)
+    }
     let coordinator = try context.connect(post, to: context.coordinator, expecting: Member.coordinator.description)
     self.coordinator = coordinator
     context.stop.listen { [mailbox = loop.mailbox] signal in
@@ -90,6 +109,7 @@ package final class ServerRole {
       return .unreadable(refusal, from: destination(peer))
     case .woken:
       try context.requireTaken(coordinator.flatMap { post.state(of: $0) })
+      for fill in fills.takeAll() { take(fill) }
       return nil
     case .timeout: return nil
     }
@@ -113,9 +133,11 @@ package final class ServerRole {
     case .send(let envelope, let destination, let payload): try send(envelope, to: destination, payload)
     case .prepare(let welcome): try prepare(welcome)
     case .adopt(let view): try adopt(view)
-    case .initialise(let chunks): try initialise(chunks)
+    case .initialise(let chunks, let era): try initialise(chunks, era)
     case .install(let position, let handle): try install(position, handle)
-    case .drop(let chunk): store?.drop(chunk)
+    case .drop(let chunk):
+      store?.drop(chunk)
+      ordered.remove(chunk)
     case .combine(let left, let right, let sum):
       hold(left)
       hold(right)
@@ -238,6 +260,9 @@ package final class ServerRole {
       connect: { address, name throws(ConvoyError) in try context.connect(post, to: address, expecting: name) },
       letGo: { post.letGo(of: $0) })
     if store == nil || self.view?.era != view.era {
+      filling.cancel()
+      filling = Cancellation()
+      ordered = []
       store = ChunkStore(rules: view.rules, settings: try prepared.updateSettings())
     } else {
       store?.adopt(view.rules)
@@ -255,9 +280,21 @@ package final class ServerRole {
     )
   }
 
-  private func initialise(_ chunks: [Int]) throws(ConvoyError) {
-    guard let prepared, let store else { throw ConvoyError(.failed, "chunks are to be filled before the job came") }
-    store.initialise(chunks, from: ModelVectors(initialOf: prepared.network, seed: prepared.job.seed))
-    loop.follow(.initialised)
+  /// Has chunks filled beside the loop: of a large network that takes longer than a member may be silent.
+  private func initialise(_ chunks: [Int], _ era: UInt32) throws(ConvoyError) {
+    guard let prepared, let view else { throw ConvoyError(.failed, "chunks are to be filled before the job came") }
+    let chunks = chunks.filter { !ordered.contains($0) }
+    guard !chunks.isEmpty else { return }
+    ordered.formUnion(chunks)
+    let initial = InitialValues(of: prepared, chunks: view.rules.chunks)
+    filler.put { [fills, filling] in
+      fills.put(Fill(chunks: initial.values(of: chunks, cancellation: filling), era: era))
+    }
+  }
+
+  private func take(_ fill: Fill) {
+    guard let store, fill.era == view?.era else { return }
+    for (chunk, values) in fill.chunks { store.initialise(chunk, values) }
+    loop.follow(.initialised(chunks: fill.chunks.map(\.chunk), era: fill.era))
   }
 }

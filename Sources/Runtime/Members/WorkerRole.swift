@@ -19,6 +19,10 @@ package final class WorkerRole {
   private let context: MemberContext
   private let post: Post
   private let loop: EventLoop<Worker>
+  /// Where the job and its data are read.
+  private let preparer = WorkThread(name: "preparation")
+  /// What it has made.
+  private let preparations: Mailbox<Result<PreparedWork, ConvoyError>>
   /// What the compute thread has handed over.
   private let reports: Mailbox<ComputeThread.Report>
   private var logger: Logger
@@ -51,6 +55,7 @@ package final class WorkerRole {
     logger = context.logger
     post = try Post(context.transport)
     reports = Mailbox(waker: post.waker)
+    preparations = Mailbox(waker: post.waker)
     loop = EventLoop(
       Worker(
         name: context.name, token: context.token, incarnation: context.incarnation, deadlines: context.deadlines),
@@ -59,6 +64,7 @@ package final class WorkerRole {
 
   private func run() throws(ConvoyError) -> StopReason {
     defer {
+      preparer.close()
       work?.samples.close()
       compute?.close()
       // What is still to be sent tells others why this member leaves.
@@ -109,22 +115,24 @@ package final class WorkerRole {
     case .unreadable(let refusal, let peer): return destination(peer).map { .unreadable(refusal, from: $0) }
     case .woken:
       try context.requireTaken(coordinator.flatMap { post.state(of: $0) })
-      for report in reports.takeAll() { loop.follow(event(for: report)) }
+      for result in preparations.takeAll() { take(result) }
+      for report in reports.takeAll() { take(report) }
       return nil
     case .timeout: return nil
     }
   }
 
-  private func event(for report: ComputeThread.Report) -> WorkerEvent {
+  private func take(_ report: ComputeThread.Report) {
     switch report {
     case .gradientReady(let order, let node, let chunk, let vectors):
       if !openSums.contains(where: { $0.order == order && $0.node == node }) {
         openSums.append(OpenSum(order: order, node: node, vectors: vectors))
       }
-      return .gradientReady(order: order, node: node, chunk: chunk)
-    case .computed(let result): return .computed(result)
-    case .finished(let order, let milliseconds): return .computeFinished(order: order, milliseconds: milliseconds)
-    case .failed(let error): return .failed(error.message, error.kind)
+      loop.follow(.gradientReady(order: order, node: node, chunk: chunk))
+    case .computed(let result): loop.follow(.computed(result))
+    case .finished(let order, let milliseconds):
+      loop.follow(.computeFinished(order: order, milliseconds: milliseconds))
+    case .failed(let error): loop.follow(.failed(error.message, error.kind), after: error)
     }
   }
 
@@ -139,7 +147,7 @@ package final class WorkerRole {
     switch effect {
     case .send(let envelope, let destination, let gradient):
       try post.send(envelope, payload: gradient.map(payload), to: peer(destination))
-    case .prepare(let welcome): try prepare(welcome)
+    case .prepare(let welcome): prepare(welcome)
     case .adopt(let view): try adopt(view)
     case .install(let chunk, let handle): try install(handle, chunk: chunk)
     case .release(let handle): _ = payloads.take(handle)
@@ -206,11 +214,23 @@ package final class WorkerRole {
     frame.withBytes { model.copy($0, to: chunk, of: chunks) }
   }
 
-  private func prepare(_ welcome: Welcome) throws(ConvoyError) {
+  /// Reads the job and its data beside the loop, which goes on listening to whoever stops it.
+  private func prepare(_ welcome: Welcome) {
     logger[metadataKey: "member"] = "\(welcome.member)"
-    let work = try PreparedWork(welcome, threads: context.threads)
+    preparer.put { [preparations, threads = context.threads] in
+      preparations.put(Result { () throws(ConvoyError) in try PreparedWork(welcome, threads: threads) })
+    }
+  }
+
+  private func take(_ result: Result<PreparedWork, ConvoyError>) {
+    let work: PreparedWork
+    do throws(ConvoyError) { work = try result.get() } catch {
+      return loop.follow(.failed(error.message, error.kind), after: error)
+    }
+    // It has nothing more to do, nor have the threads that it has tried.
+    preparer.close()
     self.work = work
-    logger.info("\(welcome.member) computes with \(work.fingerprint)")
+    logger.info("\(loop.machine.member) computes with \(work.fingerprint)")
     if let problem = work.precisionProblem { logger.warning("\(problem)") }
     loop.follow(
       .prepared(

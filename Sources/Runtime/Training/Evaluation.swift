@@ -14,16 +14,22 @@ package struct Evaluation: Hashable, Sendable {
   /// Number of samples.
   package let samples: Int
 
-  /// Evaluates a model on a data set's test split, on every core of the machine and in fp32, whatever it was trained in.
+  /// Evaluates a model on a data set's test split, on every core that the environment grants and in fp32, whatever it was
+  /// trained in. The last bits of the loss follow from the number of cores.
   ///
   /// - Parameter cancellation: what gives it up.
   package static func evaluate(
     _ network: Network, _ model: ModelVectors, engine: any Engine, data: String, directory: String?,
     cancellation: Cancellation = Cancellation()
   ) throws(ConvoyError) -> Evaluation {
+    let threads: Int
+    do throws(EngineError) {
+      threads = try engine.grantedThreads(of: ProcessInfo.processInfo.activeProcessorCount).count
+    } catch {
+      throw ConvoyError(error)
+    }
     let evaluator = try Evaluator(
-      network, engine: engine, data: data, directory: directory, split: .test,
-      threads: ProcessInfo.processInfo.activeProcessorCount)
+      network, engine: engine, data: data, directory: directory, split: .test, threads: threads)
     return try evaluator.evaluate(model, cancellation: cancellation)
   }
 }
@@ -61,6 +67,7 @@ package final class Evaluator {
     _ network: Network, engine: any Engine, data: String, directory: String?, split: Split, holdout: Holdout? = nil,
     threads: Int
   ) throws(ConvoyError) {
+    AnsweringThread.requireOther("the data set")
     do throws(DatasetError) {
       let dataset = try DatasetCatalogue.load(data, split: split, directory: directory)
       count = holdout?.count ?? dataset.count
@@ -72,7 +79,7 @@ package final class Evaluator {
     do throws(EngineError) {
       plan = try engine.compile(network, batch: Self.batch, threads: threads, purpose: .inference)
     } catch {
-      throw ConvoyError(.failed, error.description)
+      throw ConvoyError(error)
     }
     samples = Batch(capacity: Self.batch, sampleShape: network.inputShape)
   }
@@ -81,6 +88,7 @@ package final class Evaluator {
   ///
   /// - Throws: where it is given up, or the engine cannot compute it.
   package func evaluate(_ model: ModelVectors, cancellation: Cancellation) throws(ConvoyError) -> Evaluation {
+    AnsweringThread.requireOther("an evaluation")
     var correct = 0
     var lossSum = 0.0
     do throws(EngineError) {

@@ -86,6 +86,14 @@ package struct PreparedJob: Sendable {
     }
   }
 
+  /// Looks whether the environment grants the threads that workers of this machine are to compute on, before anything is
+  /// started.
+  package static func requireThreads(of job: Job) throws(ConvoyError) {
+    // One thread computes without anybody's leave.
+    guard job.threads > 1, let engine = Engines.engine(named: job.engine) else { return }
+    do throws(EngineError) { try engine.requireThreads(job.threads) } catch { throw ConvoyError(error) }
+  }
+
   /// What servers need to know of the optimiser and the schedule.
   package func updateSettings() throws(ConvoyError) -> UpdateSettings {
     do throws(ScheduleError) {

@@ -25,10 +25,13 @@ package struct PreparedWork: Sendable {
   ///
   /// - Parameter threads: threads of this worker; nil for the job's.
   package init(_ welcome: Welcome, threads: Int? = nil) throws(ConvoyError) {
+    AnsweringThread.requireOther("the data set")
     prepared = try PreparedJob(text: welcome.job)
     let job = prepared.job
     engine = try prepared.engine()
     self.threads = threads ?? job.threads
+    // Before it joins: what a plan for more threads than there are computes is wrong.
+    do throws(EngineError) { try engine.requireThreads(self.threads) } catch { throw ConvoyError(error) }
     fingerprint = engine.fingerprint(threads: self.threads, precision: prepared.precision)
     do throws(DatasetError) {
       dataset = try DatasetCatalogue.load(job.data, split: .train, directory: job.dataDirectory)
@@ -59,6 +62,7 @@ package struct PreparedWork: Sendable {
 
   /// The engine's plan for shards of up to so many samples.
   package func compile(batch: Int) throws(ConvoyError) -> any Plan {
+    AnsweringThread.requireOther("an engine's plan")
     do throws(EngineError) {
       return try engine.compile(
         prepared.network, batch: batch,
@@ -66,7 +70,7 @@ package struct PreparedWork: Sendable {
           threads: threads, purpose: .training(seed: prepared.job.seed), precision: prepared.precision,
           memoryLimit: prepared.job.memoryLimit))
     } catch {
-      throw ConvoyError(.failed, error.description)
+      throw ConvoyError(error)
     }
   }
 

@@ -13,7 +13,9 @@ struct ServerBench {
     self.init(unstarted: view, number: number)
     join()
     _ = adopt(view)
-    if view.origin == .initial { _ = handle(.initialised) }
+    if view.origin == .initial, let mine = view.server(me) {
+      _ = handle(.initialised(chunks: (mine.chunks + mine.replicas).map(Int.init).sorted(), era: view.era))
+    }
   }
 
   init(unstarted view: View, number: UInt32 = 0) {
@@ -188,6 +190,8 @@ extension [ServerEffect] {
   var accepted: [UInt64] {
     messages.compactMap { if case .viewAccepted(let closed) = $0 { closed } else { nil } }
   }
+
+  var signsOfLife: Int { messages.count { if case .progress = $0 { true } else { false } } }
 
   var lost: [UInt32] { messages.compactMap { if case .stateLost(let chunk) = $0 { chunk } else { nil } } }
 

@@ -65,7 +65,7 @@ import Testing
   private func store(_ step: Int, _ prepared: PreparedJob, in keeper: CheckpointKeeper, loss: Double) throws {
     let rules = try rules(prepared)
     let chunks = ChunkStore(rules: rules, settings: try prepared.updateSettings())
-    chunks.initialise(Array(0..<rules.chunks.count), from: model(step, prepared))
+    chunks.initialise(from: model(step, prepared))
     for chunk in 0..<rules.chunks.count {
       chunks.takeSnapshot(chunk)
       let position = ChunkPosition(chunk: UInt32(chunk), version: 0, closed: UInt64(step))

@@ -19,10 +19,8 @@ import Testing
     let quiet: @Sendable (String) -> Logger = { Logger(label: $0) { _ in SwiftLogNoOpLogHandler() } }
     let summary = try runInProcess(job: job, runDirectory: folder, logger: quiet, report: { _ in })
     #expect(summary.steps == 12)
-    #expect(recording.machines.count >= 6, "a coordinator, two servers and three workers")
-    for machine in recording.machines {
-      #expect(machine.count > 10)
-      #expect(machine.differences() == [])
-    }
+    // Jobs of other tests may run meanwhile, and end sooner.
+    #expect(recording.machines.count { $0.count > 10 } >= 6, "a coordinator, two servers and three workers")
+    for machine in recording.machines { #expect(machine.differences() == []) }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ModelFiles
 import Runtime
 import Testing
 
@@ -85,6 +86,24 @@ import Testing
     let second = try RunClaim.takeNext(path)
     #expect(first.path == path && second.path == "\(path)-2")
     #expect(second.abandon() && names(path) == [])
+  }
+
+  @Test("A run that a command has is refused to others until that is gone; its process is named where that is known")
+  func running() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("convoy-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    #expect(try RunClaim.existing(folder) == nil)
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    var journal: Journal? = try Journal(path: "\(folder)/journal")
+    let named = #expect(throws: ConvoyError.self) { try RunClaim.existing(folder) }
+    #expect(named?.code == .refused && named?.message.contains("process \(getpid()) has it") == true)
+    journal = nil
+    var claim: RunClaim? = try RunClaim.existing(folder)
+    let refused = #expect(throws: ConvoyError.self) { try RunClaim.existing(folder) }
+    #expect(refused?.code == .refused && refused?.message.contains("\(folder) is in use") == true)
+    withExtendedLifetime((claim, journal)) {}
+    claim = nil
+    #expect(try RunClaim.existing(folder) != nil)
   }
 
   @Test("Errors of other people's code become words: the path and the system's reason")

@@ -30,10 +30,11 @@ import Testing
   func launches() throws {
     defer { try? FileManager.default.removeItem(at: url) }
     let folder = try RunFolder(path: url.path)
-    #expect(try !folder.isLaunched(by: "12.5"))
-    #expect(try folder.isLaunched(by: "12.5"))
-    #expect(try !folder.isLaunched(by: "99.25"))
-    #expect(try !folder.isLaunched(by: "12.5"))
+    #expect(!folder.isMarked(by: "12.5"))
+    try folder.mark("12.5")
+    #expect(folder.isMarked(by: "12.5"))
+    try folder.mark("99.25")
+    #expect(!folder.isMarked(by: "12.5"))
   }
 
   @Test("The coordinator's address is there while it listens; a folder is the same by whatever path")

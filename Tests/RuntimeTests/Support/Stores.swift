@@ -44,7 +44,7 @@ enum Stores {
 
   static func store(_ rules: JobRules, _ settings: UpdateSettings) -> ChunkStore {
     let store = ChunkStore(rules: rules, settings: settings)
-    store.initialise(Array(0..<rules.chunks.count), from: initial)
+    store.initialise(from: initial)
     return store
   }
 
@@ -76,6 +76,25 @@ enum Stores {
           store.release(GradientHandle(7))
         }
       }
+    }
+  }
+}
+
+extension ModelVectors {
+  /// A network's vectors before the first step.
+  init(initialOf network: Network, seed: UInt64) {
+    self.init(parameters: network.initialParameters(seed: seed), buffers: network.initialBuffers())
+  }
+}
+
+extension ChunkStore {
+  /// Holds every chunk of some vectors.
+  func initialise(from initial: ModelVectors) {
+    for chunk in 0..<rules.chunks.count {
+      let range = rules.chunks.range(of: chunk)
+      let values = FlatVector(count: range.count)
+      initial[rules.chunks.kind(of: chunk)].withBytes(of: range) { values.copy($0, to: 0..<range.count) }
+      initialise(chunk, values)
     }
   }
 }

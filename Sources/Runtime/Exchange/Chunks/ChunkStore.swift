@@ -1,5 +1,5 @@
 package import ParameterServer
-import Tensors
+package import Tensors
 package import Transport
 
 /// The floats of a server: its chunks at the current and the previous version, the optimiser's state, and the gradients
@@ -64,16 +64,11 @@ package final class ChunkStore {
 
   // MARK: Chunks
 
-  /// Takes memory for chunks and fills it with the network's parameters and buffers before the first step.
-  package func initialise(_ numbers: [Int], from initial: ModelVectors) {
-    for chunk in numbers {
-      let range = rules.chunks.range(of: chunk)
-      var pool = VectorPool(count: range.count)
-      let values = pool.take()
-      let source = initial[rules.chunks.kind(of: chunk)]
-      source.withBytes(of: range) { values.copy($0, to: 0..<range.count) }
-      chunks[chunk] = Chunk(floats: ChunkFloats(values: values), pool: pool)
-    }
+  /// Takes over what a chunk holds before the first step. A chunk that is held stays as it is.
+  package func initialise(_ chunk: Int, _ values: FlatVector) {
+    precondition(values.count == rules.chunks.range(of: chunk).count, "\(values.count) elements for chunk \(chunk)")
+    guard chunks[chunk] == nil else { return }
+    chunks[chunk] = Chunk(floats: ChunkFloats(values: values), pool: VectorPool(count: values.count))
   }
 
   /// Replaces what is held of a chunk by a state that came. Its snapshot stays.
