@@ -41,6 +41,10 @@
     /// Plain layouts fall to products of matrices without a word, ten times slower.
     @Test(arguments: ["lenet", "resnet-20", "alexnet", "vgg-16", "resnet-50"], [1, 2])
     func noConvolutionFallsToAReferenceOrPlainProducts(_ name: String, threads: Int) throws {
+      // Below, the library has nothing else for backward passes.
+      guard OneDNNEngine.instructionSet.hasPrefix("avx2") || OneDNNEngine.instructionSet.hasPrefix("avx512") else {
+        return
+      }
       let network = try #require(Catalogue.network(named: name))
       let convolutions = network.nodes.compactMap { node -> String? in
         if case .convolution = node.layer.kind { node.layer.name } else { nil }
@@ -55,7 +59,7 @@
         for (index, layer) in convolutions.enumerated() {
           for pass in ["forward", "weights' gradient"] + (index > 0 ? ["input's gradient"] : []) {
             let implementation = try #require(passes["\(layer) \(pass)"])
-            #expect(!implementation.hasPrefix("gemm"), "\(layer) \(pass)")
+            #expect(!implementation.contains("gemm:"), "\(layer) \(pass): \(implementation)")
           }
         }
       }
