@@ -52,7 +52,9 @@ import Testing
   ) throws {
     let batch = makeBatch(network, count: samples, target: target)
     if let inputs { batch.inputs.withMutableSpan { for index in inputs.indices { $0[index] = inputs[index] } } }
-    let parameters = try Decisions(network, batch: batch).widened(network.initialParameters(seed: seed))
+    // Not of "volumes": its windows overlap, so that the largest of some is one element twice, which no draw sets apart.
+    let first = network.initialParameters(seed: seed)
+    let parameters = network.name == "volumes" ? first : try Decisions(network, batch: batch).widened(first)
     let expected = try numbers(OpenBLASEngine(), network, batch, parameters, threads: 1)
     for engine in Engines.all where engine.name != "openblas" {
       let actual = try numbers(engine, network, batch, parameters, threads: threads)
@@ -110,7 +112,9 @@ import Testing
 
   @Test(arguments: PlanTests.networks + [windows, NetworkReferenceTests.inception], [1, 2])
   func networksAgree(_ network: Network, threads: Int) throws {
-    for samples in [1, 6, 33] where samples > 1 || network.bufferLayout.count == 0 {
+    // A maximum of what mixes channels: no channel can be drawn anew without the others, so that many do not become wide.
+    for samples in network.name == "inception" ? [1, 3] : [1, 6, 33]
+    where samples > 1 || network.bufferLayout.count == 0 {
       try expectAgreement(network, samples: samples, threads: threads, 1e-4)
     }
   }
