@@ -3,7 +3,8 @@ import Networks
 import Tensors
 import Testing
 
-/// Every engine beside the OpenBLAS engine, whose gradients are checked against central differences.
+/// Every engine beside the OpenBLAS engine, whose gradients are checked against central differences, on parameters with
+/// which no decision is near: see `Decisions`.
 @Suite struct EngineAgreementTests {
   struct Numbers {
     let step: StepResult
@@ -14,12 +15,9 @@ import Testing
 
   /// What an engine gives for a network: a step, and an evaluation with the step's statistics as running ones.
   private func numbers(
-    _ engine: any Engine, _ network: Network, samples: Int, threads: Int, seed: UInt64, inputs: [Float]? = nil,
-    target: @escaping (Int, UInt64) -> Float = { Float($1 >> 40) * 0x1p-24 }
+    _ engine: any Engine, _ network: Network, _ batch: Batch, _ parameters: FlatVector, threads: Int
   ) throws -> Numbers {
-    let batch = makeBatch(network, count: samples, target: target)
-    if let inputs { batch.inputs.withMutableSpan { for index in inputs.indices { $0[index] = inputs[index] } } }
-    let parameters = network.initialParameters(seed: seed)
+    let samples = batch.count
     let plan = try engine.compile(network, batch: samples, threads: threads, purpose: .training(seed: 5))
     let gradient = FlatVector([Float](repeating: .nan, count: parameters.count))
     let statistics = FlatVector([Float](repeating: .nan, count: network.bufferLayout.count))
@@ -52,11 +50,14 @@ import Testing
     _ network: Network, samples: Int, threads: Int = 2, seed: UInt64 = 2, _ tolerance: Double, inputs: [Float]? = nil,
     target: @escaping (Int, UInt64) -> Float = { Float($1 >> 40) * 0x1p-24 }
   ) throws {
-    let expected = try numbers(
-      OpenBLASEngine(), network, samples: samples, threads: 1, seed: seed, inputs: inputs, target: target)
+    let batch = makeBatch(network, count: samples, target: target)
+    if let inputs { batch.inputs.withMutableSpan { for index in inputs.indices { $0[index] = inputs[index] } } }
+    // Not of "volumes": its windows overlap, so that the largest of some is one element twice, which no draw sets apart.
+    let first = network.initialParameters(seed: seed)
+    let parameters = network.name == "volumes" ? first : try Decisions(network, batch: batch).widened(first)
+    let expected = try numbers(OpenBLASEngine(), network, batch, parameters, threads: 1)
     for engine in Engines.all where engine.name != "openblas" {
-      let actual = try numbers(
-        engine, network, samples: samples, threads: threads, seed: seed, inputs: inputs, target: target)
+      let actual = try numbers(engine, network, batch, parameters, threads: threads)
       #expect(abs(actual.step.lossSum - expected.step.lossSum) <= tolerance * abs(expected.step.lossSum))
       #expect(
         abs(actual.evaluation.lossSum - expected.evaluation.lossSum) <= tolerance * abs(expected.evaluation.lossSum))
@@ -87,7 +88,11 @@ import Testing
     + LayerGradientTests.losses + GradientTests.networks
 
   @Test(arguments: layers) func layersAgree(_ network: Network) throws {
-    for samples in [1, 5] { try expectAgreement(network, samples: samples, 1e-5) }
+    // Of one row normalisation leaves nothing but rounding.
+    let normalizesRows = network.nodes.contains { node in
+      if case .batchNormalization = node.layer.kind { node.inputShape.rank == 1 } else { false }
+    }
+    for samples in normalizesRows ? [5] : [1, 5] { try expectAgreement(network, samples: samples, 1e-5) }
   }
 
   @Test func embeddingsAndLossesPerPlaceAgree() throws {
@@ -107,7 +112,9 @@ import Testing
 
   @Test(arguments: PlanTests.networks + [windows, NetworkReferenceTests.inception], [1, 2])
   func networksAgree(_ network: Network, threads: Int) throws {
-    for samples in [1, 6, 33] where samples > 1 || network.bufferLayout.count == 0 {
+    // A maximum of what mixes channels: no channel can be drawn anew without the others, so that many do not become wide.
+    for samples in network.name == "inception" ? [1, 3] : [1, 6, 33]
+    where samples > 1 || network.bufferLayout.count == 0 {
       try expectAgreement(network, samples: samples, threads: threads, 1e-4)
     }
   }
@@ -144,19 +151,20 @@ import Testing
     }
   #endif
 
-  /// AlexNet beside double precision. With seeds 1 and 2 rounding makes another place the largest of a pooling window on
-  /// the OpenBLAS engine: all layers above agree, those below take another way; 3 has no such place.
-  @Test(arguments: [("onednn", 1), ("onednn", 2), ("onednn", 3), ("openblas", 3)])
-  func alexNetAgreesWithDoublePrecision(name: String, seed: UInt64) throws {
-    guard let engine = Engines.engine(named: name) else { return }
+  /// AlexNet beside double precision.
+  @Test(arguments: [1, 2]) func alexNetAgreesWithDoublePrecision(seed: UInt64) throws {
     let network = Catalogue.alexnet
     let batch = makeBatch(network, count: 1)
-    let parameters = network.initialParameters(seed: seed)
-    let plan = try engine.compile(network, batch: 1, threads: 2, purpose: .training(seed: 5))
-    let gradient = FlatVector(count: parameters.count)
-    _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+    let parameters = try Decisions(network, batch: batch).widened(network.initialParameters(seed: seed))
     let exact = try DoublePlan(network, batch: 1, threads: 2, purpose: .training(seed: 5)).step(
       inputs: batch.inputs.array.map(Double.init), batch: batch, parameters: parameters.array.map(Double.init))
-    expect(gradient.array, near: exact.gradient.map { Float($0) }, network.parameterLayout, 1e-5, "gradient")
+    for engine in Engines.all {
+      let plan = try engine.compile(network, batch: 1, threads: 2, purpose: .training(seed: 5))
+      let gradient = FlatVector(count: parameters.count)
+      _ = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
+      expect(
+        gradient.array, near: exact.gradient.map { Float($0) }, network.parameterLayout, 1e-5,
+        "gradient on \(engine.name)")
+    }
   }
 }

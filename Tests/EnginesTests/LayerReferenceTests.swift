@@ -222,11 +222,13 @@ import Testing
     let (outputs, labels, layers) = Self.losses[index]
     let network = try Network("loss", input: [5], layers: [FullyConnected("fc", outputs).layer] + layers)
     let (loss, expected) = (reference.take(1), reference.take(network.parameterLayout.count))
+    let batch = batch(network, labels: labels, stream: stream, isPerPlace: outputs == 24)
+    let parameters = FlatVector(parameters(network, stream: stream))
+    // Layers are probed with inputs that are exact; these stand behind a sum.
+    #expect(try Decisions(network, batch: batch).near(parameters).isEmpty)
     for engine in Engines.all {
       let plan = try engine.compile(network, batch: 3, threads: 2, purpose: .training(seed: 0))
       let gradient = FlatVector(count: network.parameterLayout.count)
-      let batch = batch(network, labels: labels, stream: stream, isPerPlace: outputs == 24)
-      let parameters = FlatVector(parameters(network, stream: stream))
       let result = try plan.step(batch, parameters: parameters, gradient: gradient, onFinal: { _ in })
       let what = "\(layers.map(\.kind.typeName)) on \(engine.name)"
       expect([Float(result.lossSum)], near: loss, "loss of \(what)")

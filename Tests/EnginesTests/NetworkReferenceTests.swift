@@ -48,40 +48,63 @@ import Testing
       })
   }
 
-  private func parameters(_ network: Network, first: Int, scale: Float) -> FlatVector {
+  /// A network, the first stream of its formula, and the scale of its parameters.
+  struct Case: Sendable {
+    let name: String
+    let network: Network
+    let first: Int
+    var scale: Float = 0.125
+
+    /// The formula's parameters.
+    var formula: [Float] { NetworkReferenceTests.parameters(network, first: first, scale: scale) }
+
+    /// The formula's parameters with the kept changes.
+    var parameters: FlatVector {
+      get throws { FlatVector(try ReferenceChanges(name).applied(to: formula)) }
+    }
+
+    var batch: Batch {
+      let batch = Batch(capacity: samples, sampleShape: network.inputShape)
+      for sample in 0..<samples {
+        batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
+          let count = span.count
+          for index in span.indices { span[index] = referenceFormula(stream: first, index: sample * count + index) }
+        }
+      }
+      return batch
+    }
+  }
+
+  static let cases = [
+    Case(name: "resnet20", network: Catalogue.resnet20, first: 2000),
+    Case(name: "inception", network: inception, first: 2200),
+    Case(name: "alexnet", network: try! alexNetWithoutDropout(), first: 2400, scale: 0.03125),
+  ]
+
+  private static func parameters(_ network: Network, first: Int, scale: Float) -> [Float] {
     let norms = Set(
       network.nodes.compactMap { node -> String? in
         if case .batchNormalization = node.layer.kind { node.layer.name } else { nil }
       })
-    return FlatVector(
-      network.parameterLayout.entries.enumerated().flatMap { index, entry -> [Float] in
-        let isNorm = norms.contains(layer(entry.name))
-        let values = referenceFormula(stream: first + 1 + index, count: entry.shape.count, scale: isNorm ? 0.25 : scale)
-        return isNorm && entry.name.hasSuffix(".weight") ? values.map { $0 + 1 } : values
-      })
+    return network.parameterLayout.entries.enumerated().flatMap { index, entry -> [Float] in
+      let isNorm = norms.contains(layer(entry.name))
+      let values = referenceFormula(stream: first + 1 + index, count: entry.shape.count, scale: isNorm ? 0.25 : scale)
+      return isNorm && entry.name.hasSuffix(".weight") ? values.map { $0 + 1 } : values
+    }
   }
 
   /// A parameter's layer: its name without the last part.
-  private func layer(_ parameter: String) -> String {
+  private static func layer(_ parameter: String) -> String {
     parameter.split(separator: ".").dropLast().joined(separator: ".")
   }
 
-  private func check(
-    _ network: Network, on engine: any Engine, first: Int, scale: Float = 0.125, _ reference: inout ReferenceNumbers
-  ) throws {
-    let batch = Batch(capacity: Self.samples, sampleShape: network.inputShape)
-    for sample in 0..<Self.samples {
-      batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
-        let count = span.count
-        for index in span.indices { span[index] = referenceFormula(stream: first, index: sample * count + index) }
-      }
-    }
+  private func check(_ it: Case, on engine: any Engine, _ reference: inout ReferenceNumbers) throws {
+    let network = it.network
     let plan = try engine.compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
     let gradient = FlatVector(count: network.parameterLayout.count)
     let statistics = FlatVector(count: network.bufferLayout.count)
     let result = try plan.step(
-      batch, parameters: parameters(network, first: first, scale: scale), gradient: gradient, statistics: statistics,
-      onFinal: { _ in })
+      it.batch, parameters: it.parameters, gradient: gradient, statistics: statistics, onFinal: { _ in })
     let loss = Double(reference.take(1)[0])
     #expect(abs(result.lossSum - loss) <= 1e-5 * loss)
     for entry in network.bufferLayout.entries {
@@ -99,12 +122,15 @@ import Testing
     }
   }
 
+  @Test(arguments: cases.indices) func noDecisionIsNear(index: Int) throws {
+    let it = Self.cases[index]
+    #expect(try Decisions(it.network, batch: it.batch).near(it.parameters).isEmpty)
+  }
+
   @Test(arguments: Engines.names) func everyGradientAndStatisticEqualsPyTorchs(_ name: String) throws {
     let engine = try #require(Engines.engine(named: name))
     var reference = try ReferenceNumbers("networks_reference")
-    try check(Catalogue.resnet20, on: engine, first: 2000, &reference)
-    try check(Self.inception, on: engine, first: 2200, &reference)
-    try check(Self.alexNetWithoutDropout(), on: engine, first: 2400, scale: 0.03125, &reference)
+    for it in Self.cases { try check(it, on: engine, &reference) }
     #expect(reference.isEmpty)
   }
 }

@@ -41,6 +41,8 @@
     /// Plain layouts fall to products of matrices without a word, ten times slower.
     @Test(arguments: ["lenet", "resnet-20", "alexnet", "vgg-16", "resnet-50"], [1, 2])
     func noConvolutionFallsToAReferenceOrPlainProducts(_ name: String, threads: Int) throws {
+      // With fewer instructions the library has nothing else for some passes, as for AlexNet's first layer with AVX2.
+      guard OneDNNEngine.instructionSet.hasPrefix("avx512") else { return }
       let network = try #require(Catalogue.network(named: name))
       let convolutions = network.nodes.compactMap { node -> String? in
         if case .convolution = node.layer.kind { node.layer.name } else { nil }
@@ -55,7 +57,7 @@
         for (index, layer) in convolutions.enumerated() {
           for pass in ["forward", "weights' gradient"] + (index > 0 ? ["input's gradient"] : []) {
             let implementation = try #require(passes["\(layer) \(pass)"])
-            #expect(!implementation.hasPrefix("gemm"), "\(layer) \(pass)")
+            #expect(!implementation.contains("gemm:"), "\(layer) \(pass): \(implementation)")
           }
         }
       }

@@ -8,14 +8,17 @@ import Testing
   private static let samples = 8
   private static let scales: [Float] = [0x1p-3, 0x1p-3, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-4, 0x1p-3, 0x1p-3]
 
-  private static var parameters: FlatVector {
-    FlatVector(
-      Catalogue.lenet.parameterLayout.entries.enumerated().flatMap { tensor, entry in
-        (0..<entry.shape.count).map { referenceFormula(stream: tensor + 1, index: $0, scale: scales[tensor]) }
-      })
+  static var formula: [Float] {
+    Catalogue.lenet.parameterLayout.entries.enumerated().flatMap { tensor, entry in
+      (0..<entry.shape.count).map { referenceFormula(stream: tensor + 1, index: $0, scale: scales[tensor]) }
+    }
   }
 
-  private static var batch: Batch {
+  private static var parameters: FlatVector {
+    get throws { FlatVector(try ReferenceChanges("lenet").applied(to: formula)) }
+  }
+
+  static var batch: Batch {
     let batch = Batch(capacity: samples, sampleShape: [1, 28, 28])
     for sample in 0..<samples {
       batch.append(sample: sample, label: Int32(3 * sample % 10)) { span in
@@ -25,12 +28,16 @@ import Testing
     return batch
   }
 
+  @Test func noDecisionIsNear() throws {
+    #expect(try Decisions(Catalogue.lenet, batch: Self.batch).near(try Self.parameters).isEmpty)
+  }
+
   @Test(arguments: Engines.names) func lossAndEveryGradientEqualPyTorchs(_ name: String) throws {
     let engine = try #require(Engines.engine(named: name))
     let network = Catalogue.lenet
     let plan = try engine.compile(network, batch: Self.samples, threads: 2, purpose: .training(seed: 0))
     let gradient = FlatVector(count: network.parameterLayout.count)
-    let result = try plan.step(Self.batch, parameters: Self.parameters, gradient: gradient, onFinal: { _ in })
+    let result = try plan.step(Self.batch, parameters: try Self.parameters, gradient: gradient, onFinal: { _ in })
     var reference = try ReferenceNumbers("lenet_reference")
     let loss = Double(try #require(reference.take(1).first))
     #expect(abs(result.lossSum - loss) <= 1e-6 * loss)

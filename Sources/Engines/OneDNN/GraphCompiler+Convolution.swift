@@ -95,8 +95,10 @@
     /// The library's own choice are blocks of 16 channels, and what fills up a block is computed for nothing: of LeNet's
     /// 20 and 50 channels more than half. Channels-last kernels leave it out (1.2 to 1.7 times faster there, no gain
     /// where the channels fill their blocks). It passes on from layer to layer, so that nothing is reordered.
+    /// Below AVX there are no such kernels: the library would take products of matrices, which in 2.6.3 are wrong for an
+    /// input of one channel.
     private func wantsChannelsLast(_ layer: Convolution, _ source: Tensor) throws(EngineError) -> Bool {
-      guard layer.groups == 1, source.extents.count == 4 else { return false }
+      guard layer.groups == 1, source.extents.count == 4, OneDNN.hasAVX else { return false }
       if !layer.channels.isMultiple(of: 16) { return true }
       let channelsLast = try TensorLayout(channelsLast: source.extents, type: activation)
       return source.extents[1] > 1 && source.layout.isEqual(to: channelsLast)

@@ -61,6 +61,12 @@
       }
     }
 
+    /// Whether the library has AVX on this processor.
+    static var hasAVX: Bool {
+      let bits = dnnl_cpu_isa_avx.rawValue
+      return dnnl_get_effective_cpu_isa().rawValue & bits == bits
+    }
+
     /// Whether this processor has instructions for bfloat16: a set's number has the bits of those that it includes.
     static var hasBFloat16: Bool {
       configure()

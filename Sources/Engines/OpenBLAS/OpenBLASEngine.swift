@@ -52,8 +52,42 @@ package final class DoublePlan {
   private let plan: OpenBLASPlan<Double>
 
   /// Compiles a network for up to `batch` samples at once.
-  package init(_ network: Network, batch: Int, threads: Int, purpose: PlanPurpose) {
-    plan = OpenBLASPlan(network, batch: batch, threads: threads, purpose: purpose)
+  ///
+  /// - Parameter keepsTensors: whether every layer's output can be read after a step.
+  package init(
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, keepsTensors: Bool = false
+  ) {
+    plan = OpenBLASPlan(network, batch: batch, threads: threads, purpose: purpose, keepsTensors: keepsTensors)
+  }
+
+  /// Computes a step's forward pass, or with running statistics an evaluation.
+  package func forward(
+    inputs: [Double], batch: Batch, parameters: [Double], statistics: FlatVector? = nil, buffers: FlatVector? = nil
+  ) throws(EngineError) {
+    _ = try inputs.withUnsafeBufferPointer { inputs throws(EngineError) in
+      try parameters.withUnsafeBufferPointer { parameters throws(EngineError) in
+        try plan.step(
+          inputs: inputs.baseAddress!, batch: batch, parameters: parameters.baseAddress!, gradient: nil,
+          statistics: statistics, buffers: buffers, isTraining: buffers == nil, onFinal: { _ in })
+      }
+    }
+  }
+
+  /// What a node gave for the first samples of the last step, of a plan that keeps tensors: sample after sample, each in
+  /// the order of its shape.
+  package func output(of node: Int, samples: Int) -> [Double] {
+    let slot = plan.outputs[node].slot
+    let (base, plane) = (plan.arena.pointer + slot.offset, slot.plane ?? 1)
+    if slot.plane == nil { return Array(UnsafeBufferPointer(start: base, count: samples * slot.count)) }
+    return [Double](unsafeUninitializedCapacity: samples * slot.count) { values, count in
+      for sample in 0..<samples {
+        for channel in 0..<slot.channels {
+          (values.baseAddress! + (sample * slot.channels + channel) * plane).update(
+            from: base + (channel * samples + sample) * plane, count: plane)
+        }
+      }
+      count = samples * slot.count
+    }
   }
 
   /// Computes a step on inputs in the order of the network's input shape; labels, targets, epoch and samples are the

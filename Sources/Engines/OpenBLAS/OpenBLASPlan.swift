@@ -13,16 +13,18 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   let isForTraining: Bool
   /// The elements of the arena that each layer took.
   let footprints: [LayerFootprint]
-  private let outputs: [LayerOutput]
+  let outputs: [LayerOutput]
   private let labelChecks: [LabelCheck]
   private(set) var arena: AlignedBuffer<Scalar>
 
   convenience init(
-    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false,
+    keepsTensors: Bool = false
   ) {
     self.init(
       Self.compiler(
-        network, batch: batch, threads: threads, purpose: purpose, needsInputGradient: needsInputGradient))
+        network, batch: batch, threads: threads, purpose: purpose, needsInputGradient: needsInputGradient,
+        keepsTensors: keepsTensors))
   }
 
   /// Takes the memory of what was compiled.
@@ -52,12 +54,14 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
   }
 
   private static func compiler(
-    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false
+    _ network: Network, batch: Int, threads: Int, purpose: PlanPurpose, needsInputGradient: Bool = false,
+    keepsTensors: Bool = false
   ) -> PlanCompiler<Scalar> {
     OpenBLAS.prepare()
     let seed: UInt64? = if case .training(let seed) = purpose { seed } else { nil }
     return PlanCompiler<Scalar>(
-      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient)
+      network, batch: batch, team: ThreadTeam(count: threads), seed: seed, needsInputGradient: needsInputGradient,
+      keepsTensors: keepsTensors)
   }
 
   /// Bytes of the arena.
@@ -65,11 +69,12 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
 
   /// Computes a step on inputs in the order of the network's input shape, sample after sample.
   ///
-  /// `timed` runs each operation's passes. With a gradient it is a training step, which writes `statistics`; without one an evaluation, which reads `buffers`.
+  /// `timed` runs each operation's passes. With a gradient it is a training step, which writes `statistics`; without one
+  /// an evaluation, which reads `buffers`, or where `isTraining` says so a training step's forward pass.
   func step(
     inputs: UnsafePointer<Scalar>, batch: Batch, parameters: UnsafePointer<Scalar>,
     gradient: UnsafeMutablePointer<Scalar>?, statistics: FlatVector? = nil, buffers: FlatVector? = nil,
-    onFinal: (Range<Int>) -> Void,
+    isTraining: Bool = false, onFinal: (Range<Int>) -> Void,
     timed: (_ operation: Int, _ isForward: Bool, _ body: () -> Void) -> Void = { $2() }
   ) throws(EngineError) -> StepResult {
     try check(batch)
@@ -78,7 +83,7 @@ final class OpenBLASPlan<Scalar: EngineScalar> {
     var context = StepContext(
       samples: batch.count, arena: arena.pointer, parameters: parameters, gradient: gradient,
       labels: batch.labelPointer, targets: UnsafePointer(batch.targets.pointer), targetStride: batch.targetCount,
-      sampleNumbers: batch.samplePointer, epoch: batch.epoch, isTraining: gradient != nil,
+      sampleNumbers: batch.samplePointer, epoch: batch.epoch, isTraining: isTraining || gradient != nil,
       statistics: statistics?.pointer, buffers: buffers.map { UnsafePointer($0.pointer) })
     if batch.count > 0 {
       load(inputs, context)

@@ -31,6 +31,8 @@ struct PlanCompiler<Scalar: EngineScalar> {
   let batch: Int
   let team: ThreadTeam
   let seed: UInt64?
+  /// Whether every layer's output stays as it was computed: nothing is written over, and no ReLU is fused.
+  let keepsTensors: Bool
   let arena: ArenaLayout
 
   /// The elements of the arena that each layer took.
@@ -53,11 +55,15 @@ struct PlanCompiler<Scalar: EngineScalar> {
   private var scratch: [Slot] = []
 
   /// Compiles for up to `batch` samples; for training where there is a seed.
-  init(_ network: Network, batch: Int, team: ThreadTeam, seed: UInt64?, needsInputGradient: Bool = false) {
+  init(
+    _ network: Network, batch: Int, team: ThreadTeam, seed: UInt64?, needsInputGradient: Bool = false,
+    keepsTensors: Bool = false
+  ) {
     self.network = network
     self.batch = batch
     self.team = team
     self.seed = seed
+    self.keepsTensors = keepsTensors
     arena = ArenaLayout(batch: batch)
     input = arena.reserve(network.inputShape)
     inputGradient = seed != nil && needsInputGradient ? arena.reserve(network.inputShape) : nil
@@ -77,6 +83,7 @@ struct PlanCompiler<Scalar: EngineScalar> {
     self.batch = batch
     self.team = team
     self.seed = seed
+    keepsTensors = false
     arena = ArenaLayout(batch: batch)
     input = ArenaLayout.slot(at: 0, network.inputShape)
     inputGradient = nil
@@ -137,6 +144,7 @@ struct PlanCompiler<Scalar: EngineScalar> {
   }
 
   private func canFuseReLU(after index: Int) -> Bool {
+    guard !keepsTensors else { return false }
     switch network.nodes[index].layer.kind {
     case .convolution, .fullyConnected: break
     default: return false
@@ -161,7 +169,7 @@ struct PlanCompiler<Scalar: EngineScalar> {
   func tensor(_ shape: Shape, hasGradient: Bool, mayBeOverwritten: Bool = true) -> PlanTensor {
     PlanTensor(
       value: arena.reserve(shape), gradient: seed != nil && hasGradient ? arena.reserve(shape) : nil,
-      mayBeOverwritten: mayBeOverwritten)
+      mayBeOverwritten: mayBeOverwritten && !keepsTensors)
   }
 
   /// The output of a function of each element: where its input is, if that may be overwritten.

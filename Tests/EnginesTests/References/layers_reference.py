@@ -27,6 +27,21 @@ def formula(stream, shape, scale=1.0):
     return torch.from_numpy(values).reshape(shape)
 
 
+def changes(name):
+    """Elements of a flat vector of parameters that are not the formula's, so that no decision is near: index to value."""
+    pairs = numpy.fromfile(pathlib.Path(__file__).with_name(name + ".changes"), dtype=[("index", "<u4"), ("value", "<f4")])
+    return dict(zip(pairs["index"].tolist(), pairs["value"].tolist()))
+
+
+def change(values, offset, changed):
+    """Makes the changes in a tensor that begins at this offset of the flat vector."""
+    flat = values.view(-1)
+    for index, value in changed.items():
+        if offset <= index < offset + flat.numel():
+            flat[index - offset] = value
+    return values
+
+
 def within(x, size, alpha, beta, k):
     """Caffe's response normalisation within a channel, whose window counts its padding."""
     return x / (k + alpha * f.avg_pool2d(x * x, size, stride=1, padding=size // 2)) ** beta

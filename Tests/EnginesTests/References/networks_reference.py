@@ -1,7 +1,8 @@
 """Writes networks_reference.bin: ResNet-20, a network of a GoogLeNet-like block and AlexNet without its dropout on four
 samples as PyTorch computes them, in double precision.
 
-Parameters and inputs follow from a formula that both sides evaluate exactly, so they are not kept. For each network the
+Parameters and inputs follow from a formula that both sides evaluate exactly, so they are not kept; a few parameters are
+others, which ReferenceChangesTests wrote to NETWORK.changes: with them rounding changes no decision. For each network the
 file holds the loss, the batch statistics of its batch normalisations, and of each parameter's gradient the norm and the
 first elements. The Swift side is NetworkReferenceTests.
 
@@ -12,7 +13,7 @@ import pathlib
 import torch
 import torch.nn.functional as f
 
-from layers_reference import formula
+from layers_reference import change, changes, formula
 import numpy
 
 SAMPLES = 4
@@ -22,14 +23,18 @@ ELEMENTS = 16
 class Parameters:
     """Parameters in the order of the flat vector: tensor i follows stream first + 1 + i."""
 
-    def __init__(self, first, scale):
+    def __init__(self, first, scale, changed):
         self.first = first
+        self.changed = changed
+        self.count = 0
         self.scale = scale
         self.values = []
         self.statistics = []
 
     def make(self, shape, scale, offset=0.0):
         value = formula(self.first + 1 + len(self.values), shape, scale) + offset
+        change(value, self.count, self.changed)
+        self.count += value.numel()
         self.values.append(value.requires_grad_())
         return value
 
@@ -96,7 +101,7 @@ def main():
         (2200, inception, (3, 15, 15), 0.125),
         (2400, alexnet, (3, 224, 224), 0.03125),
     ):
-        parameters = Parameters(first, scale)
+        parameters = Parameters(first, scale, changes(network.__name__))
         loss = network(parameters, formula(first, (SAMPLES, *shape)))
         loss.backward()
         numbers += [loss.detach().reshape(1)] + parameters.statistics
