@@ -4,6 +4,7 @@ import Launch
 import Logging
 import Observability
 import Runtime
+import Synchronization
 
 /// `convoy train`: a whole job, on this machine or on several hosts.
 struct TrainCommand: ParsableCommand {
@@ -38,6 +39,10 @@ struct TrainCommand: ParsableCommand {
     // A run that another process has is not even looked at; and where the job is refused, nothing is made.
     let running = try isNamed ? RunClaim.existing(folder) : nil
     try ResumeCheck.require(job, from: resume, in: folder)
+    // From here on a signal has the folder cleared away, too.
+    let stop = StopRequest()
+    let repeated = RepeatedSignal()
+    SignalThread.start(stop, underLauncher: false) { repeated.act($0) }
     let claim: RunClaim
     if let running {
       claim = running
@@ -45,13 +50,12 @@ struct TrainCommand: ParsableCommand {
       claim = try isNamed ? RunClaim.take(folder, resuming: resume) : RunClaim.takeNext(folder)
     }
     defer { withExtendedLifetime(claim) {} }
-    let stop = StopRequest()
     let presenter = Presenter(style: .standardError(environment: environment), job: job, runDirectory: claim.path)
     presenter.begin()
     for line in hosts?.lines ?? [] { presenter.note(line) }
     let summary: JobSummary
     do throws(ConvoyError) {
-      summary = try train(job, hosts, claim, launchedAt: launchedAt, stop: stop, presenter)
+      summary = try train(job, hosts, claim, launchedAt: launchedAt, stop: stop, repeated, presenter)
     } catch {
       presenter.endLine()
       let remark = claim.abandon() ? "before the first step: the run is not kept" : "logs: \(claim.path)/logs"
@@ -62,7 +66,8 @@ struct TrainCommand: ParsableCommand {
   }
 
   private func train(
-    _ job: Job, _ hosts: RemoteHosts?, _ claim: RunClaim, launchedAt: Double, stop: StopRequest, _ presenter: Presenter
+    _ job: Job, _ hosts: RemoteHosts?, _ claim: RunClaim, launchedAt: Double, stop: StopRequest,
+    _ repeated: RepeatedSignal, _ presenter: Presenter
   ) throws(ConvoyError) -> JobSummary {
     let folder = claim.path
     let report: @Sendable (JobEvent) -> Void = { event in
@@ -70,10 +75,6 @@ struct TrainCommand: ParsableCommand {
       presenter.show(event)
     }
     if job.transport == .inproc {
-      SignalThread.start(stop, underLauncher: false) { signal in
-        Leftovers.removeAll()
-        Foundation.exit(signal.exitCode.rawValue)
-      }
       let logs = try LogFiles(folder: "\(folder)/logs")
       stop.listen { presenter.note("stopped by \($0.name): ending the job") }
       return try runInProcess(
@@ -85,7 +86,7 @@ struct TrainCommand: ParsableCommand {
       job: job, runDirectory: folder, launchedAt: launchedAt, restarts: processes.restartPolicy,
       listen: processes.listen, hosts: hosts, network: processes.network.options, jobFile: jobFile,
       resume: resume, report: report, notice: { presenter.note($0) })
-    SignalThread.start(stop, underLauncher: false) { [again = cluster.again] signal in again(signal) }
+    repeated.set(cluster.again)
     return try cluster.run(stop: stop)
   }
 
@@ -98,5 +99,20 @@ struct TrainCommand: ParsableCommand {
     strftime(&buffer, buffer.count, "%Y%m%d-%H%M%S", &calendar)
     let stamp = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     return "runs/\(job.model)-\(stamp)"
+  }
+}
+
+/// What a signal after the first does: where nothing else is set, what this process made for others is removed and it ends.
+private final class RepeatedSignal: Sendable {
+  private let action = Mutex<(@Sendable (StopRequest.Signal) -> Void)?>(nil)
+
+  func set(_ action: @escaping @Sendable (StopRequest.Signal) -> Void) {
+    self.action.withLock { $0 = action }
+  }
+
+  func act(_ signal: StopRequest.Signal) {
+    if let action = action.withLock({ $0 }) { return action(signal) }
+    Leftovers.removeAll()
+    Foundation.exit(signal.exitCode.rawValue)
   }
 }

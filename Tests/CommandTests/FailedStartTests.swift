@@ -140,6 +140,7 @@ import Testing
     job.send(SIGINT)
     let outcome = job.wait()
     #expect(outcome.exitCode == 130, "\(outcome.errors)")
-    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/runs"), "\(outcome.errors)")
+    let left = FileManager.default.subpaths(atPath: "\(folder.path)/runs") ?? []
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/runs"), "\(left): \(outcome.errors)")
   }
 }

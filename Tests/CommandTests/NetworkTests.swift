@@ -13,7 +13,7 @@ struct NetworkTests {
     workers: 2
     replicas: 1
     shards: 4
-    max-steps: 100
+    max-steps: 160
     seed: 3
 
     """

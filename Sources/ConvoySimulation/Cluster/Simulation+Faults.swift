@@ -100,13 +100,14 @@ extension Simulation {
 
   // MARK: What does not heal
 
-  /// Whether a job may end with a sentence: it names two who do not reach each other, and no worker reaches all.
+  /// Whether a job may end with a sentence: it names two who do not reach each other, alone or as what took a server away
+  /// each time that the job went back, and no worker reaches all.
   func isCutOff(_ sentence: String) -> Bool {
     let severed = faults.filter { $0.kind == .severed && $0.at <= context.world.now }
     let isNamed = severed.contains { fault in
       guard let other = fault.other else { return false }
       return [(fault.target, other), (other, fault.target)].contains {
-        sentence.hasPrefix("\($0.0) waits for \($0.1) at ")
+        sentence.contains("\($0.0) waits for \($0.1) at ")
       }
     }
     let leaves = shape.branches.contains(.leavingWorker) ? 1 : 0
@@ -116,7 +117,6 @@ extension Simulation {
     return isNamed && !isWhole
   }
 
-  /// A process ends without a word.
   /// The first two servers crash at once, and are started again.
   private mutating func losePair() {
     context.note("two servers are lost at once")

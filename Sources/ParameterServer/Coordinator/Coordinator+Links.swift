@@ -116,6 +116,7 @@ extension Coordinator {
       for member in suspensions.end(of: removed.role) { roster.suspend(member, false) }
     }
     suspensions.add(removed, at: now, deadlines)
+    futileReturns.regrouped()
     membersLeft([removed], stall.text, since: now, at: now, &effects)
   }
 

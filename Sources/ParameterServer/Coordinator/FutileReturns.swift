@@ -13,6 +13,10 @@ struct FutileReturns: Sendable {
   /// A step was made.
   mutating func stepped() { count = 0 }
 
+  /// Somebody who did not reach somebody else stands by: the next try is another one. It happens to each member a few
+  /// times at most.
+  mutating func regrouped() { count = 0 }
+
   /// Something takes members, or chunks, away.
   mutating func note(_ cause: String) { self.cause = cause }
 
